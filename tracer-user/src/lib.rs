@@ -1,0 +1,1 @@
+//! conntracer's user space: from the kernel's records to findings.

@@ -1,0 +1,2 @@
+//! The `conntracer` program.
+fn main() {}

@@ -1,0 +1,2 @@
+//! conntracer's chores.
+fn main() {}
