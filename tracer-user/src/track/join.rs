@@ -1,6 +1,6 @@
 //! Whether a packet belongs to a connection, which way it goes, and how sure that is. Pure.
 
-use super::flow::{Certainty, Flow};
+use super::flow::{Certainty, Flow, Phase};
 use super::packets::PacketSeen;
 use crate::model::conntrack::Direction;
 use crate::model::evidence::Place;
@@ -13,6 +13,10 @@ use crate::model::tuple::Tuple;
 /// initiating socket has, the inverse of its reply tuple what an accepting one has); in another namespace the tuple as it
 /// enters there must be the flow's as it leaves.
 pub(super) fn direction(flow: &Flow, seen: &PacketSeen) -> Option<Direction> {
+    if matches!(flow.phase, Phase::Ended { at, .. } if seen.at > at) {
+        // Of a later connection with the same tuple: what ends a connection comes after its packets.
+        return None;
+    }
     let packet = seen.packet.tuple;
     let here = if seen.netns == flow.netns {
         flow.tuple

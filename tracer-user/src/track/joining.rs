@@ -12,7 +12,6 @@ use crate::model::event::{Event, EventKind, Packet, RstMaker, RstSent};
 use crate::model::finding::Way;
 use crate::model::inquiry::Question;
 use crate::model::tcp::ConntrackState;
-use crate::model::time::Timestamp;
 use crate::model::tuple::Tuple;
 
 enum Joined {
@@ -61,14 +60,15 @@ impl Tracker {
         };
         for (id, certainty) in join::owners(&candidates, seen.netns, far) {
             self.attach(id, seen, certainty);
-            self.review(Some(id), seen.at);
+            self.touch(Some(id));
         }
         Joined::Done
     }
 
     /// The namespace behind the packet's device: asked for once.
     fn far_end(&mut self, seen: &PacketSeen) -> Link {
-        let Some(ifindex) = seen.packet.ifindex else {
+        // Only a drop is reported with its place; whom else a RST could mean does not matter.
+        let (Some(ifindex), What::Drop(_)) = (seen.packet.ifindex, &seen.what) else {
             return Link::Known(None);
         };
         let key = (seen.netns.id(), ifindex);
@@ -139,7 +139,7 @@ impl Tracker {
     }
 
     /// Nobody claimed it in time.
-    pub(super) fn packet_expired(&mut self, id: u64, now: Timestamp) {
+    pub(super) fn packet_expired(&mut self, id: u64) {
         let Some(seen) = self.packets.get(id).cloned() else {
             return;
         };
@@ -157,7 +157,7 @@ impl Tracker {
         let (flow, evicted) = self.flows.insert(inbound_flow(&seen, entry.original));
         self.totals.evicted += u64::from(evicted.is_some());
         self.attach(flow, &seen, Certainty::Certain);
-        self.review(Some(flow), now);
+        self.touch(Some(flow));
     }
 }
 

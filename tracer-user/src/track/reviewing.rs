@@ -12,12 +12,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 impl Tracker {
+    pub(super) fn touch(&mut self, id: Option<u64>) {
+        self.touched.extend(id);
+    }
+
+    /// Judges what was touched. A judgement may touch others; each is judged once more at most per change.
+    pub(super) fn review_touched(&mut self, now: Timestamp) {
+        while let Some(id) = self.touched.pop() {
+            self.review(id, now);
+        }
+    }
+
     /// Judges the flow and does what follows from it.
-    pub(super) fn review(&mut self, id: Option<u64>, now: Timestamp) {
-        let Some(flow) = id.and_then(|id| self.flows.get(id)) else {
+    fn review(&mut self, id: u64, now: Timestamp) {
+        let Some(flow) = self.flows.get(id) else {
             return;
         };
-        let id = flow.id;
         if flow.finding.is_some() {
             self.follow_up(id, now);
             return;
@@ -128,7 +138,7 @@ impl Tracker {
                 examined: Err(why),
             }));
         }
-        self.review(Some(id), now);
+        self.touch(Some(id));
     }
 
     pub(super) fn examined(&mut self, id: u64, at: Timestamp, enter: Option<Arc<str>>, reply: Reply) {
@@ -154,7 +164,7 @@ impl Tracker {
             (true, true) => self.finish_flow(id, Ordinary::Recovered, at),
             // Twice as long each time, as the kernel does with its retransmits.
             (true, false) => self.arm(id, at + at.since(since).clamp(Duration::from_secs(1), REEXAMINE_MAX)),
-            (false, _) => self.review(Some(id), at),
+            (false, _) => self.touch(Some(id)),
         }
     }
 

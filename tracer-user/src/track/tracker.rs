@@ -36,6 +36,8 @@ pub struct Tracker {
     /// Namespace and device → the namespace behind it, once known.
     pub(super) links: BTreeMap<(u64, u32), Link>,
     pub(super) sweeps: Sweeps,
+    /// Connections that something was learned of and that are to be judged before the current call returns.
+    pub(super) touched: Vec<u64>,
     pub(super) totals: Totals,
 }
 
@@ -61,6 +63,7 @@ impl Tracker {
             inquiries: Inquiries::default(),
             links: BTreeMap::new(),
             sweeps,
+            touched: Vec::new(),
             totals: Totals::default(),
         }
     }
@@ -78,7 +81,7 @@ impl Tracker {
                 if let Some(flow) = id.and_then(|id| self.flows.get_mut(id)) {
                     flow.retransmitted(event.at, *retransmit);
                 }
-                self.review(id, event.at);
+                self.touch(id);
             }
             EventKind::RstSent(sent) => self.handle_rst_sent(event, sent),
             EventKind::RstReceived { state } => self.handle_rst_received(event, *state),
@@ -94,6 +97,7 @@ impl Tracker {
                 });
             }
         }
+        self.review_touched(event.at);
     }
 
     /// Takes in what an inquiry found.
@@ -114,6 +118,7 @@ impl Tracker {
             }
             (None, _) => {}
         }
+        self.review_touched(at);
     }
 
     /// When to call [`Self::handle_timeout`], at the latest.
@@ -133,12 +138,13 @@ impl Tracker {
     pub fn handle_timeout(&mut self, now: Timestamp) {
         while let Some((at, id)) = self.flow_deadlines.pop_due(now) {
             if self.flows.get(id).is_some_and(|flow| flow.deadline == Some(at)) {
-                self.review(Some(id), now);
+                self.touch(Some(id));
             }
         }
         while let Some((_, id)) = self.packet_deadlines.pop_due(now) {
-            self.packet_expired(id, now);
+            self.packet_expired(id);
         }
+        self.review_touched(now);
         self.findings.handle_timeout(now);
         self.sweep(now);
         let flows = &self.flows;
@@ -206,7 +212,7 @@ impl Tracker {
                 self.give_ups.count(flow.netns, flow.tuple.destination, event.at);
             }
         }
-        self.review(id, event.at);
+        self.touch(id);
     }
 
     fn handle_rst_received(&mut self, event: &Event, state: Option<TcpState>) {
@@ -223,7 +229,7 @@ impl Tracker {
                 };
             }
         }
-        self.review(id, event.at);
+        self.touch(id);
     }
 
     fn handle_rst_sent(&mut self, event: &Event, sent: &RstSent) {
@@ -246,14 +252,22 @@ impl Tracker {
     fn flow_of(&mut self, event: &Event, phase: Phase) -> Option<u64> {
         let tuple = event.tuple?;
         let known = event.socket.and_then(|socket| self.flows.by_socket(socket));
-        let known = known.or_else(|| self.flow_by_tuple(event.netns, tuple));
+        let known = known.or_else(|| self.flow_by_tuple(event, tuple));
         if let Some(id) = known {
-            if self.belongs(id, event) {
+            if self.flows.get(id).is_some_and(|flow| belongs(flow, event)) {
                 self.complete(id, event);
                 return Some(id);
             }
-            // The socket connects again: its previous attempt is over.
-            self.finish_flow(id, Ordinary::Closed, event.at);
+            // The socket connects again: its previous attempt is over, and judged by itself when it settles.
+            self.flows.detach(id);
+            if let Some(flow) = self.flows.get_mut(id).filter(|flow| !flow.is_ended()) {
+                flow.phase = Phase::Ended {
+                    at: event.at,
+                    errno: 0,
+                    connected: flow.phase == Phase::Established,
+                };
+            }
+            self.touch(Some(id));
         }
         let (id, evicted) = self.flows.insert(new_flow(event, tuple, phase));
         self.totals.evicted += u64::from(evicted.is_some());
@@ -264,22 +278,14 @@ impl Tracker {
         Some(id)
     }
 
-    fn flow_by_tuple(&self, netns: Netns, tuple: Tuple) -> Option<u64> {
-        let same = |id: &&u64| {
-            self.flows
-                .get(**id)
-                .is_some_and(|flow| flow.netns == netns && flow.tuple == tuple)
+    /// A flow that is known by its tuple only so far.
+    fn flow_by_tuple(&self, event: &Event, tuple: Tuple) -> Option<u64> {
+        let fits = |flow: &Flow| {
+            let other_socket = flow.socket.is_some() && event.socket.is_some();
+            flow.netns == event.netns && flow.tuple == tuple && !other_socket && belongs(flow, event)
         };
-        self.flows.by_pair(tuple.into()).iter().find(same).copied()
-    }
-
-    /// Whether the event is of the same connect as the flow: a socket may connect again and again.
-    fn belongs(&self, id: u64, event: &Event) -> bool {
-        let started = self.flows.get(id).and_then(Flow::started);
-        match (started, event.owner) {
-            (Some(started), Some(owner)) => started == owner.started,
-            _ => true,
-        }
+        let mut ids = self.flows.by_pair(tuple.into()).iter();
+        ids.find(|id| self.flows.get(**id).is_some_and(fits)).copied()
     }
 
     /// Fills in what an earlier event could not know.
@@ -297,6 +303,14 @@ impl Tracker {
             self.flows.index(id, tuple);
             self.claim_packets(tuple);
         }
+    }
+}
+
+/// Whether the event is of the same connect as the flow: a socket may connect again and again.
+fn belongs(flow: &Flow, event: &Event) -> bool {
+    match (flow.started(), event.owner) {
+        (Some(started), Some(owner)) => started == owner.started,
+        _ => true,
     }
 }
 
