@@ -5,18 +5,21 @@
     reason = "a chore talks to the person who runs it"
 )]
 
+mod elevate;
 mod process;
+mod run;
 mod setup;
+mod test;
 mod workspace;
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
 use crate::{process::Exit, workspace::Workspace};
 
 fn main() -> ExitCode {
-    let Err(error) = run(&Cli::parse()) else {
+    let Err(error) = dispatch(&Cli::parse()) else {
         return ExitCode::SUCCESS;
     };
     if let Some(exit) = error.downcast_ref::<Exit>() {
@@ -26,10 +29,13 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn run(cli: &Cli) -> anyhow::Result<()> {
+fn dispatch(cli: &Cli) -> anyhow::Result<()> {
     let workspace = Workspace::find()?;
     match &cli.verb {
         Verb::Setup => setup::setup(&workspace),
+        Verb::Run { args } => run::build_and_run(&workspace, args),
+        Verb::Test { args } => test::test(&workspace, args),
+        Verb::RunOneTest { program, args } => test::run_one(program, args),
     }
 }
 
@@ -44,4 +50,20 @@ struct Cli {
 enum Verb {
     /// Find or install what building, running and testing need; do nothing where it is all there
     Setup,
+    /// Set up, build, and run `conntracer ARGS` as root
+    Run {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Set up and run all tests; ARGS go to `cargo test`
+    Test {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    #[command(hide = true)]
+    RunOneTest {
+        program: OsString,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
 }

@@ -2,7 +2,10 @@
 
 use std::{
     env, fmt, fs,
-    os::unix::{fs::MetadataExt as _, process::ExitStatusExt as _},
+    os::unix::{
+        fs::MetadataExt as _,
+        process::{CommandExt as _, ExitStatusExt as _},
+    },
     path::PathBuf,
     process::{Command, ExitCode, ExitStatus},
 };
@@ -53,6 +56,12 @@ pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
         message: format!("{} failed: {status}", shown(command)),
     }
     .into())
+}
+
+/// Becomes another program, which then ends with its own exit code; returns only if it cannot be started.
+pub(crate) fn replace_with(command: &mut Command) -> anyhow::Error {
+    let error = command.exec();
+    anyhow::Error::new(error).context(format!("cannot start {}", shown(command)))
 }
 
 /// What a command printed, if it can be started and succeeds.
