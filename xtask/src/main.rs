@@ -6,6 +6,7 @@
 )]
 
 mod elevate;
+mod licences;
 mod process;
 mod run;
 mod setup;
@@ -35,6 +36,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
         Verb::Setup => setup::setup(&workspace),
         Verb::Run { args } => run::build_and_run(&workspace, args),
         Verb::Test { args } => test::test(&workspace, args),
+        Verb::Licences => licences::licences(&workspace),
         Verb::RunOneTest { program, args } => test::run_one(program, args),
     }
 }
@@ -60,6 +62,8 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Check the licences of all crates that the product is made of
+    Licences,
     #[command(hide = true)]
     RunOneTest {
         program: OsString,

@@ -10,7 +10,7 @@ use std::{
     process::{Command, ExitCode, ExitStatus},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 /// An end with an exit code of its own: a failed step's, or [`NOT_POSSIBLE`] where a person has to act first.
 #[derive(Debug)]
@@ -71,6 +71,22 @@ pub(crate) fn output_of(command: &mut Command) -> Option<String> {
         .status
         .success()
         .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// What a command printed; its failure is ours, with what it wrote to standard error.
+pub(crate) fn required_output_of(command: &mut Command) -> anyhow::Result<String> {
+    let output = command
+        .output()
+        .with_context(|| format!("cannot start {}", shown(command)))?;
+    if !output.status.success() {
+        bail!(
+            "{} failed: {}\n{}",
+            shown(command),
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim_end()
+        );
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Where PATH, or one of the folders that only root's PATH has, holds a program.
