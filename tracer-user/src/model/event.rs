@@ -1,0 +1,108 @@
+//! What the probes saw, decoded.
+
+use crate::model::conntrack::Conntrack;
+use crate::model::identity::{Netns, Owner, SocketCookie};
+use crate::model::reason::{DropReason, RstReason};
+use crate::model::tcp::TcpState;
+use crate::model::time::Timestamp;
+use crate::model::tuple::Tuple;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One observation of the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    pub at: Timestamp,
+    /// The processor that saw it.
+    pub cpu: u32,
+    /// Of the socket where there is one, else of the packet's device.
+    pub netns: Netns,
+    /// `None` where there is no socket, or one that never got a cookie.
+    pub socket: Option<SocketCookie>,
+    /// Local to remote as the socket has it; `None` without a socket. The source port is 0 before it is bound.
+    pub tuple: Option<Tuple>,
+    /// `None` where the connect was not seen.
+    pub owner: Option<Owner>,
+    pub kind: EventKind,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// connect was called.
+    Connect,
+    /// The handshake is complete. Latency is `at - owner.started`.
+    Established,
+    /// A connect ended without success. `errno` is positive; 0: the application gave up (closed it).
+    Failed { errno: u32 },
+    /// A connection that had been established reached CLOSE. `errno` as in `Failed`; 0 is an orderly end.
+    Closed { errno: u32 },
+    /// The retransmission timer fired.
+    Retransmit(Retransmit),
+    /// TCP sends a RST.
+    RstSent(RstSent),
+    /// A socket received a RST; `state` is the socket's at that moment.
+    RstReceived { state: Option<TcpState> },
+    /// A packet was dropped for a listed reason.
+    Drop(Dropped),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retransmit {
+    pub state: Option<TcpState>,
+    /// Timeouts in a row without an acknowledgement, this one included.
+    pub retransmits: u32,
+    /// Bytes sent and not acknowledged; a SYN counts as one.
+    pub unacked: u32,
+    /// The retransmission timeout that ran out; `None` where the length of a jiffy is unknown.
+    pub rto: Option<Duration>,
+}
+
+/// Who makes a RST.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RstMaker {
+    /// A socket of this host.
+    Socket,
+    /// This host's TCP, because no socket is there.
+    NoSocket,
+    /// A REJECT rule.
+    Netfilter,
+    /// Somebody beyond this host.
+    Remote,
+    Unknown,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RstSent {
+    pub maker: RstMaker,
+    /// `None` up to 6.9, where the tracepoint has no reason.
+    pub reason: Option<RstReason>,
+    /// Sent of the socket's own accord (abort, linger), not as an answer to a packet.
+    pub active: bool,
+    /// The socket's state at that moment.
+    pub state: Option<TcpState>,
+    /// The packet it answers.
+    pub packet: Option<Packet>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    pub reason: DropReason,
+    /// The kernel function that dropped it.
+    pub location: Option<Arc<str>>,
+    pub packet: Packet,
+}
+
+/// The packet that was dropped or answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet {
+    pub tuple: Tuple,
+    /// `skb->mark`.
+    pub mark: u32,
+    /// Index of its device; `None` where it had none yet (output).
+    pub ifindex: Option<u32>,
+    /// Byte 13 of the TCP header, see [`crate::model::tcp`].
+    pub tcp_flags: u8,
+    pub sequence: u32,
+    pub acknowledgement: u32,
+    pub conntrack: Option<Conntrack>,
+}

@@ -1,0 +1,111 @@
+//! What proves a finding: observations, each with where it came from.
+
+use crate::model::conntrack::{Conntrack, Direction};
+use crate::model::event::RstMaker;
+use crate::model::identity::Netns;
+use crate::model::inquiry::{Listener, SocketInfo};
+use crate::model::reason::{DropReason, RstReason};
+use crate::model::tcp::TcpState;
+use crate::model::time::Timestamp;
+use crate::model::tuple::{Endpoint, Tuple};
+use std::sync::Arc;
+
+/// Where on its way a packet was dropped, as far as its device and addresses tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Leaving the socket's namespace: no device yet.
+    Output,
+    /// Arriving at a local socket of the namespace.
+    Input,
+    /// Passing through a namespace on the way.
+    Forward,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// The kernel dropped packets of the connection.
+    Drop {
+        /// The first of them.
+        at: Timestamp,
+        count: u32,
+        reason: DropReason,
+        /// The kernel function.
+        location: Option<Arc<str>>,
+        netns: Netns,
+        place: Place,
+        /// Relative to the connection: original is from the side that connects.
+        direction: Option<Direction>,
+        packet: Tuple,
+        tcp_flags: u8,
+        mark: u32,
+        conntrack: Option<Conntrack>,
+        /// The rule answered with a RST: conntrack was already CLOSE at the first dropped packet.
+        rejected: bool,
+    },
+    /// A RST was made.
+    RstSent {
+        at: Timestamp,
+        netns: Netns,
+        maker: RstMaker,
+        reason: Option<RstReason>,
+        packet: Option<Tuple>,
+    },
+    /// The connection's socket received a RST.
+    RstReceived {
+        at: Timestamp,
+        state: Option<TcpState>,
+    },
+    /// connect failed with this errno.
+    Errno {
+        at: Timestamp,
+        errno: u32,
+    },
+    /// SYN or data was sent again; `since` is when the first one went out.
+    Retransmits {
+        at: Timestamp,
+        since: Timestamp,
+        count: u32,
+        unacked: u32,
+        syn: bool,
+    },
+    /// The entry, seen at a packet (`queried` false) or asked for.
+    Conntrack {
+        at: Timestamp,
+        entry: Conntrack,
+        queried: bool,
+    },
+    /// Asked, and conntrack has no entry.
+    NoConntrack {
+        at: Timestamp,
+    },
+    /// Nobody listens there.
+    NoListener {
+        at: Timestamp,
+        endpoint: Endpoint,
+    },
+    Listener {
+        at: Timestamp,
+        listener: Listener,
+    },
+    Socket {
+        at: Timestamp,
+        socket: SocketInfo,
+    },
+    /// A completed connection that nobody accepts.
+    NotAccepted {
+        at: Timestamp,
+        since: Timestamp,
+        tuple: Tuple,
+        receive_queue: u32,
+    },
+    /// Connects to one destination were given up one after the other.
+    GaveUp {
+        at: Timestamp,
+        count: u32,
+    },
+    /// The namespace could not be looked at.
+    NotExamined {
+        at: Timestamp,
+        why: Arc<str>,
+    },
+}

@@ -1,0 +1,155 @@
+//! What the Tracker concludes.
+
+use crate::model::conntrack::Conntrack;
+use crate::model::event::RstMaker;
+use crate::model::evidence::Evidence;
+use crate::model::identity::{Netns, Owner, Process};
+use crate::model::inquiry::Listener;
+use crate::model::tcp::TcpState;
+use crate::model::time::Timestamp;
+use crate::model::tuple::Tuple;
+use std::sync::Arc;
+
+macro_rules! causes {
+    ($($variant:ident = $name:literal,)*) => {
+        /// The stable names of docs/causes.md.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Cause { $($variant,)* }
+
+        impl Cause {
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+causes! {
+    ReplyRejected = "reply-rejected",
+    RedirectTargetBlocked = "redirect-target-blocked",
+    RedirectTargetStalled = "redirect-target-stalled",
+    RedirectToDeadPort = "redirect-to-dead-port",
+    SynDropped = "syn-dropped",
+    RejectedByRule = "rejected-by-rule",
+    AcceptQueueFull = "accept-queue-full",
+    ResetByPeer = "reset-by-peer",
+    Unanswered = "unanswered",
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Open,
+    Updated,
+    Closed,
+    Retracted,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    Info,
+    Warning,
+    Error,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Confidence {
+    /// More than one link is missing.
+    Possible,
+    /// One link is inferred.
+    Likely,
+    /// Every link was seen.
+    Proved,
+}
+
+/// Seen from the socket that the finding is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    Outbound,
+    Inbound,
+}
+
+/// A connection as a finding shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// The Tracker's number for it.
+    pub id: u64,
+    /// As the initiating socket has it.
+    pub tuple: Tuple,
+    /// As the packets travel after NAT, where that differs.
+    pub translated: Option<Tuple>,
+    pub way: Way,
+    pub netns: Netns,
+    /// How a person enters the namespace: a path for `nsenter --net=`.
+    pub enter: Option<Arc<str>>,
+    pub owner: Option<Owner>,
+    /// Who holds the socket where the connect was not seen.
+    pub holder: Option<Process>,
+    /// The socket's state when last seen.
+    pub state: Option<TcpState>,
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    pub syn_retransmits: u32,
+    pub retransmits: u32,
+    pub unacked: u32,
+}
+
+/// Who or what does it, as far as it is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Culprit {
+    /// A rule that is not named yet: where it acts and what gave it away.
+    Rule {
+        netns: Netns,
+        enter: Option<Arc<str>>,
+        evidence: usize,
+    },
+    ConntrackEntry(Conntrack),
+    Listener(Listener),
+    Peer {
+        endpoint: crate::model::tuple::Endpoint,
+        maker: RstMaker,
+    },
+}
+
+/// Another cause that was weighed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Considered {
+    pub cause: Cause,
+    pub why_not: &'static str,
+}
+
+/// One cause, with its connections and its proof. A later revision replaces the earlier ones of its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub id: u64,
+    pub revision: u32,
+    pub at: Timestamp,
+    pub cause: Cause,
+    pub state: State,
+    pub severity: Severity,
+    pub confidence: Confidence,
+    /// The first connection.
+    pub connection: Connection,
+    /// All connections with this cause.
+    pub count: u64,
+    /// At most [`Finding::EXAMPLES`].
+    pub examples: Vec<Connection>,
+    /// Other connections that wait because of this one; at most [`Finding::EXAMPLES`].
+    pub victims: Vec<Connection>,
+    pub culprits: Vec<Culprit>,
+    pub evidence: Vec<Evidence>,
+    pub considered: Vec<Considered>,
+    pub first: Timestamp,
+    pub last: Timestamp,
+}
+
+impl Finding {
+    /// How many connections a finding shows of each sort.
+    pub const EXAMPLES: usize = 5;
+}

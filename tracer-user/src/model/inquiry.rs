@@ -1,0 +1,126 @@
+//! What the Tracker asks the shell to look up, and what comes back.
+
+use crate::model::conntrack::Conntrack;
+use crate::model::identity::{Netns, Process};
+use crate::model::tcp::TcpState;
+use crate::model::time::Timestamp;
+use crate::model::tuple::{Endpoint, Tuple};
+use std::sync::Arc;
+
+/// A question about one network namespace. Each is answered once, by an [`Answer`] of the same id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inquiry {
+    pub id: u64,
+    pub at: Timestamp,
+    /// Where to look; ignored by [`Question::Sweep`].
+    pub netns: Netns,
+    /// A process (or thread) that was in that namespace, to find it sooner.
+    pub hint: Option<u32>,
+    pub question: Question,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Everything about one connection: its conntrack entry, its socket, who listens where its packets really go.
+    Connection {
+        /// Local to remote, as the socket has it.
+        tuple: Tuple,
+        /// Where its packets go after translation, where an event told; else conntrack is asked.
+        target: Option<Endpoint>,
+    },
+    /// Which namespace is at the other end of this device (veth).
+    Link { ifindex: u32 },
+    /// In every namespace: listeners whose queue is not empty, and the connections in it that nobody accepted.
+    Sweep,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Of the [`Inquiry`].
+    pub id: u64,
+    pub at: Timestamp,
+    /// How a person enters the namespace: a path for `nsenter --net=`, such as `/run/netns/blue`.
+    pub enter: Option<Arc<str>>,
+    pub reply: Reply,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    Connection(Box<Examined>),
+    /// `None`: no veth, or its peer is in a namespace that could not be identified.
+    Link(Option<Netns>),
+    Swept(Vec<Waiting>),
+    /// The namespace is gone.
+    Gone,
+    /// It could not be looked at, and why.
+    Unreachable(Arc<str>),
+}
+
+/// What an examination of one connection found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Examined {
+    /// `None`: no entry.
+    pub conntrack: Option<Conntrack>,
+    /// The connection's own socket; `None`: it is gone.
+    pub socket: Option<SocketInfo>,
+    /// Where the packets go: the destination, translated where conntrack or an event says so.
+    pub target: Endpoint,
+    /// Whether `target` is an address of this namespace (or loopback).
+    pub target_is_local: bool,
+    /// Who listens at `target`, wildcard sockets of both families included.
+    pub listeners: Vec<Listener>,
+}
+
+/// A socket as `sock_diag` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketInfo {
+    pub state: Option<TcpState>,
+    /// Bytes received and not read.
+    pub receive_queue: u32,
+    /// Bytes written and not acknowledged, sent or not.
+    pub send_queue: u32,
+    /// Segments sent and not acknowledged (`tcpi_unacked`).
+    pub unacked: Option<u32>,
+    /// Retransmission timeouts in a row.
+    pub retransmits: u8,
+    pub uid: u32,
+    /// 0: no process holds it (not accepted, or orphaned).
+    pub inode: u32,
+    pub process: Option<Process>,
+}
+
+/// A listening socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    pub address: Endpoint,
+    /// Connections waiting to be accepted.
+    pub queue: u32,
+    /// How many may wait (the backlog); the kernel lets one more in.
+    pub backlog: u32,
+    pub uid: u32,
+    pub inode: u32,
+    pub process: Option<Process>,
+}
+
+impl Listener {
+    /// Whether the next handshake is dropped (`sk_acceptq_is_full`: more than the backlog).
+    pub fn is_full(&self) -> bool {
+        self.queue > self.backlog
+    }
+}
+
+/// A connection that the kernel completed and nobody accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    pub netns: Netns,
+    /// How a person enters the namespace.
+    pub enter: Option<Arc<str>>,
+    pub listener: Listener,
+    /// Local to remote, as the waiting (server side) socket has it.
+    pub tuple: Tuple,
+    /// Bytes that wait to be read.
+    pub receive_queue: u32,
+    pub conntrack: Option<Conntrack>,
+    /// The other end, where it is a socket of the same namespace.
+    pub client: Option<SocketInfo>,
+}

@@ -1,0 +1,14 @@
+//! The domain types that every part speaks: events, flows' identities, inquiries, findings.
+//!
+//! Plain data: no I/O, no clock, no serialisation, nothing else of the crate.
+
+pub mod conntrack;
+pub mod event;
+pub mod evidence;
+pub mod finding;
+pub mod identity;
+pub mod inquiry;
+pub mod reason;
+pub mod tcp;
+pub mod time;
+pub mod tuple;
