@@ -3,3 +3,9 @@
 //! The only importer of aya. It decides nothing about connections.
 
 pub mod btf;
+pub mod load;
+pub mod plan;
+pub mod privilege;
+pub mod ring;
+pub mod stat;
+pub mod symbols;
