@@ -1,2 +1,7 @@
 //! The `conntracer` program.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tracer_user::cli::main()
+}
