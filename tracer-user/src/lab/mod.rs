@@ -1,1 +1,90 @@
-//! Placeholder.
+//! Builds a real failure in throwaway network namespaces: real rules, real sockets, real processes.
+//!
+//! It does no tracing. Nothing of it outlives the process that made it: namespaces are anonymous and held only by child
+//! processes that end with their standard input, so that there is nothing to clean up even after SIGKILL.
+
+mod address;
+mod error;
+mod host;
+mod node;
+mod options;
+mod rules;
+mod scenario;
+mod script;
+mod topology;
+mod wire;
+mod world;
+
+pub use error::LabError;
+pub use host::host_main;
+pub use node::SUBCOMMAND;
+pub use options::{Backend, Family, Options, PeerKind};
+pub use scenario::{Outcome, Scenario, find, scenarios};
+
+use script::Script;
+use std::time::Duration;
+use world::World;
+
+/// A network namespace of a lab.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Namespace {
+    pub name: String,
+    pub inode: u32,
+    /// A process that lives in it as long as the lab does.
+    pub pid: u32,
+}
+
+/// A scenario with its namespaces, rules and servers. Dropping it ends its processes and with them all the rest.
+pub struct Lab {
+    scenario: &'static Scenario,
+    world: World,
+    waiting: Vec<&'static str>,
+}
+
+impl Lab {
+    /// Makes everything but the failing traffic.
+    pub fn build(scenario: &'static Scenario, options: Options) -> Result<Self, LabError> {
+        scenario.check(&options)?;
+        let peer = scenario.peer(&options);
+        let mut world = World::new(options, peer);
+        (scenario.set_up)(&mut world)?;
+        Ok(Self { scenario, world, waiting: Vec::new() })
+    }
+
+    /// What was made, a line each, for people.
+    pub fn made(&self) -> &[String] {
+        &self.world.made
+    }
+
+    pub fn namespaces(&self) -> Vec<Namespace> {
+        let describe = |node: &node::Node| Namespace { name: node.name.clone(), inode: node.netns, pid: node.pid() };
+        self.world.hosts().iter().map(describe).collect()
+    }
+
+    /// Those whose kernel a tracer should look at: all but a phantom's.
+    pub fn namespaces_to_trace(&self) -> Vec<Namespace> {
+        self.namespaces().into_iter().filter(|namespace| !self.world.is_phantom(&namespace.name)).collect()
+    }
+
+    /// Makes the failure, checking that each step goes as the scenario says. What hangs goes on hanging until the lab
+    /// is finished. Blocks.
+    pub fn drive(&mut self, on_step: &mut dyn FnMut(&str)) -> Result<(), LabError> {
+        let mut script = Script { world: &mut self.world, narrate: on_step, waiting: Vec::new() };
+        (self.scenario.drive)(&mut script)?;
+        self.waiting = script.waiting;
+        Ok(())
+    }
+
+    /// Whether everything that hung after [`drive`](Self::drive) still does.
+    pub fn still_hangs(&mut self) -> Result<bool, LabError> {
+        for &name in &self.waiting {
+            if self.world.app(name)?.0.answer(Duration::ZERO).is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Removes everything, as dropping it does.
+    pub fn finish(self) {}
+}

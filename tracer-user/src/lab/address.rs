@@ -1,0 +1,56 @@
+//! The lab's addresses, in either family.
+
+use crate::lab::options::Family;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// The two links of the lab: pod and peer share the first, behind a router the peer is on the second.
+#[derive(Clone, Copy)]
+pub(super) enum Link {
+    Near,
+    Far,
+}
+
+pub(super) fn address(family: Family, link: Link, host: u8) -> IpAddr {
+    let net = match link {
+        Link::Near => 0x77,
+        Link::Far => 0x78,
+    };
+    match family {
+        // 10.77.0.x and 10.78.0.x: the same digits as in fd77::x and fd78::x.
+        Family::Ipv4 => Ipv4Addr::new(10, net - 0x77 + 77, 0, host).into(),
+        Family::Ipv6 => Ipv6Addr::new(0xfd00 + u16::from(net), 0, 0, 0, 0, 0, 0, host.into()).into(),
+    }
+}
+
+/// As `ip address add` takes it.
+pub(super) fn with_prefix(family: Family, link: Link, host: u8) -> String {
+    let length = match family {
+        Family::Ipv4 => 24,
+        Family::Ipv6 => 64,
+    };
+    format!("{}/{length}", address(family, link, host))
+}
+
+pub(super) fn any(family: Family, port: u16) -> SocketAddr {
+    let address = match family {
+        Family::Ipv4 => Ipv4Addr::UNSPECIFIED.into(),
+        Family::Ipv6 => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    SocketAddr::new(address, port)
+}
+
+pub(super) const POD: u8 = 2;
+pub(super) const PEER: u8 = 3;
+pub(super) const OTHER_PEER: u8 = 4;
+pub(super) const ROUTER: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_families_spell_the_same_digits() {
+        assert_eq!(with_prefix(Family::Ipv4, Link::Near, POD), "10.77.0.2/24");
+        assert_eq!(with_prefix(Family::Ipv6, Link::Far, PEER), "fd78::3/64");
+    }
+}

@@ -1,0 +1,65 @@
+//! A sidecar in the manner of Envoy: takes redirected connections and forwards their requests over pooled upstreams.
+//!
+//! One upstream connection per original destination, kept for good: what poisons it stays.
+
+use crate::lab::host::client::read_line;
+use crate::lab::host::server::listen;
+use rustix::net::sockopt;
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+/// Returns once it listens.
+pub(super) fn start(on: SocketAddr) -> io::Result<()> {
+    let listener = listen(on, 128)?;
+    let pool = Arc::new(Pool::default());
+    thread::spawn(move || {
+        for stream in listener.incoming().filter_map(Result::ok) {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || forward(stream, &pool));
+        }
+    });
+    Ok(())
+}
+
+/// Ends with the downstream connection; an upstream failure ends it too.
+fn forward(mut downstream: TcpStream, pool: &Pool) -> io::Result<()> {
+    let destination = original_destination(&downstream)?;
+    loop {
+        let request = read_line(&mut downstream)?;
+        if request.is_empty() {
+            return Ok(());
+        }
+        let answer = pool.ask(destination, &request)?;
+        downstream.write_all(format!("{answer}\n").as_bytes())?;
+    }
+}
+
+fn original_destination(stream: &TcpStream) -> io::Result<SocketAddr> {
+    Ok(if stream.local_addr()?.is_ipv4() {
+        sockopt::ip_original_dst(stream)?.into()
+    } else {
+        sockopt::ipv6_original_dst(stream)?.into()
+    })
+}
+
+#[derive(Default)]
+struct Pool {
+    upstreams: Mutex<HashMap<SocketAddr, TcpStream>>,
+}
+
+impl Pool {
+    fn ask(&self, destination: SocketAddr, request: &str) -> io::Result<String> {
+        let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut upstream = match upstreams.remove(&destination) {
+            Some(upstream) => upstream,
+            None => TcpStream::connect(destination)?,
+        };
+        upstream.write_all(format!("{request}\n").as_bytes())?;
+        let answer = read_line(&mut upstream)?;
+        upstreams.insert(destination, upstream);
+        Ok(answer)
+    }
+}

@@ -1,0 +1,52 @@
+//! A server that answers, or fails to, in one of the ways the scenarios need.
+
+use crate::lab::host::client::{read_line, tcp_socket};
+use crate::lab::wire::{Accepts, Server};
+use rustix::net::{self, sockopt};
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+
+/// Returns once it listens.
+pub(super) fn start(server: Server) -> io::Result<()> {
+    let listener = listen(server.listen, server.backlog)?;
+    thread::spawn(move || serve(&listener, server.accepts));
+    Ok(())
+}
+
+pub(super) fn listen(on: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
+    let socket = tcp_socket(on)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    net::bind(&socket, &on)?;
+    net::listen(&socket, backlog)?;
+    Ok(TcpListener::from(socket))
+}
+
+fn serve(listener: &TcpListener, accepts: Accepts) {
+    match accepts {
+        Accepts::Never => sleep_for_ever(),
+        Accepts::Unread => {
+            let _kept: Vec<TcpStream> = listener.incoming().filter_map(Result::ok).collect();
+        }
+        Accepts::Echo => {
+            for stream in listener.incoming().filter_map(Result::ok) {
+                thread::spawn(move || echo(stream));
+            }
+        }
+    }
+}
+
+/// Until the other side closes or resets.
+fn echo(mut stream: TcpStream) {
+    while let Ok(line) = read_line(&mut stream) {
+        if line.is_empty() || stream.write_all(format!("echo:{line}\n").as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+fn sleep_for_ever() -> ! {
+    loop {
+        thread::park();
+    }
+}

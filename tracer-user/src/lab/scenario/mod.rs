@@ -1,0 +1,148 @@
+//! The failures that can be made, and the controls: what a tracer must stay silent about.
+//!
+//! A scenario says what happens, never how it would be recognised.
+
+mod control;
+mod peer;
+mod policy;
+mod redirect;
+mod reply;
+
+use crate::lab::error::LabError;
+use crate::lab::options::{Backend, Family, Options, PeerKind};
+use crate::lab::script::Script;
+use crate::lab::world::World;
+use crate::model::finding::Cause;
+use std::fmt;
+
+pub struct Scenario {
+    pub name: &'static str,
+    /// One sentence.
+    pub summary: &'static str,
+    /// The cause that a tracer should name; none for a control.
+    pub expected: Option<Cause>,
+    /// What the application sees in the end.
+    pub client: Outcome,
+    pub families: &'static [Family],
+    pub backends: &'static [Backend],
+    /// The first is the default.
+    pub peers: &'static [PeerKind],
+    pub(super) set_up: fn(&mut World) -> Result<(), LabError>,
+    pub(super) drive: fn(&mut Script<'_>) -> Result<(), LabError>,
+}
+
+impl Scenario {
+    /// Whether a tracer must find nothing in it.
+    pub fn control(&self) -> bool {
+        self.expected.is_none()
+    }
+
+    /// The sort of peer that a lab with these options has.
+    pub(super) fn peer(&self, options: &Options) -> PeerKind {
+        options.peer.or_else(|| self.peers.first().copied()).unwrap_or(PeerKind::Kernel)
+    }
+
+    pub(super) fn check(&self, options: &Options) -> Result<(), LabError> {
+        let unsupported = |what| Err(LabError::Unsupported { scenario: self.name, what });
+        let peer = self.peer(options);
+        if !self.families.contains(&options.family) {
+            return unsupported(options.family.name());
+        }
+        if !self.backends.contains(&options.backend) {
+            return unsupported(options.backend.name());
+        }
+        if !self.peers.contains(&peer) {
+            return unsupported(match peer {
+                PeerKind::Kernel => "a kernel peer",
+                PeerKind::Phantom => "a phantom peer",
+            });
+        }
+        Ok(())
+    }
+}
+
+/// How a step of an application ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Works,
+    Refused,
+    Reset,
+    /// By its own timeout.
+    GivesUp,
+    /// It goes on without an end.
+    Hangs,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Works => "works",
+            Self::Refused => "is refused",
+            Self::Reset => "is reset",
+            Self::GivesUp => "gives up",
+            Self::Hangs => "hangs",
+        })
+    }
+}
+
+/// All scenarios, failures first.
+pub fn scenarios() -> &'static [Scenario] {
+    SCENARIOS
+}
+
+pub fn find(name: &str) -> Option<&'static Scenario> {
+    SCENARIOS.iter().find(|scenario| scenario.name == name)
+}
+
+const EITHER_PEER: &[PeerKind] = &[PeerKind::Kernel, PeerKind::Phantom];
+const KERNEL_PEER: &[PeerKind] = &[PeerKind::Kernel];
+const PHANTOM_PEER: &[PeerKind] = &[PeerKind::Phantom];
+
+static SCENARIOS: &[Scenario] = &[
+    reply::POOLED,
+    reply::NEW_CONNECT,
+    redirect::DEAD_PORT,
+    redirect::TARGET_BLOCKED,
+    redirect::TARGET_STALLED,
+    redirect::TARGET_STALLED_FULL,
+    policy::SYN_DROPPED,
+    policy::SYN_DROPPED_FORWARD,
+    policy::SYN_DROPPED_TWINS,
+    policy::REJECTED,
+    policy::REJECTED_ICMP,
+    policy::REJECTED_FORWARD,
+    peer::ACCEPT_QUEUE_FULL,
+    peer::RESET_BY_PEER,
+    peer::UNANSWERED,
+    control::REFUSED_PORT,
+    control::GRACEFUL_CLOSE,
+    control::LINGER_ZERO,
+    control::CLOSE_WITH_UNREAD_DATA,
+    control::ONE_GIVE_UP,
+    control::PEER_DOES_NOT_READ,
+    control::V6_LISTENER,
+    control::LATE_LISTENER,
+    control::UNUSED_MARK,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_sort_of_causes() {
+        for (index, scenario) in SCENARIOS.iter().enumerate() {
+            assert!(SCENARIOS.iter().skip(index + 1).all(|other| other.name != scenario.name), "{}", scenario.name);
+            if let Some(cause) = scenario.expected {
+                assert!(scenario.name.starts_with(cause.name()), "{}", scenario.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_cause_has_a_scenario() {
+        for &cause in Cause::ALL {
+            assert!(SCENARIOS.iter().any(|scenario| scenario.expected == Some(cause)), "{}", cause.name());
+        }
+    }
+}

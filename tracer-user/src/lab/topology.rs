@@ -1,0 +1,145 @@
+//! The three ways in which hosts are wired.
+//!
+//! Every host has both families' addresses, whichever one a scenario uses.
+
+use crate::lab::address::{self, Link, OTHER_PEER, PEER, POD, ROUTER, with_prefix};
+use crate::lab::error::LabError;
+use crate::lab::options::{Family, PeerKind};
+use crate::lab::rules::{Invocation, KEEP_TRACKING};
+use crate::lab::world::World;
+
+impl World {
+    /// `pod` and `peer` on one link.
+    pub(super) fn wire_pair(&mut self) -> Result<(), LabError> {
+        self.add_host("pod")?;
+        self.add_host("peer")?;
+        self.cable(("pod", "eth0"), ("peer", "eth0"))?;
+        self.end("pod", Link::Near, &[POD], None)?;
+        self.peer_end("peer", Link::Near, "pod", "eth0")?;
+        self.add_rules("pod", &KEEP_TRACKING)
+    }
+
+    /// `pod`, `router` and `peer` in a row, with connection tracking in pod and router.
+    pub(super) fn wire_routed(&mut self) -> Result<(), LabError> {
+        self.peer_link = Link::Far;
+        for name in ["pod", "router", "peer"] {
+            self.add_host(name)?;
+        }
+        self.cable(("pod", "eth0"), ("router", "to-pod"))?;
+        self.cable(("peer", "eth0"), ("router", "to-peer"))?;
+        self.router_ends(&["to-pod"], &["to-peer"])?;
+        self.end("pod", Link::Near, &[POD], Some(ROUTER))?;
+        self.peer_end("peer", Link::Far, "router", "to-peer")?;
+        self.add_rules("pod", &KEEP_TRACKING)?;
+        self.add_rules("router", &KEEP_TRACKING)
+    }
+
+    /// Two pods with the same addresses, `pod` and `twin`, behind one router, each with a peer of its own; the peers
+    /// have the same addresses too. The router keeps them apart by the device that a packet came from.
+    pub(super) fn wire_twins(&mut self) -> Result<(), LabError> {
+        self.peer_link = Link::Far;
+        for name in ["pod", "twin", "router", "peer", "twin-peer"] {
+            self.add_host(name)?;
+        }
+        self.cable(("pod", "eth0"), ("router", "to-pod"))?;
+        self.cable(("peer", "eth0"), ("router", "to-peer"))?;
+        self.cable(("twin", "eth0"), ("router", "to-twin"))?;
+        self.cable(("twin-peer", "eth0"), ("router", "to-twin-peer"))?;
+        self.router_ends(&["to-pod", "to-twin"], &["to-peer", "to-twin-peer"])?;
+        self.separate("to-pod", "to-peer", 101)?;
+        self.separate("to-twin", "to-twin-peer", 102)?;
+        for pod in ["pod", "twin"] {
+            self.end(pod, Link::Near, &[POD], Some(ROUTER))?;
+            self.add_rules(pod, &KEEP_TRACKING)?;
+        }
+        self.end("peer", Link::Far, &[PEER], Some(ROUTER))?;
+        self.end("twin-peer", Link::Far, &[PEER], Some(ROUTER))
+    }
+
+    /// A veth pair between two hosts.
+    fn cable(&mut self, from: (&'static str, &str), to: (&'static str, &str)) -> Result<(), LabError> {
+        let other = self.host(to.0)?.pid();
+        self.ip(from.0, &[format!("link add {} type veth peer name {} netns {other}", from.1, to.1)])?;
+        self.made.push(format!("veth pair: {} in {}, {} in {}", from.1, from.0, to.1, to.0));
+        Ok(())
+    }
+
+    /// Addresses of a host with one device, and its way out.
+    fn end(&mut self, host: &'static str, link: Link, hosts: &[u8], gateway: Option<u8>) -> Result<(), LabError> {
+        let mut lines = vec!["link set lo up".to_owned()];
+        lines.extend(addresses("eth0", link, hosts));
+        for &family in Family::ALL {
+            let via = gateway.map(|gateway| address::address(family, link, gateway));
+            lines.extend(via.map(|via| format!("route add default via {via}")));
+        }
+        let list: Vec<String> = hosts.iter().map(|&host| with_prefix(self.options.family, link, host)).collect();
+        self.made.push(format!("{host}: {} on eth0", list.join(" and ")));
+        self.ip(host, &lines)
+    }
+
+    /// The peer's end, or the phantom's: a device without addresses that `neighbour` is told to send to.
+    fn peer_end(
+        &mut self,
+        peer: &'static str,
+        link: Link,
+        neighbour: &'static str,
+        device: &str,
+    ) -> Result<(), LabError> {
+        let gateway = matches!(link, Link::Far).then_some(ROUTER);
+        if self.peer_kind == PeerKind::Kernel {
+            return self.end(peer, link, &[PEER, OTHER_PEER], gateway);
+        }
+        self.set(peer, "ipv6/conf/eth0/disable_ipv6", "1")?;
+        self.ip(peer, &["link set eth0 up".to_owned()])?;
+        let bytes = crate::lab::host::HARDWARE_ADDRESS.map(|byte| format!("{byte:02x}")).join(":");
+        let entry = |family: Family, host| {
+            let address = address::address(family, link, host);
+            format!("neighbour replace {address} lladdr {bytes} dev {device} nud permanent")
+        };
+        let pairs = Family::ALL.iter().flat_map(|&family| [PEER, OTHER_PEER].map(|host| (family, host)));
+        let lines: Vec<String> = pairs.map(|(family, host)| entry(family, host)).collect();
+        self.ip(neighbour, &lines)
+    }
+
+    fn router_ends(&mut self, near: &[&str], far: &[&str]) -> Result<(), LabError> {
+        self.set("router", "ipv4/ip_forward", "1")?;
+        self.set("router", "ipv6/conf/all/forwarding", "1")?;
+        let mut lines = vec!["link set lo up".to_owned()];
+        lines.extend(near.iter().flat_map(|device| addresses(device, Link::Near, &[ROUTER])));
+        lines.extend(far.iter().flat_map(|device| addresses(device, Link::Far, &[ROUTER])));
+        self.ip("router", &lines)
+    }
+
+    /// Sends what comes from one of two devices only to the other.
+    fn separate(&mut self, near: &str, far: &str, table: u32) -> Result<(), LabError> {
+        let mut lines = Vec::new();
+        for (&family, flag) in Family::ALL.iter().zip(["-4", "-6"]) {
+            for (device, link) in [(near, Link::Near), (far, Link::Far)] {
+                let mask = with_prefix(family, link, 0);
+                lines.push(format!("route add {mask} dev {device} table {table}"));
+                // `rule` alone is IPv4's.
+                self.run_quietly("router", ip(&[flag, "rule", "add", "iif", device, "table", &table.to_string()], ""))?;
+            }
+        }
+        self.ip("router", &lines)
+    }
+
+    fn ip(&mut self, host: &'static str, lines: &[String]) -> Result<(), LabError> {
+        self.run_quietly(host, ip(&["-batch", "-"], &lines.join("\n")))
+    }
+}
+
+fn ip(arguments: &[&str], input: &str) -> Invocation {
+    let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+    Invocation { program: "ip", arguments, input: input.to_owned() }
+}
+
+fn addresses(device: &str, link: Link, hosts: &[u8]) -> Vec<String> {
+    // No address of its own making and no duplicate detection: it is usable at once.
+    let mut lines = vec![format!("link set {device} addrgenmode none"), format!("link set {device} up")];
+    for &host in hosts {
+        lines.push(format!("address add {} dev {device}", with_prefix(Family::Ipv4, link, host)));
+        lines.push(format!("address add {} dev {device} nodad", with_prefix(Family::Ipv6, link, host)));
+    }
+    lines
+}

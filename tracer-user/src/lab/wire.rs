@@ -1,0 +1,81 @@
+//! What the lab and its child processes say to each other: one JSON object a line, on the child's stdin and stdout.
+//!
+//! Every command gets exactly one answer, in order; a command that hangs simply has none yet.
+
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Command {
+    /// Runs a program in the host's namespace.
+    Run {
+        program: String,
+        arguments: Vec<String>,
+        input: String,
+    },
+    /// Writes a setting under /proc/sys.
+    Set { path: String, value: String },
+    /// Starts a server that goes on in the background.
+    Serve(Server),
+    /// Starts a transparent proxy with pooled upstream connections.
+    Proxy { listen: SocketAddr },
+    /// Opens the connection of a slot.
+    Connect {
+        slot: u8,
+        to: SocketAddr,
+        from_port: Option<u16>,
+        give_up_ms: Option<u64>,
+    },
+    Send { slot: u8, line: String },
+    /// Waits for a line; an empty one is the end of the stream.
+    Receive { slot: u8 },
+    /// Waits until there is something to read, and leaves it unread.
+    AwaitUnread { slot: u8 },
+    /// Writes until the socket takes no more.
+    Fill { slot: u8, bytes: usize },
+    Close { slot: u8 },
+    /// Closes with SO_LINGER 0.
+    Abort { slot: u8 },
+    /// Starts answering raw frames on a device.
+    Phantom { device: String, manner: Manner },
+    /// Makes the phantom reset every connection it has.
+    PhantomReset,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Server {
+    pub listen: SocketAddr,
+    pub backlog: i32,
+    pub accepts: Accepts,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Accepts {
+    /// Accepts and answers each line with `echo:` and the line.
+    Echo,
+    /// Accepts and never reads.
+    Unread,
+    /// Never accepts.
+    Never,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Manner {
+    Echo,
+    /// Takes every frame and answers none.
+    Silent,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Answer {
+    /// The first line of every child.
+    Hello { netns: u32 },
+    Done,
+    Line(String),
+    Ran { success: bool, output: String },
+    Failed { errno: Option<i32>, message: String },
+}
