@@ -3,6 +3,14 @@
 //! What each hook does is in [`probe`]; no field of the kernel is touched outside [`read`] and the accessors on it.
 #![no_std]
 #![no_main]
+#![expect(
+    clippy::inline_always,
+    reason = "what the verifier knows of a pointer ends at the border of a function"
+)]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "numbers of the kernel that are narrower than their registers"
+)]
 
 mod ct;
 mod emit;
