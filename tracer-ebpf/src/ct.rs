@@ -17,11 +17,16 @@ const AF_INET6: u16 = 10;
 #[inline(always)]
 pub(crate) fn fill(nfct: u64, hook: Hook, record: &mut Conntrack) -> Option<()> {
     record.info = (nfct & INFO) as u8;
-    let entry = Memory { address: nfct & !INFO, hook };
+    let entry = Memory {
+        address: nfct & !INFO,
+        hook,
+    };
     if entry.address == 0 {
         return None;
     }
-    let original = entry.add(u64::from(offset!(ct_tuplehash))).add(u64::from(offset!(ct_hash_tuple)));
+    let original = entry
+        .add(u64::from(offset!(ct_tuplehash)))
+        .add(u64::from(offset!(ct_hash_tuple)));
     tuple(original, &mut record.original)?;
     tuple(original.add(u64::from(offset!(ct_hash_size))), &mut record.reply)?;
     record.status = entry.load::<u64>(offset!(ct_status)).unwrap_or(0) as u32;

@@ -5,8 +5,8 @@
 use core::{ffi::c_void, mem::MaybeUninit};
 
 use aya_ebpf::helpers::generated::{
-    bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_task_btf, bpf_get_smp_processor_id, bpf_get_socket_cookie, bpf_ktime_get_ns,
-    bpf_probe_read_kernel, bpf_skc_to_tcp_sock,
+    bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_task_btf, bpf_get_smp_processor_id,
+    bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_probe_read_kernel, bpf_skc_to_tcp_sock,
 };
 use tracer_common::{
     config::DROP_REASON_SLOTS,
@@ -47,7 +47,13 @@ pub(crate) fn is_listed(reason: u32) -> bool {
         return false;
     }
     // SAFETY: the index was checked. Volatile as in `frozen`.
-    unsafe { (&raw const DROP_REASONS).cast::<u8>().add(reason as usize).read_volatile() != 0 }
+    unsafe {
+        (&raw const DROP_REASONS)
+            .cast::<u8>()
+            .add(reason as usize)
+            .read_volatile()
+            != 0
+    }
 }
 
 /// What can be read as it lies in memory.
@@ -133,7 +139,10 @@ pub(crate) struct Memory {
 impl Memory {
     #[inline(always)]
     pub(crate) fn add(self, bytes: u64) -> Self {
-        Self { address: self.address.wrapping_add(bytes), hook: self.hook }
+        Self {
+            address: self.address.wrapping_add(bytes),
+            hook: self.hook,
+        }
     }
 
     #[inline(always)]

@@ -68,7 +68,11 @@ impl Skb {
             ETH_P_IP => {
                 let length = network.load::<u8>(0)? & 0xf;
                 let protocol = network.load::<u8>(9)?;
-                (protocol == IPPROTO_TCP).then(|| Segment { network, tcp: network.add(u64::from(length) * 4), v6: false })
+                (protocol == IPPROTO_TCP).then(|| Segment {
+                    network,
+                    tcp: network.add(u64::from(length) * 4),
+                    v6: false,
+                })
             }
             ETH_P_IPV6 => {
                 let protocol = network.load::<u8>(6)?;

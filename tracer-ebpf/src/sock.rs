@@ -20,8 +20,9 @@ pub(crate) mod state {
 const IPPROTO_TCP: u16 = 6;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
-/// Bytes 8 to 11 of `::ffff:a.b.c.d`, as they lie in memory.
-const MAPPED: u32 = u32::from_ne_bytes([0, 0, 0xff, 0xff]);
+/// The second half of `::ffff:a.b.c.d`, as it lies in memory, without the IPv4 address.
+const MAPPED: u64 = u64::from_ne_bytes([0, 0, 0xff, 0xff, 0, 0, 0, 0]);
+const MAPPED_MASK: u64 = u64::from_ne_bytes([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
 
 /// A socket: full, or one of the small ones that only share `struct sock_common`.
 #[derive(Clone, Copy)]
@@ -111,7 +112,10 @@ impl Sock {
 
     #[inline(always)]
     fn v6(self, offset: u32) -> [u64; 2] {
-        [self.0.load_at(offset, 0).unwrap_or(0), self.0.load_at(offset, 8).unwrap_or(0)]
+        [
+            self.0.load_at(offset, 0).unwrap_or(0),
+            self.0.load_at(offset, 8).unwrap_or(0),
+        ]
     }
 
     /// Writes what `struct sock` tells of a full socket.
@@ -166,37 +170,44 @@ pub(crate) fn namespace(net: Object, header: &mut Header) {
 /// Writes IPv4 addresses that were loaded as words.
 #[inline(always)]
 pub(crate) fn set_v4(tuple: &mut Tuple, source: u32, destination: u32) {
-    tuple.source = read::bytes([u64::from_ne_bytes(low(source)), 0]);
-    tuple.destination = read::bytes([u64::from_ne_bytes(low(destination)), 0]);
+    tuple.source = read::bytes([lower(source), 0]);
+    tuple.destination = read::bytes([lower(destination), 0]);
     tuple.family = tuple::IPV4;
 }
 
 /// Writes IPv6 addresses; two IPv4-mapped ones are written as IPv4.
 #[inline(always)]
 pub(crate) fn set_v6(tuple: &mut Tuple, source: [u64; 2], destination: [u64; 2]) {
-    match (mapped(source), mapped(destination)) {
-        (Some(source), Some(destination)) => set_v4(tuple, source, destination),
-        _ => {
-            tuple.source = read::bytes(source);
-            tuple.destination = read::bytes(destination);
-            tuple.family = tuple::IPV6;
-        }
+    if let (Some(source), Some(destination)) = (mapped(source), mapped(destination)) {
+        return set_v4(tuple, source, destination);
     }
+    tuple.source = read::bytes(source);
+    tuple.destination = read::bytes(destination);
+    tuple.family = tuple::IPV6;
 }
 
 #[inline(always)]
 fn mapped(address: [u64; 2]) -> Option<u32> {
-    let [a, b, c, d, e, f, g, h] = address[1].to_ne_bytes();
-    if address[0] == 0 && u32::from_ne_bytes([a, b, c, d]) == MAPPED {
-        Some(u32::from_ne_bytes([e, f, g, h]))
+    let [prefix, rest] = address;
+    (prefix == 0 && rest & MAPPED_MASK == MAPPED).then_some(upper(rest))
+}
+
+/// The second four bytes of a word's eight, as they lie in memory.
+#[inline(always)]
+fn upper(word: u64) -> u32 {
+    if cfg!(target_endian = "little") {
+        (word >> 32) as u32
     } else {
-        None
+        word as u32
     }
 }
 
-/// A word as the first four of eight bytes.
+/// A word whose first four bytes in memory are these.
 #[inline(always)]
-fn low(word: u32) -> [u8; 8] {
-    let [a, b, c, d] = word.to_ne_bytes();
-    [a, b, c, d, 0, 0, 0, 0]
+fn lower(bytes: u32) -> u64 {
+    if cfg!(target_endian = "little") {
+        u64::from(bytes)
+    } else {
+        u64::from(bytes) << 32
+    }
 }

@@ -1,10 +1,7 @@
 //! The table of connections: who is in it, under which key.
 
 use aya_ebpf::bindings::BPF_ANY;
-use tracer_common::{
-    event::Connection,
-    stat::Hook,
-};
+use tracer_common::{event::Connection, stat::Hook};
 
 use crate::{
     map::CONNECTIONS,
@@ -27,7 +24,11 @@ pub(crate) fn key(sock: Sock) -> Option<u64> {
 /// The key of a full socket, made if it has none.
 #[inline(always)]
 pub(crate) fn make_key(sock: Sock) -> u64 {
-    if config!(has_socket_cookie) == 0 { sock.address() } else { sock.make_cookie() }
+    if config!(has_socket_cookie) == 0 {
+        sock.address()
+    } else {
+        sock.make_cookie()
+    }
 }
 
 /// The entry of a socket.

@@ -61,7 +61,11 @@ fn connect(sock: Sock) {
     }
     let time = read::now();
     let key = table::make_key(sock);
-    let mut connection = Connection { started: time, flags: CONNECTION_OWNED, ..Connection::default() };
+    let mut connection = Connection {
+        started: time,
+        flags: CONNECTION_OWNED,
+        ..Connection::default()
+    };
     owner::fill(&mut connection);
     table::enter(Hook::SetState, key, &connection);
     if config!(export_all) != 0 {
@@ -79,7 +83,13 @@ fn established(sock: Sock) {
     let Some(entry) = Entry::find(key) else { return };
     entry.set(CONNECTION_ESTABLISHED);
     if is_sent(entry) {
-        let heading = heading(Hook::SetState, ESTABLISHED, state::SYN_SENT, state::ESTABLISHED, read::now());
+        let heading = heading(
+            Hook::SetState,
+            ESTABLISHED,
+            state::SYN_SENT,
+            state::ESTABLISHED,
+            read::now(),
+        );
         emit::socket(heading, sock, key, Some(entry));
     }
 }
@@ -96,7 +106,12 @@ fn closed(sock: Sock, old: u8) {
     let Some(entry) = Entry::find(key) else { return };
     if entry.flags() & CONNECTION_ENDED == 0 && (is_sent(entry) || sock.error() != 0) {
         entry.set(CONNECTION_ENDED);
-        emit::socket(heading(Hook::SetState, CLOSED, old, state::CLOSE, read::now()), sock, key, Some(entry));
+        emit::socket(
+            heading(Hook::SetState, CLOSED, old, state::CLOSE, read::now()),
+            sock,
+            key,
+            Some(entry),
+        );
     }
 }
 
@@ -121,5 +136,11 @@ fn is_sent(entry: Entry) -> bool {
 
 #[inline(always)]
 fn heading(hook: Hook, kind: u8, old_state: u8, state: u8, time: u64) -> Heading {
-    Heading { hook, kind, state, old_state, time }
+    Heading {
+        hook,
+        kind,
+        state,
+        old_state,
+        time,
+    }
 }

@@ -34,13 +34,23 @@ pub(crate) fn kfree_skb(ctx: &BtfTracePointContext) {
     if !is_within_limit(time) {
         return read::count(Hook::Drop, |row| row.suppressed += 1);
     }
-    let heading = Heading { hook: Hook::Drop, kind: DROP, state: 0, old_state: 0, time };
+    let heading = Heading {
+        hook: Hook::Drop,
+        kind: DROP,
+        state: 0,
+        old_state: 0,
+        time,
+    };
     emit::packet(heading, |event| {
         event.packet.reason = reason;
         event.packet.location = ctx.arg(1);
         event.event.header.flags |= FLAG_REASON;
         packet(event, skb, segment);
-        let receiver = if config!(kfree_skb_args) >= 4 { Sock::new(ctx.arg(3)) } else { None };
+        let receiver = if config!(kfree_skb_args) >= 4 {
+            Sock::new(ctx.arg(3))
+        } else {
+            None
+        };
         if let Some(sock) = receiver {
             socket(event, sock);
         } else if let Some(sock) = skb.sock() {

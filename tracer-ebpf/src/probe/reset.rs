@@ -3,9 +3,7 @@
 use aya_ebpf::programs::BtfTracePointContext;
 use tracer_common::{
     event::PacketEvent,
-    kind::{
-        CONNECTION_SUSPECT, FLAG_ACTIVE, FLAG_CONNTRACK, FLAG_PACKET, FLAG_REASON, RST_RECEIVED, RST_SENT,
-    },
+    kind::{CONNECTION_SUSPECT, FLAG_ACTIVE, FLAG_CONNTRACK, FLAG_PACKET, FLAG_REASON, RST_RECEIVED, RST_SENT},
     stat::Hook,
 };
 
@@ -30,8 +28,13 @@ pub(crate) fn receive_reset(ctx: &BtfTracePointContext) {
     if let Some(entry) = entry {
         entry.set(CONNECTION_SUSPECT);
     }
-    let heading =
-        Heading { hook: Hook::ReceiveReset, kind: RST_RECEIVED, state: sock.state(), old_state: 0, time: read::now() };
+    let heading = Heading {
+        hook: Hook::ReceiveReset,
+        kind: RST_RECEIVED,
+        state: sock.state(),
+        old_state: 0,
+        time: read::now(),
+    };
     emit::socket(heading, sock, key, entry);
 }
 
@@ -41,7 +44,13 @@ pub(crate) fn send_reset(ctx: &BtfTracePointContext) {
     let sock = Sock::new(ctx.arg(0));
     let skb = Skb::new(ctx.arg(1));
     let state = sock.map_or(0, Sock::state);
-    let heading = Heading { hook: Hook::SendReset, kind: RST_SENT, state, old_state: 0, time: read::now() };
+    let heading = Heading {
+        hook: Hook::SendReset,
+        kind: RST_SENT,
+        state,
+        old_state: 0,
+        time: read::now(),
+    };
     emit::packet(heading, |event| {
         if config!(send_reset_args) >= 3 {
             event.packet.reason = ctx.arg(2);
@@ -81,7 +90,11 @@ fn packet(event: &mut PacketEvent, skb: Skb) {
     if let Some(device) = skb.device() {
         event.packet.ifindex = skb::device(device, header);
     }
-    if skb.segment(Hook::SendReset).and_then(|segment| segment.fill(&mut event.packet)).is_some() {
+    if skb
+        .segment(Hook::SendReset)
+        .and_then(|segment| segment.fill(&mut event.packet))
+        .is_some()
+    {
         header.flags |= FLAG_PACKET;
     }
     if ct::fill(skb.nfct(), Hook::SendReset, &mut event.conntrack).is_some() {

@@ -27,8 +27,13 @@ pub(crate) fn retransmit_skb(ctx: &BtfTracePointContext) {
     }
     let key = table::make_key(sock);
     let entry = suspect(key);
-    let heading =
-        Heading { hook: Hook::Retransmit, kind: RETRANSMIT, state: now_in, old_state: 0, time: read::now() };
+    let heading = Heading {
+        hook: Hook::Retransmit,
+        kind: RETRANSMIT,
+        state: now_in,
+        old_state: 0,
+        time: read::now(),
+    };
     emit::socket(heading, sock, key, entry);
 }
 
@@ -36,12 +41,14 @@ pub(crate) fn retransmit_skb(ctx: &BtfTracePointContext) {
 #[inline(always)]
 fn suspect(key: u64) -> Option<Entry> {
     let entry = Entry::find(key);
-    match entry {
-        Some(entry) => entry.set(CONNECTION_SUSPECT),
-        None => {
-            let unseen = Connection { flags: CONNECTION_SUSPECT, ..Connection::default() };
-            table::enter(Hook::Retransmit, key, &unseen);
-        }
+    if let Some(entry) = entry {
+        entry.set(CONNECTION_SUSPECT);
+    } else {
+        let unseen = Connection {
+            flags: CONNECTION_SUSPECT,
+            ..Connection::default()
+        };
+        table::enter(Hook::Retransmit, key, &unseen);
     }
     entry
 }

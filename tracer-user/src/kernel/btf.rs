@@ -60,7 +60,10 @@ impl Btf {
     /// Walks the types once.
     pub fn parse(bytes: Vec<u8>) -> Result<Self, BtfError> {
         let word = |at| word(&bytes, at).ok_or(BtfError::Truncated(at));
-        let magic = bytes.get(..2).and_then(|magic| magic.try_into().ok()).map_or(0, u16::from_ne_bytes);
+        let magic = bytes
+            .get(..2)
+            .and_then(|magic| magic.try_into().ok())
+            .map_or(0, u16::from_ne_bytes);
         if magic != MAGIC {
             return Err(BtfError::Magic(magic));
         }
@@ -71,7 +74,12 @@ impl Btf {
         if end > bytes.len() || strings > bytes.len() {
             return Err(BtfError::Truncated(bytes.len()));
         }
-        let mut btf = Self { strings, types: Vec::with_capacity(length / 24), names: Vec::new(), bytes };
+        let mut btf = Self {
+            strings,
+            types: Vec::with_capacity(length / 24),
+            names: Vec::new(),
+            bytes,
+        };
         let mut at = first;
         while at < end {
             at = btf.add(at, end)?;
@@ -165,7 +173,11 @@ impl Btf {
         let bit = word(&self.bytes, at + 8)?;
         // With the kind flag the upper byte is the width of a bit field.
         let bit = if ty.info >> 31 == 1 { bit & 0x00ff_ffff } else { bit };
-        Some(Member { name: word(&self.bytes, at)?, id: word(&self.bytes, at + 4)?, bit })
+        Some(Member {
+            name: word(&self.bytes, at)?,
+            id: word(&self.bytes, at + 4)?,
+            bit,
+        })
     }
 
     fn enum_value(&self, ty: Type, index: usize) -> Option<(&str, u64)> {
@@ -206,7 +218,12 @@ impl Btf {
 
     fn at(&self, at: usize) -> Option<Type> {
         let word = |index: usize| word(&self.bytes, at + index * 4);
-        Some(Type { name: word(0)?, info: word(1)?, size: word(2)?, rest: at + 12 })
+        Some(Type {
+            name: word(0)?,
+            info: word(1)?,
+            size: word(2)?,
+            rest: at + 12,
+        })
     }
 
     fn text(&self, offset: u32) -> Option<&[u8]> {
@@ -294,8 +311,18 @@ mod tests {
     #[test]
     fn absent_names_and_members_are_none() {
         let btf = running();
-        for path in ["", "sock", "no_such_struct.member", "sock.no_such_member", "sock.sk_err.deeper", "sizeof nothing"] {
-            assert!(btf.offset(path).is_none_or(|offset| path == "sock" && offset == 0), "{path}");
+        for path in [
+            "",
+            "sock",
+            "no_such_struct.member",
+            "sock.no_such_member",
+            "sock.sk_err.deeper",
+            "sizeof nothing",
+        ] {
+            assert!(
+                btf.offset(path).is_none_or(|offset| path == "sock" && offset == 0),
+                "{path}"
+            );
         }
         assert_eq!(btf.tracepoint_args("no_such_tracepoint"), None);
         assert_eq!(btf.enum_values("no_such_enum").count(), 0);
@@ -304,7 +331,10 @@ mod tests {
     #[test]
     fn enum_values_and_tracepoint_arguments_are_read() {
         let btf = running();
-        assert!(btf.enum_values("tcp_conntrack").any(|value| value == ("TCP_CONNTRACK_CLOSE", 8)));
+        assert!(
+            btf.enum_values("tcp_conntrack")
+                .any(|value| value == ("TCP_CONNTRACK_CLOSE", 8))
+        );
         assert_eq!(btf.tracepoint_args("inet_sock_set_state"), Some(3));
         assert!(btf.has_function("tcp_v4_rcv") && !btf.has_function("tcp_v4_rcv_not"));
     }

@@ -3,7 +3,7 @@
 //! A hook that fails is data in [`Probes::hooks`], not an error; an error is what leaves nothing to run.
 
 use crate::kernel::btf::{Btf, BtfError};
-use crate::kernel::plan::{Facts, How, HookStatus};
+use crate::kernel::plan::{Facts, HookStatus, How};
 use crate::kernel::privilege::{self, PrivilegeError};
 use crate::kernel::ring::Ring;
 use crate::kernel::stat::{self, Cost, Stats};
@@ -85,7 +85,10 @@ impl Probes {
             && hooks.iter().all(|status| status.how == How::Absent)
         {
             let reason = first.reason.clone().unwrap_or_default();
-            return Err(LoadError::NothingAttached { name: first.name, reason });
+            return Err(LoadError::NothingAttached {
+                name: first.name,
+                reason,
+            });
         }
         Ok(Self { ebpf, facts, hooks })
     }
@@ -145,7 +148,9 @@ fn load_object(settings: &Settings, facts: &Facts) -> Result<Ebpf, EbpfError> {
 }
 
 fn attach(ebpf: &mut Ebpf, name: &str, btf: &aya::Btf) -> Result<(), ProgramError> {
-    let program = ebpf.program_mut(name).ok_or_else(|| ProgramError::InvalidName { name: name.to_owned() })?;
+    let program = ebpf
+        .program_mut(name)
+        .ok_or_else(|| ProgramError::InvalidName { name: name.to_owned() })?;
     let program: &mut BtfTracePoint = program.try_into()?;
     program.load(name, btf)?;
     program.attach()?;
@@ -158,7 +163,10 @@ fn explain(error: &ProgramError) -> String {
         return error.to_string();
     };
     let log = verifier_log.to_string();
-    let verdict = log.lines().rev().find(|line| !line.is_empty() && !line.starts_with("processed "));
+    let verdict = log
+        .lines()
+        .rev()
+        .find(|line| !line.is_empty() && !line.starts_with("processed "));
     match verdict {
         Some(verdict) => format!("the kernel's verifier refused it ({io_error}): {verdict}"),
         None => format!("the kernel refused it: {io_error}"),
@@ -167,7 +175,10 @@ fn explain(error: &ProgramError) -> String {
 
 /// Up to 5.10 maps count against this limit; later it is ignored, and so is a failure to raise it.
 fn raise_memlock() {
-    let unlimited = Rlimit { current: None, maximum: None };
+    let unlimited = Rlimit {
+        current: None,
+        maximum: None,
+    };
     if let Err(error) = setrlimit(Resource::Memlock, unlimited) {
         tracing::debug!(%error, "cannot raise RLIMIT_MEMLOCK");
     }

@@ -3,6 +3,7 @@
 //! The only importer of aya. It decides nothing about connections.
 
 pub mod btf;
+pub mod clock;
 pub mod load;
 pub mod plan;
 pub mod privilege;

@@ -94,21 +94,38 @@ impl Facts {
 
     /// The plan, hook by hook.
     pub fn plan(&self) -> Vec<HookStatus> {
-        HOOKS.into_iter().zip(self.arguments).map(|(hook, arguments)| self.plan_hook(hook, arguments)).collect()
+        HOOKS
+            .into_iter()
+            .zip(self.arguments)
+            .map(|(hook, arguments)| self.plan_hook(hook, arguments))
+            .collect()
     }
 
     fn plan_hook(&self, hook: Hook, arguments: Option<u32>) -> HookStatus {
         let name = tracepoint(hook);
-        let mut status = HookStatus { hook, name, how: How::TpBtf, reason: None, weakens: &[] };
+        let mut status = HookStatus {
+            hook,
+            name,
+            how: How::TpBtf,
+            reason: None,
+            weakens: &[],
+        };
         match (hook, arguments) {
             (_, None) => status.fail(format!("this kernel has no tracepoint {name}")),
-            (Hook::Drop, Some(..3)) => status.fail("this kernel's kfree_skb gives no reason (from 5.17 it does)".into()),
+            (Hook::Drop, Some(..3)) => {
+                status.fail("this kernel's kfree_skb gives no reason (from 5.17 it does)".into());
+            }
             (Hook::Drop, _) if self.drop_reasons.is_empty() => {
                 status.fail("none of the listed drop reasons has a name in this kernel".into());
             }
             (Hook::SendReset, Some(..3)) => {
-                status.reason = Some("this kernel reports no resets of packets without a socket (from 6.10 it does)".into());
-                status.weakens = &["invalid-packet-reset", "loopback-only-mismatch", "redirect-to-dead-port"];
+                status.reason =
+                    Some("this kernel reports no resets of packets without a socket (from 6.10 it does)".into());
+                status.weakens = &[
+                    "invalid-packet-reset",
+                    "loopback-only-mismatch",
+                    "redirect-to-dead-port",
+                ];
             }
             _ => {}
         }
@@ -119,7 +136,9 @@ impl Facts {
     }
 
     fn is_missing(&self, path: &str) -> bool {
-        self.offsets.iter().any(|(known, offset)| known == path && offset == MISSING)
+        self.offsets
+            .iter()
+            .any(|(known, offset)| known == path && offset == MISSING)
     }
 
     /// The frozen settings that follow from the facts.
@@ -179,10 +198,20 @@ const fn weakened_without(hook: Hook) -> &'static [&'static str] {
             "syn-dropped",
             "unanswered",
         ],
-        Hook::Retransmit => &["accept-queue-full", "redirect-target-blocked", "reply-rejected", "unanswered"],
+        Hook::Retransmit => &[
+            "accept-queue-full",
+            "redirect-target-blocked",
+            "reply-rejected",
+            "unanswered",
+        ],
         Hook::SendReset => &["redirect-to-dead-port", "rejected-by-rule", "reset-by-peer"],
         Hook::ReceiveReset => &["redirect-to-dead-port", "reset-by-peer"],
-        Hook::Drop => &["redirect-target-blocked", "rejected-by-rule", "reply-rejected", "syn-dropped"],
+        Hook::Drop => &[
+            "redirect-target-blocked",
+            "rejected-by-rule",
+            "reply-rejected",
+            "syn-dropped",
+        ],
         Hook::ErrorReport | Hook::DestroySock => &[],
     }
 }

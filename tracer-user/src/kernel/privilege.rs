@@ -8,7 +8,9 @@ use std::fs;
 pub enum PrivilegeError {
     #[error("needs CAP_BPF and CAP_PERFMON: run as root, or `setcap cap_bpf,cap_perfmon,cap_sys_admin+ep` the program")]
     Capabilities,
-    #[error("the kernel is locked down for confidentiality, which forbids reading its memory: boot without lockdown=confidentiality")]
+    #[error(
+        "the kernel is locked down for confidentiality, which forbids reading its memory: boot without lockdown=confidentiality"
+    )]
     Lockdown,
 }
 

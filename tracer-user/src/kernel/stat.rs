@@ -19,7 +19,14 @@ impl HookCounters {
     /// The sum over all processors.
     pub fn total(&self) -> Counters {
         self.processors.iter().fold(Counters::default(), |sum, row| {
-            let Counters { sent, lost, failed_reads, filtered, suppressed, table_full } = *row;
+            let Counters {
+                sent,
+                lost,
+                failed_reads,
+                filtered,
+                suppressed,
+                table_full,
+            } = *row;
             Counters {
                 sent: sum.sent.saturating_add(sent),
                 lost: sum.lost.saturating_add(lost),
@@ -58,7 +65,10 @@ impl Stats {
             .into_iter()
             .map(|hook| {
                 let rows = self.map.get(&(hook as u32), 0)?;
-                Ok(HookCounters { hook, processors: rows.to_vec() })
+                Ok(HookCounters {
+                    hook,
+                    processors: rows.to_vec(),
+                })
             })
             .collect()
     }
@@ -94,7 +104,11 @@ mod tests {
     #[test]
     fn fdinfo_of_a_program_is_read_and_absent_fields_are_zero() {
         let text = "pos:\t0\nprog_type:\t26\nrun_time_ns:\t1500\nrun_cnt:\t3\nrecursion_misses:\t2\n";
-        let cost = Cost { runs: 3, time: Duration::from_nanos(1500), recursion_misses: 2 };
+        let cost = Cost {
+            runs: 3,
+            time: Duration::from_nanos(1500),
+            recursion_misses: 2,
+        };
         assert_eq!(parse_cost(text), cost);
         assert_eq!(parse_cost("garbage\nrun_cnt: x\n"), Cost::default());
     }

@@ -12,7 +12,9 @@ pub struct Symbols {
 impl Symbols {
     /// The function that the address lies in; `None` where the kernel hides its addresses.
     pub fn name(&mut self, address: u64) -> Option<Arc<str>> {
-        let table = self.table.get_or_insert_with(|| Table::parse(&fs::read(KALLSYMS).unwrap_or_default()));
+        let table = self
+            .table
+            .get_or_insert_with(|| Table::parse(&fs::read(KALLSYMS).unwrap_or_default()));
         table.name(address)
     }
 }
@@ -37,7 +39,9 @@ impl Table {
 
 fn parse_line(line: &[u8]) -> Option<(u64, Arc<str>)> {
     let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
-    let address = u64::from_str_radix(words.next()?, 16).ok().filter(|&address| address != 0)?;
+    let address = u64::from_str_radix(words.next()?, 16)
+        .ok()
+        .filter(|&address| address != 0)?;
     matches!(words.next()?, "t" | "T" | "w" | "W").then_some(())?;
     Some((address, words.next()?.into()))
 }
