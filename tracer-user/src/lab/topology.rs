@@ -59,8 +59,15 @@ impl World {
     /// A veth pair between two hosts.
     fn cable(&mut self, from: (&'static str, &str), to: (&'static str, &str)) -> Result<(), LabError> {
         let other = self.host(to.0)?.pid();
-        self.ip(from.0, &[format!("link add {} type veth peer name {} netns {other}", from.1, to.1)])?;
-        self.made.push(format!("veth pair: {} in {}, {} in {}", from.1, from.0, to.1, to.0));
+        self.ip(
+            from.0,
+            &[format!(
+                "link add {} type veth peer name {} netns {other}",
+                from.1, to.1
+            )],
+        )?;
+        self.made
+            .push(format!("veth pair: {} in {}, {} in {}", from.1, from.0, to.1, to.0));
         Ok(())
     }
 
@@ -72,7 +79,10 @@ impl World {
             let via = gateway.map(|gateway| address::address(family, link, gateway));
             lines.extend(via.map(|via| format!("route add default via {via}")));
         }
-        let list: Vec<String> = hosts.iter().map(|&host| with_prefix(self.options.family, link, host)).collect();
+        let list: Vec<String> = hosts
+            .iter()
+            .map(|&host| with_prefix(self.options.family, link, host))
+            .collect();
         self.made.push(format!("{host}: {} on eth0", list.join(" and ")));
         self.ip(host, &lines)
     }
@@ -91,12 +101,16 @@ impl World {
         }
         self.set(peer, "ipv6/conf/eth0/disable_ipv6", "1")?;
         self.ip(peer, &["link set eth0 up".to_owned()])?;
-        let bytes = crate::lab::host::HARDWARE_ADDRESS.map(|byte| format!("{byte:02x}")).join(":");
+        let bytes = crate::lab::host::HARDWARE_ADDRESS
+            .map(|byte| format!("{byte:02x}"))
+            .join(":");
         let entry = |family: Family, host| {
             let address = address::address(family, link, host);
             format!("neighbour replace {address} lladdr {bytes} dev {device} nud permanent")
         };
-        let pairs = Family::ALL.iter().flat_map(|&family| [PEER, OTHER_PEER].map(|host| (family, host)));
+        let pairs = Family::ALL
+            .iter()
+            .flat_map(|&family| [PEER, OTHER_PEER].map(|host| (family, host)));
         let lines: Vec<String> = pairs.map(|(family, host)| entry(family, host)).collect();
         self.ip(neighbour, &lines)
     }
@@ -118,7 +132,10 @@ impl World {
                 let mask = with_prefix(family, link, 0);
                 lines.push(format!("route add {mask} dev {device} table {table}"));
                 // `rule` alone is IPv4's.
-                self.run_quietly("router", ip(&[flag, "rule", "add", "iif", device, "table", &table.to_string()], ""))?;
+                self.run_quietly(
+                    "router",
+                    ip(&[flag, "rule", "add", "iif", device, "table", &table.to_string()], ""),
+                )?;
             }
         }
         self.ip("router", &lines)
@@ -131,15 +148,28 @@ impl World {
 
 fn ip(arguments: &[&str], input: &str) -> Invocation {
     let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
-    Invocation { program: "ip", arguments, input: input.to_owned() }
+    Invocation {
+        program: "ip",
+        arguments,
+        input: input.to_owned(),
+    }
 }
 
 fn addresses(device: &str, link: Link, hosts: &[u8]) -> Vec<String> {
     // No address of its own making and no duplicate detection: it is usable at once.
-    let mut lines = vec![format!("link set {device} addrgenmode none"), format!("link set {device} up")];
+    let mut lines = vec![
+        format!("link set {device} addrgenmode none"),
+        format!("link set {device} up"),
+    ];
     for &host in hosts {
-        lines.push(format!("address add {} dev {device}", with_prefix(Family::Ipv4, link, host)));
-        lines.push(format!("address add {} dev {device} nodad", with_prefix(Family::Ipv6, link, host)));
+        lines.push(format!(
+            "address add {} dev {device}",
+            with_prefix(Family::Ipv4, link, host)
+        ));
+        lines.push(format!(
+            "address add {} dev {device} nodad",
+            with_prefix(Family::Ipv6, link, host)
+        ));
     }
     lines
 }

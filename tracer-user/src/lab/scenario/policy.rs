@@ -51,7 +51,12 @@ pub(super) const SYN_DROPPED_TWINS: Scenario = Scenario {
     },
     drive: |script| {
         let to = script.world.peer(9000);
-        let connect = Connect { to, slot: 0, from_port: Some(40001), give_up_ms: None };
+        let connect = Connect {
+            to,
+            slot: 0,
+            from_port: Some(40001),
+            give_up_ms: None,
+        };
         script.connect_as("twin-app", connect, Outcome::Works)?;
         script.request("twin-app", 0, Outcome::Works)?;
         script.connect_as("app", connect, Outcome::Hangs)

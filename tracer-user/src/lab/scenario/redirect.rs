@@ -80,7 +80,16 @@ pub(super) const TARGET_STALLED_FULL: Scenario = Scenario {
 pub(super) fn fill_queue_and_connect(script: &mut Script<'_>) -> Result<(), LabError> {
     let to = script.world.peer(9000);
     script.connect("app", 9000, Outcome::Works)?;
-    script.connect_as("app", Connect { to, slot: 1, from_port: None, give_up_ms: None }, Outcome::Hangs)
+    script.connect_as(
+        "app",
+        Connect {
+            to,
+            slot: 1,
+            from_port: None,
+            give_up_ms: None,
+        },
+        Outcome::Hangs,
+    )
 }
 
 fn pair_with_app(world: &mut World) -> Result<(), LabError> {

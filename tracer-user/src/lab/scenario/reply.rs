@@ -1,5 +1,6 @@
 //! Connections whose answers a rule rejects on their way in: the reset goes to the peer, the local socket never learns.
 
+use crate::lab::address;
 use crate::lab::error::LabError;
 use crate::lab::options::{Backend, Family};
 use crate::lab::rules::{Invocation, Rules};
@@ -9,7 +10,6 @@ use crate::lab::script::{Connect, Script};
 use crate::lab::wire::{Accepts, Command};
 use crate::lab::world::World;
 use crate::model::finding::Cause;
-use crate::lab::address;
 
 pub(super) const NEW_CONNECT: Scenario = Scenario {
     name: "reply-rejected",
@@ -45,7 +45,16 @@ pub(super) const POOLED: Scenario = Scenario {
         let mark = flush(script.world.options.family);
         script.run("pod", mark)?;
         let to = script.world.peer(9000);
-        script.connect_as("app", Connect { to, slot: 1, from_port: None, give_up_ms: None }, Outcome::Works)?;
+        script.connect_as(
+            "app",
+            Connect {
+                to,
+                slot: 1,
+                from_port: None,
+                give_up_ms: None,
+            },
+            Outcome::Works,
+        )?;
         script.request("app", 1, Outcome::Hangs)
     },
 };
@@ -56,7 +65,9 @@ pub(super) fn set_up_pooled(world: &mut World) -> Result<(), LabError> {
     world.add_server("server", "peer", 9000, Accepts::Echo, 128)?;
     world.add_app("envoy", "pod", 1337)?;
     let listen = address::any(world.options.family, 15001);
-    world.made.push(format!("envoy in pod listens on {listen}, with one pooled connection per destination"));
+    world.made.push(format!(
+        "envoy in pod listens on {listen}, with one pooled connection per destination"
+    ));
     world.ask_app("envoy", &Command::Proxy { listen })?;
     world.add_server("mirrord-agent", "pod", AGENT_PORT, Accepts::Echo, 128)?;
     world.add_app("app", "pod", 0)?;
@@ -69,7 +80,16 @@ pub(super) fn set_up_pooled(world: &mut World) -> Result<(), LabError> {
 /// One request on a connection of its own, which ends with it.
 pub(super) fn ask_once(script: &mut Script<'_>, slot: u8) -> Result<(), LabError> {
     let to = script.world.peer(9000);
-    script.connect_as("app", Connect { to, slot, from_port: None, give_up_ms: None }, Outcome::Works)?;
+    script.connect_as(
+        "app",
+        Connect {
+            to,
+            slot,
+            from_port: None,
+            give_up_ms: None,
+        },
+        Outcome::Works,
+    )?;
     script.request("app", slot, Outcome::Works)?;
     script.act("app", "closes", &Command::Close { slot })
 }
