@@ -47,12 +47,12 @@ pub fn parse(payload: &[u8]) -> Result<Peer, LinkError> {
             _ => {}
         }
     }
-    Ok(match (paired, namespace, linked) {
+    Ok(match namespace {
         // A VLAN or macvlan has a lower device, which is no peer.
-        (false, _, _) => Peer::None,
-        (true, Some(id), _) if id >= 0 => Peer::Namespace(id),
-        (true, None, true) => Peer::SameNamespace,
-        (true, _, _) => Peer::None,
+        _ if !paired => Peer::None,
+        Some(id) if id >= 0 => Peer::Namespace(id),
+        None if linked => Peer::SameNamespace,
+        Some(_) | None => Peer::None,
     })
 }
 

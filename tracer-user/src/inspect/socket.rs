@@ -36,7 +36,6 @@ impl Family {
 pub struct Socket {
     /// Local to remote.
     pub tuple: Tuple,
-    pub family: Family,
     pub state: Option<TcpState>,
     /// Bytes to read; of a listener: connections to accept.
     pub receive_queue: u32,
@@ -101,11 +100,6 @@ pub fn parse(payload: &[u8]) -> Result<Socket, SocketError> {
             Endpoint::new(id.source_address, id.source_port),
             Endpoint::new(id.destination_address, id.destination_port),
         ),
-        family: if id.source_address.is_ipv6() {
-            Family::V6
-        } else {
-            Family::V4
-        },
         state: TcpState::from_number(header.state),
         receive_queue: header.recv_queue,
         send_queue: header.send_queue,
@@ -136,16 +130,12 @@ impl Socket {
 
     /// Whether a connection to `target` would reach this listener (devices that it is bound to are not considered).
     pub fn serves(&self, target: Endpoint) -> bool {
-        let address = self.tuple.source.address;
-        self.tuple.source.port == target.port
-            && match (self.family, address.is_unspecified()) {
-                (_, false) => address == target.address,
-                (Family::V4, true) => target.address.is_ipv4(),
-                // [::ffff:0.0.0.0] is canonical here, hence an IPv4 wildcard.
-                (Family::V6, true) => {
-                    (address.is_ipv4() || !self.only_v6 || target.address.is_ipv6())
-                        && (address.is_ipv6() || target.address.is_ipv4())
-                }
+        let Endpoint { address, port } = self.tuple.source;
+        port == target.port
+            && match address {
+                _ if !address.is_unspecified() => address == target.address,
+                IpAddr::V4(_) => target.address.is_ipv4(),
+                IpAddr::V6(_) => target.address.is_ipv6() || !self.only_v6,
             }
     }
 

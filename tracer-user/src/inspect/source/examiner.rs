@@ -8,7 +8,6 @@ use super::{process, sweep};
 use crate::inspect::link::Peer;
 use crate::inspect::socket::Socket;
 use crate::model::conntrack::{Conntrack, Direction};
-use crate::model::identity::Netns;
 use crate::model::inquiry::{Answer, Examined, Inquiry, Question, Reply};
 use crate::model::time::Timestamp;
 use crate::model::tuple::{Endpoint, Tuple};
@@ -56,7 +55,7 @@ impl Examiner {
         };
         let reply = reply.unwrap_or_else(|error| match error {
             ExamineError::Netns(NetnsError::Gone) => Reply::Gone,
-            error => Reply::Unreachable(error.to_string().into()),
+            ExamineError::Netns(_) | ExamineError::Probe(_) => Reply::Unreachable(error.to_string().into()),
         });
         Answer {
             id: inquiry.id,

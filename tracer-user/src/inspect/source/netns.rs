@@ -123,7 +123,14 @@ impl Namespaces {
             }
         }
         let path = self.path_of(wanted.inode, hint)?;
-        self.open(wanted, path)
+        match self.open(wanted, path) {
+            // The process ended since; another may be there.
+            Err(NetnsError::Gone) => {
+                let path = self.path_of(wanted.inode, hint)?;
+                self.open(wanted, path)
+            }
+            result => result,
+        }
     }
 
     /// Every namespace that has a name or a process, once. Those of a mere thread or socket are not among them.
@@ -180,12 +187,15 @@ impl Namespaces {
     }
 
     fn open(&self, wanted: Netns, path: Arc<str>) -> Result<Found, NetnsError> {
-        let failed = |error| match io::Error::kind(&error) {
-            io::ErrorKind::NotFound => NetnsError::Gone,
-            _ => NetnsError::Open {
-                inode: wanted.inode,
-                error,
-            },
+        let failed = |error: io::Error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                NetnsError::Gone
+            } else {
+                NetnsError::Open {
+                    inode: wanted.inode,
+                    error,
+                }
+            }
         };
         let file = File::open(&*path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;

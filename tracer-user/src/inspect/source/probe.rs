@@ -229,13 +229,11 @@ fn other_zones(netlink: &mut Netlink, tuple: Tuple) -> Result<Option<Conntrack>,
 }
 
 fn opened(slot: &mut Option<Netlink>, protocol: i32, deadline: Instant) -> Result<&mut Netlink, NetlinkError> {
-    match slot {
-        Some(netlink) => Ok(netlink),
-        None => {
-            let protocol = isize::try_from(protocol).unwrap_or_default();
-            Ok(slot.insert(Netlink::open(protocol, deadline)?))
-        }
-    }
+    let netlink = match slot.take() {
+        Some(netlink) => netlink,
+        None => Netlink::open(isize::try_from(protocol).unwrap_or_default(), deadline)?,
+    };
+    Ok(slot.insert(netlink))
 }
 
 /// Sockets taken from one dump.
