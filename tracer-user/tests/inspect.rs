@@ -400,10 +400,10 @@ fn on_own_thread(inquiry: &Inquiry, by_path: bool) -> Answer {
 }
 
 fn examined(answer: &Answer) -> &Examined {
-    match &answer.reply {
-        Reply::Connection(examined) => examined,
-        other => panic!("{other:?}"),
-    }
+    let Reply::Connection(examined) = &answer.reply else {
+        panic!("{answer:?}")
+    };
+    examined
 }
 
 fn link(space: &Space, device: &str) -> Option<Netns> {
@@ -411,21 +411,21 @@ fn link(space: &Space, device: &str) -> Option<Netns> {
         let any = socket(AddressFamily::INET, SocketType::DGRAM, None).unwrap();
         name_to_index(any, device).unwrap()
     });
-    match ask(space, Question::Link { ifindex }).reply {
-        Reply::Link(peer) => peer,
-        other => panic!("{other:?}"),
-    }
+    let answer = ask(space, Question::Link { ifindex });
+    let Reply::Link(peer) = answer.reply else {
+        panic!("{answer:?}")
+    };
+    peer
 }
 
 /// What waits in this namespace: other tests run at the same time.
 fn sweep(space: &Space) -> Vec<Waiting> {
-    match ask(space, Question::Sweep).reply {
-        Reply::Swept(mut waiting) => {
-            waiting.retain(|waiting| waiting.netns == space.netns);
-            waiting
-        }
-        other => panic!("{other:?}"),
-    }
+    let answer = ask(space, Question::Sweep);
+    let Reply::Swept(mut waiting) = answer.reply else {
+        panic!("{answer:?}")
+    };
+    waiting.retain(|waiting| waiting.netns == space.netns);
+    waiting
 }
 
 fn tuple(stream: &TcpStream) -> Tuple {

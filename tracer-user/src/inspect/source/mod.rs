@@ -9,6 +9,7 @@ mod netns;
 mod probe;
 mod process;
 mod sweep;
+mod zones;
 
 pub use examiner::Examiner;
 
