@@ -6,8 +6,10 @@
 mod examiner;
 mod netlink;
 mod netns;
+mod paths;
 mod probe;
 mod process;
+mod raw;
 mod sweep;
 mod zones;
 

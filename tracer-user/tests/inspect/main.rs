@@ -1,15 +1,16 @@
 //! The inspector on real namespaces, sockets and conntrack entries. Needs root.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod space;
+
 use rustix::net::{AddressFamily, SocketType, bind, listen, netdevice::name_to_index, socket};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use space::{Space, identity, ip};
 use std::fs::File;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -305,6 +306,23 @@ fn an_unknown_namespace_is_unreachable() {
 }
 
 #[test]
+fn without_permission_it_is_unreachable() {
+    let space = Space::new();
+    let inquiry = inquiry(&space, Question::Link { ifindex: 1 });
+    // Capabilities are of one thread.
+    let powerless = thread::spawn(move || {
+        let mut examiner = Examiner::new().unwrap();
+        caps::clear(None, caps::CapSet::Effective).unwrap();
+        examiner.answer(&inquiry)
+    });
+    let answer = powerless.join().unwrap();
+    assert!(
+        matches!(&answer.reply, Reply::Unreachable(why) if why.contains("not permitted")),
+        "{answer:?}"
+    );
+}
+
+#[test]
 fn a_deleted_namespace_does_not_live_on_in_the_inspector() {
     let (here, there) = (Space::new(), Space::new());
     ip(&[
@@ -449,83 +467,4 @@ fn listen_on(address: IpAddr, port: u16, only_v6: bool, backlog: i32) -> OwnedFd
     bind(&listener, &SocketAddr::new(address, port)).unwrap();
     listen(&listener, backlog).unwrap();
     listener
-}
-
-/// A named namespace of its own, deleted in the end.
-struct Space {
-    name: String,
-    netns: Netns,
-}
-
-impl Space {
-    fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("conntracer-inspect-{}-{number}", std::process::id());
-        ip(&["netns", "add", &name]);
-        let mut space = Self {
-            name,
-            netns: Netns::default(),
-        };
-        ip(&["-n", &space.name, "link", "set", "lo", "up"]);
-        space.netns = space.inside(identity);
-        space
-    }
-
-    fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        let file = File::open(format!("/run/netns/{}", self.name)).unwrap();
-        let visit = || {
-            move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
-            work()
-        };
-        thread::scope(|scope| scope.spawn(visit).join().unwrap())
-    }
-
-    fn redirect(&self, family: &str, from: u16, to: u16) {
-        let rule = format!("tcp dport {from} redirect to :{to}");
-        self.rules(&format!(
-            "table {family} steal {{ chain o {{ type nat hook output priority -100; {rule}; }}; }}"
-        ));
-    }
-
-    fn rules(&self, text: &str) {
-        run("ip", &["netns", "exec", &self.name, "nft", text]);
-    }
-}
-
-impl Drop for Space {
-    fn drop(&mut self) {
-        let _ = Command::new("ip").args(["netns", "del", &self.name]).status();
-    }
-}
-
-fn identity() -> Netns {
-    let inode = File::open("/proc/thread-self/ns/net")
-        .unwrap()
-        .metadata()
-        .unwrap()
-        .ino();
-    let any = socket(AddressFamily::UNIX, SocketType::DGRAM, None).unwrap();
-    let (mut cookie, mut length) = (0_u64, 8);
-    let (level, name) = (libc::SOL_SOCKET, libc::SO_NETNS_COOKIE);
-    // SAFETY: the pointers are to a u64 and to its size.
-    let result = unsafe { libc::getsockopt(any.as_raw_fd(), level, name, (&raw mut cookie).cast(), &raw mut length) };
-    assert_eq!(result, 0);
-    Netns {
-        cookie,
-        inode: u32::try_from(inode).unwrap(),
-    }
-}
-
-fn ip(arguments: &[&str]) {
-    run("ip", arguments);
-}
-
-fn run(program: &str, arguments: &[&str]) {
-    let output = Command::new(program).args(arguments).output().unwrap();
-    assert!(
-        output.status.success(),
-        "{program} {arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
 }
