@@ -51,10 +51,6 @@ pub(super) struct Namespaces {
     own: Netns,
     device: u64,
     by_handle: bool,
-    /// Whether this is the initial user namespace.
-    initial_user: bool,
-    /// Whether this is the initial namespace of processes: `/proc` shows all of them.
-    initial_pid: bool,
     paths: HashMap<u32, Arc<str>>,
     stranded: bool,
 }
@@ -73,8 +69,6 @@ impl Namespaces {
             own,
             device: metadata.dev(),
             by_handle: false,
-            initial_pid: fs::metadata("/proc/self/ns/pid")?.ino() == INITIAL_PID,
-            initial_user: fs::metadata("/proc/self/ns/user")?.ino() == INITIAL_USER,
             paths: HashMap::new(),
             stranded: false,
         };
@@ -125,7 +119,7 @@ impl Namespaces {
                         enter,
                     });
                 }
-                Err(Errno::STALE) if self.sees_all() => return Err(NetnsError::Gone),
+                Err(Errno::STALE) if sees_all() => return Err(NetnsError::Gone),
                 Err(_) => {}
             }
         }
@@ -193,12 +187,6 @@ impl Namespaces {
         result
     }
 
-    /// Whether a handle that is not accepted is stale: the kernel says so too where the permission is missing.
-    fn sees_all(&self) -> bool {
-        self.initial_user
-            && caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_SYS_ADMIN).unwrap_or(false)
-    }
-
     fn open(&self, wanted: Netns, path: Arc<str>) -> Result<Found, NetnsError> {
         let failed = |error: io::Error| {
             if error.kind() == io::ErrorKind::NotFound {
@@ -231,7 +219,8 @@ impl Namespaces {
             }
             self.paths.remove(&inode);
         }
-        let mut unread = !self.initial_pid;
+        // Elsewhere /proc does not show all processes.
+        let mut unread = !is_initial("pid", INITIAL_PID);
         let candidates = names()
             .chain(hint.map(process_path))
             .chain(processes().map(process_path))
@@ -268,6 +257,16 @@ impl Namespaces {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether a handle that is not accepted is stale: the kernel says so too where the permission is missing.
+fn sees_all() -> bool {
+    is_initial("user", INITIAL_USER)
+        && caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_SYS_ADMIN).unwrap_or(false)
+}
+
+fn is_initial(kind: &str, inode: u64) -> bool {
+    fs::metadata(format!("/proc/self/ns/{kind}")).is_ok_and(|metadata| metadata.ino() == inode)
 }
 
 /// Whether both are the same one, as far as both tell their cookie.
