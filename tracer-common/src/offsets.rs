@@ -13,12 +13,14 @@ macro_rules! offsets {
         }
 
         impl Offsets {
-            /// `struct.member.member` of each field, in the order of the fields.
-            pub const PATHS: &[&str] = &[$($path),*];
-
             /// Asks `resolve` for each path; `None` becomes [`MISSING`].
             pub fn resolve(mut resolve: impl FnMut(&str) -> Option<u32>) -> Self {
                 Self { $($field: resolve($path).unwrap_or(MISSING),)* }
+            }
+
+            /// Each field's path and offset.
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, u32)> {
+                [$(($path, self.$field)),*].into_iter()
             }
 
             /// Every field missing: what the object is compiled with, so that an unpatched one reads nothing.

@@ -6,7 +6,9 @@ pub const IPV4: u8 = 4;
 pub const IPV6: u8 = 6;
 
 /// A TCP tuple; addresses and ports in network byte order. A family of 0 means that nothing could be read.
-#[repr(C)]
+///
+/// Aligned so that the programs, whose processor has no unaligned access, fill it by words.
+#[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tuple {
     pub source: [u8; 16],

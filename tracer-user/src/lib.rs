@@ -3,7 +3,9 @@
 //! Data flows one way: `kernel` → `decode` → `track` → `sink`, with `inspect` answering what `track` asks; `run` is the
 //! only place where they meet. docs/architecture.md has the picture and the invariants.
 
+pub mod cli;
 pub mod decode;
+pub mod filter;
 pub mod inspect;
 pub mod kernel;
 pub mod lab;

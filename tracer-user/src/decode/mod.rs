@@ -1,1 +1,195 @@
-//! Placeholder.
+//! Records of the ring to [`Event`]s. Total: any bytes give an event or an error, never a panic or a guess.
+//!
+//! It knows no kernel: the meaning of this kernel's numbers comes in [`Tables`], names of code addresses from the caller.
+
+mod record;
+
+use crate::model::conntrack::Conntrack;
+use crate::model::event::{Dropped, Event, EventKind, Packet, Retransmit, RstMaker, RstSent};
+use crate::model::identity::{Comm, Netns, Owner, SocketCookie};
+use crate::model::reason::{DropReason, RstReason};
+use crate::model::tcp::{ConntrackState, TcpState};
+use crate::model::time::Timestamp;
+use crate::model::tuple::{Endpoint, Tuple};
+use record::Record;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+use tracer_common::event::{self as raw, Header, PacketEvent, SocketEvent};
+use tracer_common::{kind, tuple as family};
+
+/// What this kernel's numbers mean.
+#[derive(Clone, Debug, Default)]
+pub struct Tables {
+    pub drop_reasons: HashMap<u32, DropReason>,
+    pub rst_reasons: HashMap<u32, RstReason>,
+    /// The length of a jiffy, where it is known.
+    pub jiffy: Option<Duration>,
+}
+
+/// Why bytes are no event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    #[error("a record of kind {kind} has {length} bytes")]
+    Length { kind: u8, length: usize },
+    #[error("record kind {0} is unknown")]
+    Kind(u8),
+    #[error("drop reason {0} is not one of the listed ones")]
+    DropReason(u32),
+    #[error("the packet of a drop could not be read")]
+    NoPacket,
+}
+
+impl Tables {
+    /// Decodes one record. `symbol` names the function that a code address lies in.
+    pub fn decode(&self, bytes: &[u8], symbol: impl FnOnce(u64) -> Option<Arc<str>>) -> Result<Event, DecodeError> {
+        let kind = bytes.first().copied().unwrap_or_default();
+        let length = DecodeError::Length {
+            kind,
+            length: bytes.len(),
+        };
+        match kind {
+            kind::RST_SENT | kind::DROP => {
+                let record = PacketEvent::decode(bytes).ok_or(length)?;
+                let kind = match kind {
+                    kind::DROP => EventKind::Drop(self.dropped(&record, symbol)?),
+                    _ => EventKind::RstSent(self.rst_sent(&record)),
+                };
+                Ok(event(&record.event, kind))
+            }
+            kind::CONNECT..=kind::RETRANSMIT | kind::RST_RECEIVED => {
+                let record = SocketEvent::decode(bytes).ok_or(length)?;
+                Ok(event(&record, self.socket_kind(&record)))
+            }
+            _ => Err(DecodeError::Kind(kind)),
+        }
+    }
+
+    fn socket_kind(&self, record: &SocketEvent) -> EventKind {
+        let state = TcpState::from_number(record.header.state);
+        let errno = record.socket.error;
+        match record.header.kind {
+            kind::CONNECT => EventKind::Connect,
+            kind::ESTABLISHED => EventKind::Established,
+            kind::FAILED => EventKind::Failed { errno },
+            kind::CLOSED => EventKind::Closed { errno },
+            kind::RETRANSMIT => EventKind::Retransmit(Retransmit {
+                state,
+                retransmits: record.socket.retransmits,
+                unacked: record.socket.unacked,
+                rto: self
+                    .jiffy
+                    .and_then(|jiffy| jiffy.checked_mul(record.socket.rto_jiffies)),
+            }),
+            _ => EventKind::RstReceived { state },
+        }
+    }
+
+    fn rst_sent(&self, record: &PacketEvent) -> RstSent {
+        let header = &record.event.header;
+        let known = tuple(&record.event.socket.tuple).is_some() || header.socket != 0;
+        let reason = has(header, kind::FLAG_REASON).then(|| self.rst_reasons.get(&record.packet.reason).copied());
+        RstSent {
+            maker: if known { RstMaker::Socket } else { RstMaker::NoSocket },
+            reason: reason.flatten(),
+            active: has(header, kind::FLAG_ACTIVE),
+            state: TcpState::from_number(header.state),
+            packet: packet(record),
+        }
+    }
+
+    fn dropped(
+        &self,
+        record: &PacketEvent,
+        symbol: impl FnOnce(u64) -> Option<Arc<str>>,
+    ) -> Result<Dropped, DecodeError> {
+        let number = record.packet.reason;
+        Ok(Dropped {
+            reason: *self.drop_reasons.get(&number).ok_or(DecodeError::DropReason(number))?,
+            location: symbol(record.packet.location),
+            packet: packet(record).ok_or(DecodeError::NoPacket)?,
+        })
+    }
+}
+
+fn event(record: &SocketEvent, kind: EventKind) -> Event {
+    let header = &record.header;
+    Event {
+        at: Timestamp::from_nanos(header.time),
+        cpu: header.cpu,
+        netns: Netns {
+            cookie: header.netns_cookie,
+            inode: header.netns_inode,
+        },
+        socket: SocketCookie::new(header.socket),
+        tuple: tuple(&record.socket.tuple),
+        owner: has(header, kind::FLAG_OWNED).then(|| owner(&record.owner)),
+        kind,
+    }
+}
+
+fn owner(raw: &raw::Connection) -> Owner {
+    Owner {
+        started: Timestamp::from_nanos(raw.started),
+        pid: raw.tgid,
+        tid: raw.pid,
+        uid: raw.uid,
+        cgroup: raw.cgroup,
+        comm: Comm(raw.comm),
+    }
+}
+
+fn packet(record: &PacketEvent) -> Option<Packet> {
+    if !has(&record.event.header, kind::FLAG_PACKET) {
+        return None;
+    }
+    let raw = &record.packet;
+    Some(Packet {
+        tuple: tuple(&raw.tuple)?,
+        mark: raw.mark,
+        ifindex: (raw.ifindex != 0).then_some(raw.ifindex),
+        tcp_flags: raw.tcp_flags,
+        sequence: raw.sequence,
+        acknowledgement: raw.acknowledgement,
+        conntrack: conntrack(record),
+    })
+}
+
+fn conntrack(record: &PacketEvent) -> Option<Conntrack> {
+    if !has(&record.event.header, kind::FLAG_CONNTRACK) {
+        return None;
+    }
+    let raw = &record.conntrack;
+    Some(Conntrack {
+        original: tuple(&raw.original)?,
+        reply: tuple(&raw.reply)?,
+        status: raw.status,
+        state: ConntrackState::from_number(raw.state),
+        mark: raw.mark,
+        zone: raw.zone,
+        id: None,
+    })
+}
+
+fn tuple(raw: &family::Tuple) -> Option<Tuple> {
+    let address = |bytes: [u8; 16]| match raw.family {
+        family::IPV4 => {
+            let [a, b, c, d, ..] = bytes;
+            Some(IpAddr::V4(Ipv4Addr::new(a, b, c, d)))
+        }
+        family::IPV6 => Some(IpAddr::V6(Ipv6Addr::from(bytes))),
+        _ => None,
+    };
+    Some(Tuple::new(
+        Endpoint::new(address(raw.source)?, u16::from_be_bytes(raw.source_port)),
+        Endpoint::new(address(raw.destination)?, u16::from_be_bytes(raw.destination_port)),
+    ))
+}
+
+fn has(header: &Header, flag: u8) -> bool {
+    header.flags & flag != 0
+}
+
+#[cfg(test)]
+mod tests;

@@ -33,7 +33,7 @@ pub enum Evidence {
         location: Option<Arc<str>>,
         netns: Netns,
         place: Place,
-        /// Relative to the connection: original is from the side that connects.
+        /// Relative to the finding's socket: original is what it sends, reply is what comes back to it.
         direction: Option<Direction>,
         packet: Tuple,
         tcp_flags: u8,
@@ -41,6 +41,8 @@ pub enum Evidence {
         conntrack: Option<Conntrack>,
         /// The rule answered with a RST: conntrack was already CLOSE at the first dropped packet.
         rejected: bool,
+        /// The connection is one of several that this packet can belong to (same addresses in several namespaces).
+        ambiguous: bool,
     },
     /// A RST was made.
     RstSent {

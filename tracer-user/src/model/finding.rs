@@ -7,7 +7,7 @@ use crate::model::identity::{Netns, Owner, Process};
 use crate::model::inquiry::Listener;
 use crate::model::tcp::TcpState;
 use crate::model::time::Timestamp;
-use crate::model::tuple::Tuple;
+use crate::model::tuple::{Endpoint, Tuple};
 use std::sync::Arc;
 
 macro_rules! causes {
@@ -39,6 +39,7 @@ causes! {
     RejectedByRule = "rejected-by-rule",
     AcceptQueueFull = "accept-queue-full",
     ResetByPeer = "reset-by-peer",
+    DroppedInKernel = "dropped-in-kernel",
     Unanswered = "unanswered",
 }
 
@@ -112,7 +113,7 @@ pub enum Culprit {
     ConntrackEntry(Conntrack),
     Listener(Listener),
     Peer {
-        endpoint: crate::model::tuple::Endpoint,
+        endpoint: Endpoint,
         maker: RstMaker,
     },
 }

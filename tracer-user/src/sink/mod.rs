@@ -1,1 +1,16 @@
-//! Placeholder.
+//! The output: records to JSONL lines or to text for a person, and the thread that writes them.
+//!
+//! Pure except for `writer`; reads no clock and takes no decision about TCP.
+
+pub mod clock;
+pub mod jsonl;
+pub mod jsont;
+pub mod record;
+pub mod term;
+pub mod text;
+pub mod words;
+pub mod writer;
+
+pub use clock::Clock;
+pub use record::{Format, Hello, Loss, Record, Stats, Summary};
+pub use writer::{Writer, WriterReport};

@@ -1,0 +1,83 @@
+//! Records into the ring: reserved, zeroed, filled in place, submitted. A full ring is counted as loss.
+
+use tracer_common::{
+    event::{Header, PacketEvent, SocketEvent},
+    kind,
+    stat::Hook,
+};
+
+use crate::{
+    map::EVENTS,
+    read::{self, Entry},
+    sock::Sock,
+};
+
+/// What every record says first.
+#[derive(Clone, Copy)]
+pub(crate) struct Heading {
+    pub(crate) hook: Hook,
+    pub(crate) kind: u8,
+    pub(crate) state: u8,
+    pub(crate) old_state: u8,
+    pub(crate) time: u64,
+}
+
+/// Sends a record about a full TCP socket.
+#[inline(always)]
+pub(crate) fn socket(heading: Heading, sock: Sock, key: u64, entry: Option<Entry>) {
+    let Some(mut slot) = EVENTS.reserve::<SocketEvent>(0) else {
+        return lost(heading.hook);
+    };
+    let event = read::zeroed(&mut slot);
+    head(heading, &mut event.header);
+    full_socket(event, sock, key, entry);
+    slot.submit(0);
+    read::count(heading.hook, |row| row.sent += 1);
+}
+
+/// Sends a record about a packet; `fill` writes what is behind the header.
+#[inline(always)]
+pub(crate) fn packet(heading: Heading, fill: impl FnOnce(&mut PacketEvent)) {
+    let Some(mut slot) = EVENTS.reserve::<PacketEvent>(0) else {
+        return lost(heading.hook);
+    };
+    let event = read::zeroed(&mut slot);
+    head(heading, &mut event.event.header);
+    fill(event);
+    slot.submit(0);
+    read::count(heading.hook, |row| row.sent += 1);
+}
+
+/// Writes what a full TCP socket tells, and the owner if its connect was seen.
+#[inline(always)]
+pub(crate) fn full_socket(event: &mut SocketEvent, sock: Sock, key: u64, entry: Option<Entry>) {
+    event.header.socket = key;
+    sock.namespace(&mut event.header);
+    sock.fill(&mut event.socket);
+    if let Some(entry) = entry {
+        owner(event, entry);
+    }
+}
+
+/// Writes the owner.
+#[inline(always)]
+pub(crate) fn owner(event: &mut SocketEvent, entry: Entry) {
+    entry.copy_to(&mut event.owner);
+    if event.owner.flags & kind::CONNECTION_OWNED != 0 {
+        event.header.flags |= kind::FLAG_OWNED;
+    }
+}
+
+#[inline(always)]
+fn head(heading: Heading, header: &mut Header) {
+    header.kind = heading.kind;
+    header.state = heading.state;
+    header.old_state = heading.old_state;
+    header.cpu = read::processor();
+    header.time = heading.time;
+}
+
+#[inline(always)]
+fn lost(hook: Hook) {
+    read::count(hook, |row| row.lost += 1);
+}

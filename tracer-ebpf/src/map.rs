@@ -1,0 +1,51 @@
+//! The maps, and the globals that the loader freezes before the programs are verified.
+
+use aya_ebpf::{
+    macros::map,
+    maps::{HashMap, PerCpuArray, RingBuf},
+};
+use tracer_common::{
+    config::{CONNECTIONS as CONNECTION_SLOTS, Config, DROP_REASON_SLOTS, RING_BYTES},
+    event::Connection,
+    offsets::Offsets,
+    stat::{Counters, HOOKS},
+};
+
+/// Records on their way to user space.
+#[map]
+pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
+
+/// Connections by socket cookie, from connect until the socket is destroyed.
+#[map]
+pub(crate) static CONNECTIONS: HashMap<u64, Connection> = HashMap::with_max_entries(CONNECTION_SLOTS, 0);
+
+/// One row per hook.
+#[map]
+pub(crate) static STATS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(HOOKS as u32, 0);
+
+/// How many drops this processor sent in the current second.
+#[map]
+pub(crate) static LIMITER: PerCpuArray<Window> = PerCpuArray::with_max_entries(1, 0);
+
+/// A second and what was sent in it.
+#[repr(C)]
+pub(crate) struct Window {
+    pub(crate) second: u64,
+    pub(crate) sent: u64,
+}
+
+#[unsafe(no_mangle)]
+pub(crate) static OFFSETS: Offsets = Offsets::missing();
+
+#[unsafe(no_mangle)]
+pub(crate) static CONFIG: Config = Config {
+    export_all: 0,
+    send_reset_args: 0,
+    kfree_skb_args: 0,
+    has_socket_cookie: 0,
+    has_task_btf: 0,
+    drops_per_second: 0,
+};
+
+#[unsafe(no_mangle)]
+pub(crate) static DROP_REASONS: [u8; DROP_REASON_SLOTS] = [0; DROP_REASON_SLOTS];

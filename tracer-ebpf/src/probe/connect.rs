@@ -1,0 +1,146 @@
+//! The life of a connection that this machine opens: connect, established, failed, closed, destroyed.
+//!
+//! Sockets that were accepted are not entered: nobody asked for their cookie, and their transitions end at that.
+
+use aya_ebpf::programs::BtfTracePointContext;
+use tracer_common::{
+    event::Connection,
+    kind::{
+        CLOSED, CONNECT, CONNECTION_ENDED, CONNECTION_ESTABLISHED, CONNECTION_OWNED, CONNECTION_SUSPECT, ESTABLISHED,
+        FAILED,
+    },
+    stat::Hook,
+};
+
+use crate::{
+    emit::{self, Heading},
+    owner,
+    read::{self, Entry, config},
+    sock::{Sock, state},
+    table,
+};
+
+/// `inet_sock_set_state(sk, old, new)`.
+#[inline(always)]
+pub(crate) fn set_state(ctx: &BtfTracePointContext) {
+    let (old, new) = (ctx.arg::<u32>(1) as u8, ctx.arg::<u32>(2) as u8);
+    let Some(sock) = Sock::new(ctx.arg(0)) else { return };
+    match (old, new) {
+        (state::CLOSE, state::SYN_SENT) => connect(sock),
+        (state::SYN_SENT, state::ESTABLISHED) => established(sock),
+        (state::LISTEN | state::CLOSE, state::CLOSE) => {}
+        (_, state::CLOSE) => closed(sock, old),
+        _ => {}
+    }
+}
+
+/// `inet_sk_error_report(sk)`. Up to 6.9 it comes before the transition to CLOSE and wakes the application, which may
+/// take the error from the socket before that transition can show it; later it comes after, and is left alone.
+#[inline(always)]
+pub(crate) fn error_report(ctx: &BtfTracePointContext) {
+    let Some(sock) = Sock::new(ctx.arg(0)) else { return };
+    if sock.state() == state::SYN_SENT && sock.is_tcp() && sock.error() != 0 {
+        failed(Hook::ErrorReport, sock, state::SYN_SENT, state::SYN_SENT);
+    }
+}
+
+/// `tcp_destroy_sock(sk)`.
+#[inline(always)]
+pub(crate) fn destroy_sock(ctx: &BtfTracePointContext) {
+    let Some(sock) = Sock::new(ctx.arg(0)) else { return };
+    if let Some(key) = table::key(sock) {
+        table::leave(key);
+    }
+}
+
+/// The only place where the current task is the one that connects.
+#[inline(always)]
+fn connect(sock: Sock) {
+    if !sock.is_tcp() {
+        return;
+    }
+    let time = read::now();
+    let key = table::make_key(sock);
+    let mut connection = Connection {
+        started: time,
+        flags: CONNECTION_OWNED,
+        ..Connection::default()
+    };
+    owner::fill(&mut connection);
+    table::enter(Hook::SetState, key, &connection);
+    if config!(export_all) != 0 {
+        let heading = heading(Hook::SetState, CONNECT, state::CLOSE, state::SYN_SENT, time);
+        emit::socket(heading, sock, key, Entry::find(key));
+    }
+}
+
+#[inline(always)]
+fn established(sock: Sock) {
+    if !sock.is_tcp() {
+        return;
+    }
+    let Some(key) = table::key(sock) else { return };
+    let Some(entry) = Entry::find(key) else { return };
+    entry.set(CONNECTION_ESTABLISHED);
+    if is_sent(entry) {
+        let heading = heading(
+            Hook::SetState,
+            ESTABLISHED,
+            state::SYN_SENT,
+            state::ESTABLISHED,
+            read::now(),
+        );
+        emit::socket(heading, sock, key, Some(entry));
+    }
+}
+
+#[inline(always)]
+fn closed(sock: Sock, old: u8) {
+    if !sock.is_tcp() {
+        return;
+    }
+    if old == state::SYN_SENT {
+        return failed(Hook::SetState, sock, old, state::CLOSE);
+    }
+    let Some(key) = table::key(sock) else { return };
+    let Some(entry) = Entry::find(key) else { return };
+    if entry.flags() & CONNECTION_ENDED == 0 && (is_sent(entry) || sock.error() != 0) {
+        entry.set(CONNECTION_ENDED);
+        emit::socket(
+            heading(Hook::SetState, CLOSED, old, state::CLOSE, read::now()),
+            sock,
+            key,
+            Some(entry),
+        );
+    }
+}
+
+/// Sends the failure of a connect, once. Its errno is on the socket by now: the kernel sets it before the transition.
+#[inline(always)]
+fn failed(hook: Hook, sock: Sock, old: u8, new: u8) {
+    let key = table::make_key(sock);
+    let entry = Entry::find(key);
+    if let Some(entry) = entry {
+        if entry.flags() & CONNECTION_ENDED != 0 {
+            return;
+        }
+        entry.set(CONNECTION_ENDED);
+    }
+    emit::socket(heading(hook, FAILED, old, new, read::now()), sock, key, entry);
+}
+
+#[inline(always)]
+fn is_sent(entry: Entry) -> bool {
+    config!(export_all) != 0 || entry.flags() & CONNECTION_SUSPECT != 0
+}
+
+#[inline(always)]
+fn heading(hook: Hook, kind: u8, old_state: u8, state: u8, time: u64) -> Heading {
+    Heading {
+        hook,
+        kind,
+        state,
+        old_state,
+        time,
+    }
+}

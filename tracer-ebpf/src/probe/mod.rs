@@ -1,0 +1,6 @@
+//! The bodies of the hooks. An uninteresting hit returns before any helper is called.
+
+pub(crate) mod connect;
+pub(crate) mod drop;
+pub(crate) mod reset;
+pub(crate) mod retransmit;

@@ -1,0 +1,263 @@
+//! Every raw pointer of the programs: kernel memory, frozen globals, map values and ring records.
+//!
+//! It knows no kernel type; the accessors above it say which offset is what.
+
+use core::{ffi::c_void, mem::MaybeUninit};
+
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_task_btf, bpf_get_smp_processor_id,
+    bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_probe_read_kernel, bpf_skc_to_tcp_sock,
+};
+use tracer_common::{
+    config::DROP_REASON_SLOTS,
+    event::Connection,
+    offsets::MISSING,
+    stat::{Counters, Hook},
+};
+
+use crate::map::{CONNECTIONS, DROP_REASONS, LIMITER, STATS, Window};
+
+/// The frozen offset of a field.
+macro_rules! offset {
+    ($field:ident) => {
+        $crate::read::frozen(&$crate::map::OFFSETS.$field)
+    };
+}
+
+/// A frozen setting.
+macro_rules! config {
+    ($field:ident) => {
+        $crate::read::frozen(&$crate::map::CONFIG.$field)
+    };
+}
+
+pub(crate) use {config, offset};
+
+/// Reads a frozen global; the verifier knows the value and drops the branches it rules out.
+#[inline(always)]
+pub(crate) fn frozen(value: &'static u32) -> u32 {
+    // SAFETY: a reference is valid to read. Volatile, because the loader changes what the compiler saw.
+    unsafe { core::ptr::from_ref(value).read_volatile() }
+}
+
+/// Whether drops for this reason are sent.
+#[inline(always)]
+pub(crate) fn is_listed(reason: u32) -> bool {
+    if reason as usize >= DROP_REASON_SLOTS {
+        return false;
+    }
+    // SAFETY: the index was checked. Volatile as in `frozen`.
+    unsafe {
+        (&raw const DROP_REASONS)
+            .cast::<u8>()
+            .add(reason as usize)
+            .read_volatile()
+            != 0
+    }
+}
+
+/// What can be read as it lies in memory.
+///
+/// # Safety
+/// Any bytes are a value of the type.
+pub(crate) unsafe trait Plain: Copy {}
+// SAFETY: integers and arrays of them.
+unsafe impl Plain for u8 {}
+// SAFETY: as above.
+unsafe impl Plain for u16 {}
+// SAFETY: as above.
+unsafe impl Plain for u32 {}
+// SAFETY: as above.
+unsafe impl Plain for u64 {}
+// SAFETY: as above.
+unsafe impl<const N: usize> Plain for [u64; N] {}
+
+/// A pointer whose type the verifier knows: fields are plain loads, which it checks against the kernel's BTF.
+#[derive(Clone, Copy)]
+pub(crate) struct Object(*const u8);
+
+impl Object {
+    #[inline(always)]
+    pub(crate) fn new(pointer: *const u8) -> Option<Self> {
+        if pointer.is_null() { None } else { Some(Self(pointer)) }
+    }
+
+    #[inline(always)]
+    pub(crate) fn address(self) -> u64 {
+        self.0 as u64
+    }
+
+    /// The field at a frozen offset; `None` where this kernel has no such field.
+    #[inline(always)]
+    pub(crate) fn load<T: Plain>(self, offset: u32) -> Option<T> {
+        self.load_at(offset, 0)
+    }
+
+    /// The part `inner` bytes into the field at a frozen offset.
+    #[inline(always)]
+    pub(crate) fn load_at<T: Plain>(self, offset: u32, inner: usize) -> Option<T> {
+        if offset == MISSING {
+            return None;
+        }
+        // SAFETY: the verifier admits the load only where type, bounds and fault handling are sound. Volatile, so that
+        // neighbouring loads are not merged into one that spans two fields, which it refuses.
+        Some(unsafe { self.0.add(offset as usize).add(inner).cast::<T>().read_volatile() })
+    }
+
+    /// The object that a pointer field leads to.
+    #[inline(always)]
+    pub(crate) fn follow(self, offset: u32) -> Option<Self> {
+        if offset == MISSING {
+            return None;
+        }
+        // SAFETY: as in `load_at`; the pointer keeps its type for the verifier.
+        Self::new(unsafe { self.0.add(offset as usize).cast::<*const u8>().read_volatile() })
+    }
+
+    /// The socket as a `struct tcp_sock`; `None` for anything but a full TCP socket.
+    #[inline(always)]
+    pub(crate) fn tcp_sock(self) -> Option<Self> {
+        // SAFETY: the helper checks the socket; the verifier checks that it is one.
+        Self::new(unsafe { bpf_skc_to_tcp_sock(self.0.cast_mut().cast()) }.cast())
+    }
+
+    /// The socket's cookie, made on first use.
+    #[inline(always)]
+    pub(crate) fn socket_cookie(self) -> u64 {
+        // SAFETY: the verifier checks that it is a socket.
+        unsafe { bpf_get_socket_cookie(self.0.cast_mut().cast()) }
+    }
+}
+
+/// Kernel memory known by its address only: every read is checked at run time, and a failed one is counted.
+#[derive(Clone, Copy)]
+pub(crate) struct Memory {
+    pub(crate) address: u64,
+    pub(crate) hook: Hook,
+}
+
+impl Memory {
+    #[inline(always)]
+    pub(crate) fn add(self, bytes: u64) -> Self {
+        Self {
+            address: self.address.wrapping_add(bytes),
+            hook: self.hook,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn load<T: Plain>(self, offset: u32) -> Option<T> {
+        if offset == MISSING {
+            return None;
+        }
+        let mut value = MaybeUninit::<T>::uninit();
+        let source = self.address.wrapping_add(u64::from(offset)) as *const c_void;
+        // SAFETY: the destination is `size_of::<T>()` bytes; the helper tolerates any source.
+        if unsafe { bpf_probe_read_kernel(value.as_mut_ptr().cast(), size_of::<T>() as u32, source) } == 0 {
+            // SAFETY: the helper filled it, and any bytes are a `T`.
+            Some(unsafe { value.assume_init() })
+        } else {
+            count(self.hook, |row| row.failed_reads += 1);
+            None
+        }
+    }
+}
+
+/// Changes the row of a hook on this processor.
+#[inline(always)]
+pub(crate) fn count(hook: Hook, change: impl FnOnce(&mut Counters)) {
+    if let Some(row) = STATS.get_ptr_mut(hook as u32) {
+        // SAFETY: the row is this processor's own, and a program does not interrupt itself.
+        change(unsafe { &mut *row });
+    }
+}
+
+/// This processor's window of the limiter.
+#[inline(always)]
+pub(crate) fn window() -> Option<&'static mut Window> {
+    // SAFETY: as in `count`; only one program uses it.
+    LIMITER.get_ptr_mut(0).map(|window| unsafe { &mut *window })
+}
+
+/// An entry of the table of connections, in place. Another processor may change it at the same time.
+#[derive(Clone, Copy)]
+pub(crate) struct Entry(*mut Connection);
+
+impl Entry {
+    #[inline(always)]
+    pub(crate) fn find(key: u64) -> Option<Self> {
+        CONNECTIONS.get_ptr_mut(key).map(Self)
+    }
+
+    #[inline(always)]
+    pub(crate) fn flags(self) -> u32 {
+        // SAFETY: a map value stays readable while the program runs.
+        unsafe { (&raw const (*self.0).flags).read_volatile() }
+    }
+
+    #[inline(always)]
+    pub(crate) fn set(self, flags: u32) {
+        // SAFETY: a map value stays writable while the program runs; a lost race costs a flag, never memory.
+        unsafe { (&raw mut (*self.0).flags).write_volatile(self.flags() | flags) }
+    }
+
+    #[inline(always)]
+    pub(crate) fn copy_to(self, owner: &mut Connection) {
+        // SAFETY: as in `flags`; every bit pattern is a `Connection`.
+        *owner = unsafe { *self.0 };
+    }
+}
+
+/// Zeroes a fresh ring record, word by word: the record is larger than what may lie on the stack.
+#[inline(always)]
+pub(crate) fn zeroed<T>(record: &mut MaybeUninit<T>) -> &mut T {
+    const { assert!(align_of::<T>() == 8 && size_of::<T>().is_multiple_of(8)) };
+    let words = record.as_mut_ptr().cast::<u64>();
+    for index in 0..size_of::<T>() / 8 {
+        // SAFETY: within the record, which is aligned to 8. Volatile, so that no call to memset comes of it.
+        unsafe { words.add(index).write_volatile(0) };
+    }
+    // SAFETY: records consist of integers; all zero is a value.
+    unsafe { record.assume_init_mut() }
+}
+
+/// `CLOCK_MONOTONIC` in nanoseconds.
+#[inline(always)]
+pub(crate) fn now() -> u64 {
+    // SAFETY: no arguments.
+    unsafe { bpf_ktime_get_ns() }
+}
+
+#[inline(always)]
+pub(crate) fn processor() -> u32 {
+    // SAFETY: no arguments.
+    unsafe { bpf_get_smp_processor_id() }
+}
+
+/// The current task, typed.
+#[inline(always)]
+pub(crate) fn task() -> Option<Object> {
+    // SAFETY: no arguments.
+    Object::new(unsafe { bpf_get_current_task_btf() } as *const u8)
+}
+
+/// The current task's name, where it cannot be loaded.
+#[inline(always)]
+pub(crate) fn task_name(name: &mut [u8; 16]) {
+    // SAFETY: the destination is 16 bytes.
+    unsafe { bpf_get_current_comm(name.as_mut_ptr().cast(), 16) };
+}
+
+/// The current task's cgroup in the unified hierarchy.
+#[inline(always)]
+pub(crate) fn cgroup_id() -> u64 {
+    // SAFETY: no arguments.
+    unsafe { bpf_get_current_cgroup_id() }
+}
+
+/// Two words as the bytes they were loaded from.
+#[inline(always)]
+pub(crate) fn bytes(words: [u64; 2]) -> [u8; 16] {
+    // SAFETY: the same size, and any bytes are a value.
+    unsafe { core::mem::transmute(words) }
+}

@@ -1,0 +1,213 @@
+//! Accessors on `struct sock` and what it leads to.
+
+use tracer_common::{
+    event::{Header, Socket},
+    tuple::{self, Tuple},
+};
+
+use crate::read::{self, Object, offset};
+
+/// The kernel's TCP states (include/net/tcp_states.h).
+pub(crate) mod state {
+    pub(crate) const ESTABLISHED: u8 = 1;
+    pub(crate) const SYN_SENT: u8 = 2;
+    pub(crate) const TIME_WAIT: u8 = 6;
+    pub(crate) const CLOSE: u8 = 7;
+    pub(crate) const LISTEN: u8 = 10;
+    pub(crate) const NEW_SYN_RECV: u8 = 12;
+}
+
+const IPPROTO_TCP: u16 = 6;
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+/// The second half of `::ffff:a.b.c.d`, as it lies in memory, without the IPv4 address.
+const MAPPED: u64 = u64::from_ne_bytes([0, 0, 0xff, 0xff, 0, 0, 0, 0]);
+const MAPPED_MASK: u64 = u64::from_ne_bytes([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+
+/// A socket: full, or one of the small ones that only share `struct sock_common`.
+#[derive(Clone, Copy)]
+pub(crate) struct Sock(Object);
+
+impl Sock {
+    #[inline(always)]
+    pub(crate) fn new(pointer: *const u8) -> Option<Self> {
+        Object::new(pointer).map(Self)
+    }
+
+    #[inline(always)]
+    pub(crate) fn of(object: Object) -> Self {
+        Self(object)
+    }
+
+    #[inline(always)]
+    pub(crate) fn address(self) -> u64 {
+        self.0.address()
+    }
+
+    #[inline(always)]
+    pub(crate) fn state(self) -> u8 {
+        self.0.load(offset!(sk_state)).unwrap_or(0)
+    }
+
+    /// A full TCP socket; nothing beyond `struct sock_common` may be read of any other.
+    #[inline(always)]
+    pub(crate) fn is_full_tcp(self) -> bool {
+        !matches!(self.state(), state::TIME_WAIT | state::NEW_SYN_RECV) && self.is_tcp()
+    }
+
+    /// Of a full socket: the transport is TCP (MPTCP and SCTP fire the same tracepoints).
+    #[inline(always)]
+    pub(crate) fn is_tcp(self) -> bool {
+        self.0.load::<u16>(offset!(sk_protocol)) == Some(IPPROTO_TCP)
+    }
+
+    /// The cookie, 0 if nobody asked for it yet.
+    #[inline(always)]
+    pub(crate) fn cookie(self) -> u64 {
+        self.0.load(offset!(sk_cookie)).unwrap_or(0)
+    }
+
+    #[inline(always)]
+    pub(crate) fn make_cookie(self) -> u64 {
+        self.0.socket_cookie()
+    }
+
+    /// Of a full socket: its pending error.
+    #[inline(always)]
+    pub(crate) fn error(self) -> u32 {
+        self.0.load(offset!(sk_err)).unwrap_or(0)
+    }
+
+    #[inline(always)]
+    pub(crate) fn tcp(self) -> Option<Tcp> {
+        self.0.tcp_sock().map(Tcp)
+    }
+
+    /// Writes the identity of the socket's namespace.
+    #[inline(always)]
+    pub(crate) fn namespace(self, header: &mut Header) {
+        if let Some(net) = self.0.follow(offset!(sk_net)) {
+            namespace(net, header);
+        }
+    }
+
+    /// Writes local to remote, as far as `struct sock_common` has it.
+    #[inline(always)]
+    pub(crate) fn tuple(self, tuple: &mut Tuple) {
+        tuple.source_port = self.0.load::<u16>(offset!(sk_num)).unwrap_or(0).to_be_bytes();
+        tuple.destination_port = self.0.load::<u16>(offset!(sk_dport)).unwrap_or(0).to_ne_bytes();
+        match self.0.load::<u16>(offset!(sk_family)) {
+            Some(AF_INET) => {
+                let local = self.0.load(offset!(sk_rcv_saddr)).unwrap_or(0);
+                set_v4(tuple, local, self.0.load(offset!(sk_daddr)).unwrap_or(0));
+            }
+            Some(AF_INET6) => {
+                let local = self.v6(offset!(sk_v6_rcv_saddr));
+                let remote = self.v6(offset!(sk_v6_daddr));
+                set_v6(tuple, local, remote);
+            }
+            _ => {}
+        }
+    }
+
+    #[inline(always)]
+    fn v6(self, offset: u32) -> [u64; 2] {
+        [
+            self.0.load_at(offset, 0).unwrap_or(0),
+            self.0.load_at(offset, 8).unwrap_or(0),
+        ]
+    }
+
+    /// Writes what `struct sock` tells of a full socket.
+    #[inline(always)]
+    pub(crate) fn fill_common(self, record: &mut Socket) {
+        self.tuple(&mut record.tuple);
+        record.error = self.error();
+        record.mark = self.0.load(offset!(sk_mark)).unwrap_or(0);
+    }
+
+    /// Writes all that a full socket tells.
+    #[inline(always)]
+    pub(crate) fn fill(self, record: &mut Socket) {
+        self.fill_common(record);
+        if let Some(tcp) = self.tcp() {
+            tcp.fill(record);
+        }
+    }
+}
+
+/// A `struct tcp_sock`.
+#[derive(Clone, Copy)]
+pub(crate) struct Tcp(Object);
+
+impl Tcp {
+    /// Retransmission timeouts in a row.
+    #[inline(always)]
+    pub(crate) fn retransmits(self) -> u8 {
+        self.0.load(offset!(icsk_retransmits)).unwrap_or(0)
+    }
+
+    #[inline(always)]
+    fn fill(self, record: &mut Socket) {
+        record.retransmits = u32::from(self.retransmits());
+        record.rto_jiffies = self.0.load(offset!(icsk_rto)).unwrap_or(0);
+        let next: u32 = self.0.load(offset!(tcp_snd_nxt)).unwrap_or(0);
+        record.unacked = next.wrapping_sub(self.0.load(offset!(tcp_snd_una)).unwrap_or(0));
+        if record.tuple.source_port == [0, 0] {
+            // The port is given back before the transition to CLOSE; this copy of it stays.
+            record.tuple.source_port = self.0.load::<u16>(offset!(inet_sport)).unwrap_or(0).to_ne_bytes();
+        }
+    }
+}
+
+/// Writes the identity of a `struct net`.
+#[inline(always)]
+pub(crate) fn namespace(net: Object, header: &mut Header) {
+    header.netns_inode = net.load(offset!(net_inode)).unwrap_or(0);
+    header.netns_cookie = net.load(offset!(net_cookie)).unwrap_or(0);
+}
+
+/// Writes IPv4 addresses that were loaded as words.
+#[inline(always)]
+pub(crate) fn set_v4(tuple: &mut Tuple, source: u32, destination: u32) {
+    tuple.source = read::bytes([lower(source), 0]);
+    tuple.destination = read::bytes([lower(destination), 0]);
+    tuple.family = tuple::IPV4;
+}
+
+/// Writes IPv6 addresses; two IPv4-mapped ones are written as IPv4.
+#[inline(always)]
+pub(crate) fn set_v6(tuple: &mut Tuple, source: [u64; 2], destination: [u64; 2]) {
+    if let (Some(source), Some(destination)) = (mapped(source), mapped(destination)) {
+        return set_v4(tuple, source, destination);
+    }
+    tuple.source = read::bytes(source);
+    tuple.destination = read::bytes(destination);
+    tuple.family = tuple::IPV6;
+}
+
+#[inline(always)]
+fn mapped(address: [u64; 2]) -> Option<u32> {
+    let [prefix, rest] = address;
+    (prefix == 0 && rest & MAPPED_MASK == MAPPED).then_some(upper(rest))
+}
+
+/// The second four bytes of a word's eight, as they lie in memory.
+#[inline(always)]
+fn upper(word: u64) -> u32 {
+    if cfg!(target_endian = "little") {
+        (word >> 32) as u32
+    } else {
+        word as u32
+    }
+}
+
+/// A word whose first four bytes in memory are these.
+#[inline(always)]
+fn lower(bytes: u32) -> u64 {
+    if cfg!(target_endian = "little") {
+        u64::from(bytes)
+    } else {
+        u64::from(bytes) << 32
+    }
+}

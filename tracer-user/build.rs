@@ -1,0 +1,113 @@
+//! Compiles the eBPF programs into `OUT_DIR/tracer-ebpf`, with the tools that `cargo xtask setup` put under `target/`.
+//!
+//! It installs nothing and searches no system folder: what it does not find under `target/tools` is one clear error.
+
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context as _, anyhow};
+use aya_build::{Package, Toolchain, build_ebpf};
+
+fn main() -> ExitCode {
+    let outcome = if env::var_os(BOOTSTRAP).is_some() {
+        compile()
+    } else {
+        restart_with_tools()
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            // This alone fails the build, in one line; an exit code would add cargo's account of this process.
+            println!("cargo::error={error:#}");
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// Runs this program again with the tools on its PATH: changing one's own environment is not safe in Rust.
+fn restart_with_tools() -> anyhow::Result<ExitCode> {
+    let tools = tools()?;
+    for file in [COMPILER, LINKER] {
+        println!("cargo::rerun-if-changed={}", tools.join(file).display());
+    }
+    for file in [
+        "tracer-common/Cargo.toml",
+        "tracer-common/src",
+        "Cargo.toml",
+        "Cargo.lock",
+    ] {
+        println!("cargo::rerun-if-changed={}", workspace()?.join(file).display());
+    }
+    let status = Command::new(env::current_exe().context("this build script's own path")?)
+        .env(BOOTSTRAP, "1")
+        .env("PATH", path_with(&tools)?)
+        // aya-build turns every line of cargo's progress into a warning; errors come by another way.
+        .env("CARGO_TERM_QUIET", "true")
+        .status()
+        .context("restarting the build script")?;
+    Ok(if status.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn compile() -> anyhow::Result<ExitCode> {
+    let root_dir = utf8(workspace()?.join("tracer-ebpf"))?;
+    let package = Package {
+        name: "tracer-ebpf",
+        root_dir: &root_dir,
+        ..Package::default()
+    };
+    // rustup takes the path of a toolchain in place of a name, so nothing needs to be registered with it.
+    let toolchain = utf8(tools()?.join("toolchain"))?;
+    build_ebpf([package], Toolchain::Custom(&toolchain)).context("compiling tracer-ebpf")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The tools' folder: under the target directory in use, wherever that is, else under the workspace's own.
+fn tools() -> anyhow::Result<PathBuf> {
+    let out = PathBuf::from(env::var_os("OUT_DIR").context("OUT_DIR is not set")?);
+    let above = out
+        .ancestors()
+        .take(MAX_DEPTH_OF_OUT_DIR)
+        .map(Path::to_owned)
+        .collect::<Vec<_>>();
+    let fallback = workspace()?.join("target");
+    above
+        .into_iter()
+        .chain([fallback])
+        .map(|folder| folder.join("tools"))
+        .find(|tools| tools.join(COMPILER).exists() && tools.join(LINKER).exists())
+        .ok_or_else(|| anyhow!("the eBPF toolchain is not set up; run `cargo xtask setup`, then build again"))
+}
+
+fn path_with(tools: &Path) -> anyhow::Result<OsString> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let own = [tools.join("bin"), tools.join("toolchain/bin")];
+    env::join_paths(own.into_iter().chain(env::split_paths(&path))).context("the folder of the tools cannot be in PATH")
+}
+
+fn workspace() -> anyhow::Result<PathBuf> {
+    let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").context("CARGO_MANIFEST_DIR is not set")?);
+    here.parent()
+        .map(Path::to_owned)
+        .context("tracer-user lies outside of its workspace")
+}
+
+fn utf8(path: PathBuf) -> anyhow::Result<String> {
+    path.into_os_string()
+        .into_string()
+        .map_err(|path| anyhow!("the path {} is not UTF-8; move the clone", path.display()))
+}
+
+/// Lets a stable compiler take `-Z build-std`; aya-build looks for it too.
+const BOOTSTRAP: &str = "RUSTC_BOOTSTRAP";
+const COMPILER: &str = "toolchain/bin/rustc";
+const LINKER: &str = "bin/bpf-linker";
+/// `target/rust-analyzer/TRIPLE/debug/build/PACKAGE/out` is the deepest known layout.
+const MAX_DEPTH_OF_OUT_DIR: usize = 7;

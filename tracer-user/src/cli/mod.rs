@@ -1,0 +1,95 @@
+//! The command line: arguments, exit codes, one line for what went wrong.
+
+mod demo;
+mod doctor;
+mod failure;
+mod netns;
+mod output;
+mod trace;
+mod values;
+
+pub use failure::Failure;
+
+use crate::lab;
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Why does this connection hang, or why was it reset, who did it, and what fixes it?
+///
+/// Without a command it traces: it watches the connections of every network namespace and reports those that hang or
+/// are reset, with the cause, the proof and a fix. It never changes the system.
+#[derive(Debug, Parser)]
+#[command(name = "conntracer", version, args_conflicts_with_subcommands = true, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    trace: trace::Arguments,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watch live connections and explain the ones that hang or are reset (the default)
+    Trace(trace::Arguments),
+    /// Build a failure in throwaway network namespaces, trace it, explain it, remove it
+    Demo(demo::Arguments),
+    /// Say what this kernel and these privileges allow
+    Doctor(doctor::Arguments),
+}
+
+/// Exit code of a run that found something, where that was asked for.
+const FOUND: u8 = 1;
+/// Exit code of a run that could not be.
+const FAILED: u8 = 2;
+
+/// Runs the program; what it returns is the process's exit code.
+pub fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    if arguments.nth(1).is_some_and(|first| first == lab::SUBCOMMAND) {
+        return lab::host_main(arguments);
+    }
+    let outcome = match Arguments::try_parse() {
+        Ok(arguments) => run(arguments),
+        Err(error) => return usage(&error),
+    };
+    match outcome {
+        Ok(true) => ExitCode::from(FOUND),
+        Ok(false) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error.to_string());
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<bool, Failure> {
+    match arguments.command {
+        None => trace::run(&arguments.trace),
+        Some(Command::Trace(arguments)) => trace::run(&arguments),
+        Some(Command::Demo(arguments)) => demo::run(&arguments),
+        Some(Command::Doctor(arguments)) => doctor::run(&arguments),
+    }
+}
+
+/// Help and version go to standard output; a mistake is one line on standard error.
+fn usage(error: &clap::Error) -> ExitCode {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // Whoever closes the pipe has seen enough.
+            let _: std::io::Result<()> = error.print();
+            ExitCode::SUCCESS
+        }
+        _ => {
+            let text = error.render().to_string();
+            let what: Vec<_> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+            let what = what.join(" ");
+            complain(&format!("{} (see conntracer --help)", what.strip_prefix("error: ").unwrap_or(&what)));
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn complain(text: &str) {
+    anstream::eprintln!("conntracer: {text}");
+}

@@ -1,0 +1,99 @@
+//! Where results go, and in which form.
+
+use super::failure::Failure;
+use crate::sink::{Clock, Format, Writer};
+use clap::ValueEnum;
+use std::fs::OpenOptions;
+use std::io::{IsTerminal as _, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+use tracing_subscriber::EnvFilter;
+
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Write JSONL (the default where standard output is no terminal)
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// The form of the output [default: text on a terminal, else json]
+    #[arg(long, value_enum)]
+    format: Option<Form>,
+    /// Write to a new file (mode 0600) instead of standard output
+    #[arg(short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Say more: statistics and every hook; twice: log each step to standard error
+    #[arg(short, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+    /// When to colour text
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    color: Color,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Arguments {
+    pub(super) fn is_json(&self) -> bool {
+        match self.format {
+            Some(form) => form == Form::Json,
+            None => self.json || self.output.is_some() || !std::io::stdout().is_terminal(),
+        }
+    }
+
+    /// Opens the output and starts its writer.
+    pub(super) fn open(&self, clock: Clock) -> Result<Writer, Failure> {
+        let format = if self.is_json() {
+            Format::Json
+        } else {
+            Format::Text { width: width(), verbose: self.verbose > 0 }
+        };
+        Ok(Writer::start(self.target()?, format, clock))
+    }
+
+    fn target(&self) -> Result<Box<dyn Write + Send>, Failure> {
+        let Some(path) = &self.output else {
+            let choice = self.color_choice();
+            return Ok(Box::new(anstream::AutoStream::new(std::io::stdout(), choice)));
+        };
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+        let file = file.map_err(|error| Failure::Output { path: path.clone(), error })?;
+        Ok(Box::new(anstream::AutoStream::new(file, self.color_choice())))
+    }
+
+    fn color_choice(&self) -> anstream::ColorChoice {
+        match self.color {
+            Color::Always => anstream::ColorChoice::Always,
+            Color::Never => anstream::ColorChoice::Never,
+            Color::Auto if self.output.is_some() => anstream::ColorChoice::Never,
+            Color::Auto => anstream::AutoStream::choice(&std::io::stdout()),
+        }
+    }
+
+    /// Logs go to standard error; `RUST_LOG` decides where it is set.
+    pub(super) fn start_log(&self) {
+        let level = match self.verbose {
+            0 | 1 => "warn",
+            2 => "debug",
+            _ => "trace",
+        };
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).compact().init();
+    }
+}
+
+/// Columns of the terminal.
+pub(super) fn width() -> usize {
+    const NARROWEST: usize = 60;
+    const USUAL: usize = 100;
+    let size = rustix::termios::tcgetwinsize(std::io::stdout());
+    size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(USUAL).max(NARROWEST)
+}

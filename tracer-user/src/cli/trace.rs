@@ -1,0 +1,90 @@
+//! `conntracer [trace]`.
+
+use super::failure::Failure;
+use super::{netns, output, values};
+use crate::filter::{Filter, Prefix};
+use crate::model::identity::Comm;
+use crate::run::{self, Events, Options};
+use clap::ValueEnum;
+use std::time::Duration;
+
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Stop after this time [default: until interrupted]
+    #[arg(long = "for", value_name = "TIME", value_parser = values::duration)]
+    duration: Option<Duration>,
+    /// How long a connect may go unanswered, or data unacknowledged
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = values::duration)]
+    hang_after: Duration,
+    /// Which events to write to JSONL: those of connections that drew suspicion, or of all
+    #[arg(long, value_enum, default_value_t = EventChoice::Suspect)]
+    events: EventChoice,
+    /// Only connections of this network namespace: a name, a path, pid:N, an inode, or all
+    #[arg(long, value_name = "NETNS", default_value = "all")]
+    netns: Vec<String>,
+    /// Only connections with this port at either end, before or after translation
+    #[arg(long)]
+    port: Vec<u16>,
+    /// Only connections of this process
+    #[arg(long)]
+    pid: Vec<u32>,
+    /// Only connections of threads with this name
+    #[arg(long, value_parser = values::comm)]
+    comm: Vec<Comm>,
+    /// Only connections with an address in this prefix
+    #[arg(long, value_name = "PREFIX", value_parser = values::prefix)]
+    cidr: Vec<Prefix>,
+    /// End with exit code 1 if something above `info` was found
+    #[arg(long)]
+    fail_on_finding: bool,
+    #[command(flatten)]
+    output: output::Arguments,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum EventChoice {
+    None,
+    Suspect,
+    All,
+}
+
+/// `true`: something was found, and that was to be told by the exit code.
+pub(super) fn run(arguments: &Arguments) -> Result<bool, Failure> {
+    arguments.output.start_log();
+    let options = Options {
+        hang_after: arguments.hang_after,
+        events: match arguments.events {
+            EventChoice::None => Events::None,
+            EventChoice::Suspect => Events::Suspect,
+            EventChoice::All => Events::All,
+        },
+        filter: Filter {
+            netns: netns::resolve(&arguments.netns)?,
+            ports: arguments.port.clone(),
+            pids: arguments.pid.clone(),
+            comms: arguments.comm.clone(),
+            prefixes: arguments.cidr.clone(),
+        },
+        log_probes: arguments.output.verbose > 2,
+        described: described(arguments),
+    };
+    let report = run::block_on(async {
+        let shell = run::Shell::start(options)?;
+        let writer = arguments.output.open(run::clock())?;
+        Ok::<_, Failure>(shell.run(writer, run::ended(arguments.duration), |_| ()).await)
+    })??;
+    if let Some(error) = report.output_error {
+        return Err(Failure::Usage(format!("the output could not be written: {error}")));
+    }
+    Ok(arguments.fail_on_finding && report.found_above_info)
+}
+
+fn described(arguments: &Arguments) -> Vec<(&'static str, String)> {
+    let mut options = vec![("hang-after", humantime::format_duration(arguments.hang_after).to_string())];
+    options.push(("events", format!("{:?}", arguments.events).to_lowercase()));
+    options.push(("netns", arguments.netns.join(",")));
+    if let Some(duration) = arguments.duration {
+        options.push(("for", humantime::format_duration(duration).to_string()));
+    }
+    options
+}

@@ -1,0 +1,103 @@
+//! Where the other end of a veth is: the requests of rtnetlink, and their answers.
+//!
+//! Does not know which namespaces there are; an id of a namespace means something only in the namespace it was asked in.
+
+use crate::inspect::message::ONE;
+use crate::inspect::nla::{Attribute, NlaError, Request, attributes};
+use thiserror::Error;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum LinkError {
+    #[error("link message: {0}")]
+    Attribute(#[from] NlaError),
+    #[error("a link message of {0} bytes")]
+    Short(usize),
+}
+
+/// Where the peer of a device is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// The device has none.
+    None,
+    SameNamespace,
+    /// The namespace that the asked one calls by this id.
+    Namespace(i32),
+}
+
+/// Asks for a device.
+pub fn get(sequence: u32, ifindex: u32) -> Vec<u8> {
+    let mut header = [0; INTERFACE];
+    if let Some((_, rest)) = header.split_first_chunk_mut::<4>()
+        && let Some(slot) = rest.first_chunk_mut::<4>()
+    {
+        *slot = ifindex.to_ne_bytes();
+    }
+    Request::new(GET_LINK, ONE, sequence, &header).finish()
+}
+
+/// The answer to [`get`].
+pub fn parse(payload: &[u8]) -> Result<Peer, LinkError> {
+    let (mut linked, mut namespace, mut paired) = (false, None, false);
+    for attribute in attributes(payload.get(INTERFACE..).ok_or(LinkError::Short(payload.len()))?) {
+        let attribute = attribute?;
+        match attribute.kind {
+            LINK => linked = attribute.u32()? != 0,
+            LINK_NETNSID => namespace = Some(attribute.i32()?),
+            LINKINFO => paired = is_pair(attribute)?,
+            _ => {}
+        }
+    }
+    Ok(match (paired, namespace, linked) {
+        // A VLAN or macvlan has a lower device, which is no peer.
+        (false, _, _) => Peer::None,
+        (true, Some(id), _) if id >= 0 => Peer::Namespace(id),
+        (true, None, true) => Peer::SameNamespace,
+        (true, _, _) => Peer::None,
+    })
+}
+
+/// Asks which id this namespace has for the one behind the descriptor.
+pub fn get_id(sequence: u32, descriptor: i32) -> Vec<u8> {
+    Request::new(GET_NSID, ONE, sequence, &[0])
+        .with(NSID_FD, &descriptor.to_ne_bytes())
+        .finish()
+}
+
+/// The answer to [`get_id`]; `None`: it has no id.
+pub fn parse_id(payload: &[u8]) -> Result<Option<i32>, LinkError> {
+    for attribute in attributes(payload.get(GENERIC..).ok_or(LinkError::Short(payload.len()))?) {
+        let attribute = attribute?;
+        if attribute.kind == NSID {
+            return Ok(Some(attribute.i32()?).filter(|&id| id >= 0));
+        }
+    }
+    Ok(None)
+}
+
+fn is_pair(attribute: Attribute<'_>) -> Result<bool, NlaError> {
+    for part in attribute.nested() {
+        let part = part?;
+        if part.kind == INFO_KIND {
+            let name = part.value.strip_suffix(&[0]).unwrap_or(part.value);
+            return Ok(PAIRED.contains(&name));
+        }
+    }
+    Ok(false)
+}
+
+/// Kinds of devices that come in pairs.
+const PAIRED: [&[u8]; 2] = [b"veth", b"netkit"];
+
+/// `struct ifinfomsg`.
+const INTERFACE: usize = 16;
+/// `struct rtgenmsg`, padded.
+const GENERIC: usize = 4;
+// uapi/linux/{rtnetlink,if_link,net_namespace}.h
+const GET_LINK: u16 = 18;
+const GET_NSID: u16 = 90;
+const LINK: u16 = 5;
+const LINKINFO: u16 = 18;
+const INFO_KIND: u16 = 1;
+const LINK_NETNSID: u16 = 37;
+const NSID: u16 = 1;
+const NSID_FD: u16 = 3;

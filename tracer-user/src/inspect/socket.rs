@@ -1,0 +1,232 @@
+//! TCP sockets over `sock_diag`: the requests, and a socket from its message.
+//!
+//! Does not know processes: a socket has an inode, and who holds it is asked elsewhere.
+
+use crate::inspect::message::{DUMP, ONE};
+use crate::inspect::nla::{NlaError, Request, attributes};
+use crate::model::identity::Process;
+use crate::model::inquiry::{Listener, SocketInfo};
+use crate::model::tcp::TcpState;
+use crate::model::tuple::{Endpoint, Tuple};
+use netlink_packet_core::{Emitable, Parseable};
+use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, InetResponseHeader, SocketId, StateFlags, Timer};
+use std::net::IpAddr;
+use thiserror::Error;
+
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SocketError {
+    #[error("socket message: {0}")]
+    Attribute(#[from] NlaError),
+    #[error("a socket message of {length} bytes: {why}")]
+    Header { length: usize, why: String },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    pub const BOTH: [Self; 2] = [Self::V4, Self::V6];
+}
+
+/// A socket as the kernel tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Socket {
+    /// Local to remote.
+    pub tuple: Tuple,
+    pub family: Family,
+    pub state: Option<TcpState>,
+    /// Bytes to read; of a listener: connections to accept.
+    pub receive_queue: u32,
+    /// Bytes not acknowledged; of a listener: its backlog.
+    pub send_queue: u32,
+    pub unacked: Option<u32>,
+    pub retransmits: u8,
+    pub uid: u32,
+    pub inode: u32,
+    /// `IPV6_V6ONLY`.
+    pub only_v6: bool,
+}
+
+/// Asks for the socket of exactly this tuple. The kernel falls back to a listener: check what comes.
+pub fn get(sequence: u32, tuple: Tuple, family: Family) -> Vec<u8> {
+    let id = SocketId {
+        source_port: tuple.source.port,
+        destination_port: tuple.destination.port,
+        source_address: in_family(tuple.source.address, family),
+        destination_address: in_family(tuple.destination.address, family),
+        interface_id: 0,
+        cookie: NO_COOKIE,
+    };
+    request(sequence, ONE, family, id, StateFlags::all(), ExtensionFlags::INFO)
+}
+
+/// Asks for all listening sockets, or those of one port.
+pub fn listeners(sequence: u32, family: Family, port: Option<u16>) -> Vec<u8> {
+    let states = StateFlags::LISTEN;
+    request(
+        sequence,
+        DUMP,
+        family,
+        any_peer(family, port.unwrap_or(0)),
+        states,
+        ExtensionFlags::empty(),
+    )
+}
+
+/// Asks for the connections with this local port that a process could still accept.
+pub fn acceptable(sequence: u32, family: Family, port: u16) -> Vec<u8> {
+    let states = StateFlags::ESTABLISHED | StateFlags::CLOSE_WAIT;
+    request(
+        sequence,
+        DUMP,
+        family,
+        any_peer(family, port),
+        states,
+        ExtensionFlags::empty(),
+    )
+}
+
+/// The socket of one message (after the netlink header).
+pub fn parse(payload: &[u8]) -> Result<Socket, SocketError> {
+    let header = InetResponseHeader::parse(payload).map_err(|error| SocketError::Header {
+        length: payload.len(),
+        why: error.to_string(),
+    })?;
+    let id = &header.socket_id;
+    let mut socket = Socket {
+        tuple: Tuple::new(
+            Endpoint::new(id.source_address, id.source_port),
+            Endpoint::new(id.destination_address, id.destination_port),
+        ),
+        family: if id.source_address.is_ipv6() {
+            Family::V6
+        } else {
+            Family::V4
+        },
+        state: TcpState::from_number(header.state),
+        receive_queue: header.recv_queue,
+        send_queue: header.send_queue,
+        unacked: None,
+        retransmits: match header.timer {
+            Some(Timer::Retransmit(_, count)) => count,
+            Some(Timer::KeepAlive(_) | Timer::TimeWait | Timer::Probe(_)) | None => 0,
+        },
+        uid: header.uid,
+        inode: header.inode,
+        only_v6: false,
+    };
+    for attribute in attributes(payload.get(HEADER..).unwrap_or_default()) {
+        let attribute = attribute?;
+        match attribute.kind {
+            INFO => socket.unacked = unacked(attribute.value),
+            SKV6ONLY => socket.only_v6 = attribute.u8()? != 0,
+            _ => {}
+        }
+    }
+    Ok(socket)
+}
+
+impl Socket {
+    pub fn is_listening(&self) -> bool {
+        self.state == Some(TcpState::Listen)
+    }
+
+    /// Whether a connection to `target` would reach this listener (devices that it is bound to are not considered).
+    pub fn serves(&self, target: Endpoint) -> bool {
+        let address = self.tuple.source.address;
+        self.tuple.source.port == target.port
+            && match (self.family, address.is_unspecified()) {
+                (_, false) => address == target.address,
+                (Family::V4, true) => target.address.is_ipv4(),
+                // [::ffff:0.0.0.0] is canonical here, hence an IPv4 wildcard.
+                (Family::V6, true) => {
+                    (address.is_ipv4() || !self.only_v6 || target.address.is_ipv6())
+                        && (address.is_ipv6() || target.address.is_ipv4())
+                }
+            }
+    }
+
+    pub fn info(&self, process: Option<Process>) -> SocketInfo {
+        SocketInfo {
+            state: self.state,
+            receive_queue: self.receive_queue,
+            send_queue: self.send_queue,
+            unacked: self.unacked,
+            retransmits: self.retransmits,
+            uid: self.uid,
+            inode: self.inode,
+            process,
+        }
+    }
+
+    pub fn listener(&self, process: Option<Process>) -> Listener {
+        Listener {
+            address: self.tuple.source,
+            queue: self.receive_queue,
+            backlog: self.send_queue,
+            uid: self.uid,
+            inode: self.inode,
+            process,
+        }
+    }
+}
+
+fn request(
+    sequence: u32,
+    flags: u16,
+    family: Family,
+    socket_id: SocketId,
+    states: StateFlags,
+    extensions: ExtensionFlags,
+) -> Vec<u8> {
+    let request = InetRequest {
+        family: match family {
+            Family::V4 => netlink_packet_sock_diag::AF_INET,
+            Family::V6 => netlink_packet_sock_diag::AF_INET6,
+        },
+        protocol: TCP,
+        extensions,
+        states,
+        socket_id,
+    };
+    let mut fixed = vec![0; request.buffer_len()];
+    request.emit(&mut fixed);
+    Request::new(BY_FAMILY, flags, sequence, &fixed).finish()
+}
+
+fn any_peer(family: Family, port: u16) -> SocketId {
+    let id = match family {
+        Family::V4 => SocketId::new_v4(),
+        Family::V6 => SocketId::new_v6(),
+    };
+    SocketId {
+        source_port: port,
+        ..id
+    }
+}
+
+fn in_family(address: IpAddr, family: Family) -> IpAddr {
+    match (address, family) {
+        (IpAddr::V4(address), Family::V6) => address.to_ipv6_mapped().into(),
+        (address, _) => address,
+    }
+}
+
+fn unacked(info: &[u8]) -> Option<u32> {
+    let bytes = info.get(INFO_UNACKED..)?.first_chunk::<4>()?;
+    Some(u32::from_ne_bytes(*bytes))
+}
+
+const TCP: u8 = 6;
+const NO_COOKIE: [u8; 8] = [0xff; 8];
+/// `struct inet_diag_msg`.
+const HEADER: usize = 72;
+// uapi/linux/{sock_diag,inet_diag,tcp}.h
+const BY_FAMILY: u16 = 20;
+const INFO: u16 = 2;
+const SKV6ONLY: u16 = 11;
+/// Offset of `tcpi_unacked` in `struct tcp_info`.
+const INFO_UNACKED: usize = 24;

@@ -1,0 +1,190 @@
+//! Answers inquiries, one at a time, on the calling thread, which visits other namespaces meanwhile.
+//!
+//! Every inquiry gets an answer within its time; a failure is one too.
+
+use super::netns::{Found, Namespaces, NetnsError};
+use super::probe::{Probe, ProbeError};
+use super::{process, sweep};
+use crate::inspect::link::Peer;
+use crate::inspect::socket::Socket;
+use crate::model::conntrack::{Conntrack, Direction};
+use crate::model::identity::Netns;
+use crate::model::inquiry::{Answer, Examined, Inquiry, Question, Reply};
+use crate::model::time::Timestamp;
+use crate::model::tuple::{Endpoint, Tuple};
+use rustix::time::{ClockId, clock_gettime};
+use std::collections::HashSet;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use thiserror::Error;
+
+#[derive(Debug)]
+pub struct Examiner {
+    namespaces: Namespaces,
+}
+
+impl Examiner {
+    /// The calling thread's namespace is the one that it goes back to after each answer.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {
+            namespaces: Namespaces::new()?,
+        })
+    }
+
+    /// Finds namespaces by path only, as before Linux 6.18.
+    #[must_use]
+    pub fn without_handles(self) -> Self {
+        Self {
+            namespaces: self.namespaces.without_handles(),
+        }
+    }
+
+    /// Whether the thread is stuck in a foreign namespace: it must end.
+    pub fn stranded(&self) -> bool {
+        self.namespaces.stranded()
+    }
+
+    pub fn answer(&mut self, inquiry: &Inquiry) -> Answer {
+        let deadline = Instant::now() + TIME_MAX;
+        let (enter, reply) = match inquiry.question {
+            Question::Sweep => (None, Ok(Reply::Swept(sweep::sweep(&mut self.namespaces, deadline)))),
+            Question::Connection { tuple, target } => self.at(inquiry, |examiner, found| {
+                examiner.connection(found, tuple, target, deadline)
+            }),
+            Question::Link { ifindex } => self.at(inquiry, |examiner, found| examiner.link(found, ifindex, deadline)),
+        };
+        let reply = reply.unwrap_or_else(|error| match error {
+            ExamineError::Netns(NetnsError::Gone) => Reply::Gone,
+            error => Reply::Unreachable(error.to_string().into()),
+        });
+        Answer {
+            id: inquiry.id,
+            at: now(),
+            enter,
+            reply,
+        }
+    }
+
+    fn at(
+        &mut self,
+        inquiry: &Inquiry,
+        examine: impl FnOnce(&mut Self, &Found) -> Result<Reply, ExamineError>,
+    ) -> (Option<Arc<str>>, Result<Reply, ExamineError>) {
+        match self.namespaces.find(inquiry.netns, inquiry.hint) {
+            Ok(found) => (found.enter.clone(), examine(self, &found)),
+            Err(error) => (None, Err(error.into())),
+        }
+    }
+
+    fn connection(
+        &mut self,
+        found: &Found,
+        tuple: Tuple,
+        target: Option<Endpoint>,
+        deadline: Instant,
+    ) -> Result<Reply, ExamineError> {
+        let seen = self.namespaces.inside(found, |_| look(tuple, target, deadline))??;
+        let inodes = seen
+            .listeners
+            .iter()
+            .chain(&seen.socket)
+            .map(|socket| socket.inode)
+            .collect();
+        let processes = process::holders(inodes, &HashSet::from([found.inode]));
+        let process = |socket: &Socket| processes.get(&socket.inode).copied();
+        Ok(Reply::Connection(Box::new(Examined {
+            conntrack: seen.conntrack,
+            socket: seen.socket.map(|socket| socket.info(process(&socket))),
+            target: seen.target,
+            target_is_local: seen.target_is_local,
+            listeners: seen
+                .listeners
+                .iter()
+                .map(|socket| socket.listener(process(socket)))
+                .collect(),
+        })))
+    }
+
+    fn link(&mut self, found: &Found, ifindex: u32, deadline: Instant) -> Result<Reply, ExamineError> {
+        let (own, peer) = self
+            .namespaces
+            .inside(found, |netns| (netns, Probe::new(deadline).peer(ifindex)))?;
+        let id = match peer? {
+            Peer::None => return Ok(Reply::Link(None)),
+            Peer::SameNamespace => return Ok(Reply::Link(Some(own))),
+            Peer::Namespace(id) => id,
+        };
+        for (inode, path) in self.namespaces.all() {
+            // One may vanish at any time.
+            let Ok(candidate) = self.namespaces.open_path(inode, path) else {
+                continue;
+            };
+            let descriptor = candidate.descriptor().unwrap_or_else(|| self.namespaces.home());
+            let called = self
+                .namespaces
+                .inside(found, |_| Probe::new(deadline).id_of(descriptor))??;
+            if called == Some(id) {
+                return Ok(Reply::Link(Some(self.namespaces.inside(&candidate, |netns| netns)?)));
+            }
+        }
+        Ok(Reply::Link(None))
+    }
+}
+
+#[derive(Debug, Error)]
+enum ExamineError {
+    #[error(transparent)]
+    Netns(#[from] NetnsError),
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+}
+
+/// What was seen inside the namespace.
+struct Seen {
+    conntrack: Option<Conntrack>,
+    socket: Option<Socket>,
+    target: Endpoint,
+    target_is_local: bool,
+    listeners: Vec<Socket>,
+}
+
+fn look(tuple: Tuple, target: Option<Endpoint>, deadline: Instant) -> Result<Seen, ProbeError> {
+    let mut probe = Probe::new(deadline);
+    let conntrack = probe.conntrack(tuple)?;
+    let socket = probe.socket(tuple)?;
+    let target = target.unwrap_or_else(|| destination(tuple, conntrack.as_ref()));
+    let target_is_local = probe.is_local(target)?;
+    let mut listeners = Vec::new();
+    if target_is_local {
+        listeners = probe.listeners(Some(target.port))?;
+        listeners.retain(|listener| listener.serves(target));
+    }
+    Ok(Seen {
+        conntrack,
+        socket,
+        target,
+        target_is_local,
+        listeners,
+    })
+}
+
+/// Where the packets of a socket go.
+fn destination(tuple: Tuple, entry: Option<&Conntrack>) -> Endpoint {
+    match entry {
+        Some(entry) if entry.direction(tuple) == Some(Direction::Original) => entry.leaving().destination,
+        // A server's socket answers to whom its packets came from.
+        Some(_) | None => tuple.destination,
+    }
+}
+
+fn now() -> Timestamp {
+    let now = clock_gettime(ClockId::Monotonic);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    let nanos = u64::try_from(now.tv_nsec).unwrap_or(0);
+    Timestamp::from_nanos(seconds.saturating_mul(NANOS).saturating_add(nanos))
+}
+
+/// For one inquiry, whatever the kernel does.
+const TIME_MAX: Duration = Duration::from_secs(2);
+const NANOS: u64 = 1_000_000_000;

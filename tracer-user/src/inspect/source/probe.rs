@@ -1,0 +1,244 @@
+//! The questions to the kernel about the namespace that the thread is in.
+//!
+//! Which namespace that is, and who holds the sockets, is not known here.
+
+use super::netlink::{Netlink, NetlinkError};
+use crate::inspect::socket::{Family, Socket};
+use crate::inspect::{address, conntrack, link, socket};
+use crate::model::conntrack::{Conntrack, Direction};
+use crate::model::tuple::{Endpoint, Tuple};
+use rustix::io::Errno;
+use std::ops::ControlFlow;
+use std::os::fd::RawFd;
+use std::time::Instant;
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+#[error("{what}: {error}")]
+pub(super) struct ProbeError {
+    pub(super) what: &'static str,
+    #[source]
+    pub(super) error: NetlinkError,
+}
+
+/// Netlink sockets of one namespace, opened when they are needed.
+#[derive(Debug)]
+pub(super) struct Probe {
+    deadline: Instant,
+    conntrack: Option<Netlink>,
+    sockets: Option<Netlink>,
+    routes: Option<Netlink>,
+}
+
+impl Probe {
+    pub(super) fn new(deadline: Instant) -> Self {
+        Self {
+            deadline,
+            conntrack: None,
+            sockets: None,
+            routes: None,
+        }
+    }
+
+    /// The entry of a tuple in either direction, in any zone.
+    pub(super) fn conntrack(&mut self, tuple: Tuple) -> Result<Option<Conntrack>, ProbeError> {
+        let failed = |error| ProbeError {
+            what: "conntrack",
+            error,
+        };
+        let netlink = opened(&mut self.conntrack, libc::NETLINK_NETFILTER, self.deadline).map_err(failed)?;
+        if let Some(entry) = get_entry(netlink, tuple).map_err(failed)? {
+            return Ok(Some(entry));
+        }
+        other_zones(netlink, tuple).map_err(failed)
+    }
+
+    /// The socket of exactly this tuple; no listener.
+    pub(super) fn socket(&mut self, tuple: Tuple) -> Result<Option<Socket>, ProbeError> {
+        // An IPv4 tuple may be of an IPv6 socket.
+        let families: &[Family] = if tuple.source.address.is_ipv4() {
+            &Family::BOTH
+        } else {
+            &[Family::V6]
+        };
+        for &family in families {
+            let found = self.sockets(|sequence| socket::get(sequence, tuple, family), SOCKETS_MAX)?;
+            if let Some(socket) = found
+                .into_iter()
+                .find(|found| found.tuple == tuple && !found.is_listening())
+            {
+                return Ok(Some(socket));
+            }
+        }
+        Ok(None)
+    }
+
+    /// All listening sockets, or those of one port.
+    pub(super) fn listeners(&mut self, port: Option<u16>) -> Result<Vec<Socket>, ProbeError> {
+        self.both_families(|sequence, family| socket::listeners(sequence, family, port))
+    }
+
+    /// Connections with this local port that are or could be accepted.
+    pub(super) fn acceptable(&mut self, port: u16) -> Result<Vec<Socket>, ProbeError> {
+        self.both_families(|sequence, family| socket::acceptable(sequence, family, port))
+    }
+
+    /// Whether packets to the endpoint stay in this namespace.
+    pub(super) fn is_local(&mut self, endpoint: Endpoint) -> Result<bool, ProbeError> {
+        if endpoint.address.is_loopback() {
+            return Ok(true);
+        }
+        let mut local = false;
+        let answer = self.routes()?.ask(
+            |sequence| address::get(sequence, endpoint.address),
+            |payload| {
+                local = address::parse(payload)?;
+                Ok::<_, address::ShortRoute>(ControlFlow::Continue(()))
+            },
+        );
+        match answer {
+            Ok(()) => Ok(local),
+            // No route: not here.
+            Err(NetlinkError::Refused(_)) => Ok(false),
+            Err(error) => Err(ProbeError { what: "routes", error }),
+        }
+    }
+
+    /// Where the other end of a device is.
+    pub(super) fn peer(&mut self, ifindex: u32) -> Result<link::Peer, ProbeError> {
+        let mut peer = link::Peer::None;
+        let answer = self.routes()?.ask(
+            |sequence| link::get(sequence, ifindex),
+            |payload| {
+                peer = link::parse(payload)?;
+                Ok::<_, link::LinkError>(ControlFlow::Continue(()))
+            },
+        );
+        match answer {
+            Ok(()) | Err(NetlinkError::Refused(Errno::NODEV)) => Ok(peer),
+            Err(error) => Err(ProbeError { what: "device", error }),
+        }
+    }
+
+    /// What this namespace calls the one behind a descriptor; `None`: it has no name for it.
+    pub(super) fn id_of(&mut self, descriptor: RawFd) -> Result<Option<i32>, ProbeError> {
+        let mut id = None;
+        self.routes()?
+            .ask(
+                |sequence| link::get_id(sequence, descriptor),
+                |payload| {
+                    id = link::parse_id(payload)?;
+                    Ok::<_, link::LinkError>(ControlFlow::Continue(()))
+                },
+            )
+            .map_err(|error| ProbeError {
+                what: "namespace id",
+                error,
+            })?;
+        Ok(id)
+    }
+
+    fn routes(&mut self) -> Result<&mut Netlink, ProbeError> {
+        opened(&mut self.routes, libc::NETLINK_ROUTE, self.deadline).map_err(|error| ProbeError {
+            what: "rtnetlink",
+            error,
+        })
+    }
+
+    fn both_families(&mut self, request: impl Fn(u32, Family) -> Vec<u8>) -> Result<Vec<Socket>, ProbeError> {
+        let mut all = Vec::new();
+        for family in Family::BOTH {
+            let room = SOCKETS_MAX.saturating_sub(all.len());
+            all.extend(self.sockets(|sequence| request(sequence, family), room)?);
+        }
+        Ok(all)
+    }
+
+    fn sockets(&mut self, request: impl FnOnce(u32) -> Vec<u8>, max: usize) -> Result<Vec<Socket>, ProbeError> {
+        let failed = |error| ProbeError { what: "sockets", error };
+        let netlink = opened(&mut self.sockets, libc::NETLINK_SOCK_DIAG, self.deadline).map_err(failed)?;
+        let mut all = Vec::new();
+        let answer = netlink.ask(request, |payload| {
+            if all.len() >= max {
+                tracing::warn!(max, "more sockets than are looked at");
+                return Ok(ControlFlow::Break(()));
+            }
+            all.push(socket::parse(payload)?);
+            Ok::<_, socket::SocketError>(ControlFlow::Continue(()))
+        });
+        match answer {
+            // Also what a kernel without IPv6 says.
+            Ok(()) | Err(NetlinkError::Refused(Errno::NOENT)) => Ok(all),
+            Err(error) => Err(failed(error)),
+        }
+    }
+}
+
+/// The entry in the default zone.
+fn get_entry(netlink: &mut Netlink, tuple: Tuple) -> Result<Option<Conntrack>, NetlinkError> {
+    let mut entry = None;
+    let answer = netlink.ask(
+        |sequence| conntrack::get(sequence, tuple, None),
+        |payload| {
+            entry = conntrack::parse(payload)?;
+            Ok::<_, conntrack::ConntrackError>(ControlFlow::Continue(()))
+        },
+    );
+    match answer {
+        Ok(()) | Err(NetlinkError::Refused(Errno::NOENT)) => Ok(entry),
+        Err(error) => Err(error),
+    }
+}
+
+/// The entry in whichever zone, by a dump; not looked for where the table is too large for that.
+fn other_zones(netlink: &mut Netlink, tuple: Tuple) -> Result<Option<Conntrack>, NetlinkError> {
+    let mut count = 0;
+    netlink.ask(conntrack::count, |payload| {
+        count = conntrack::parse_count(payload)?;
+        Ok::<_, conntrack::ConntrackError>(ControlFlow::Continue(()))
+    })?;
+    if count == 0 {
+        return Ok(None);
+    }
+    if count > ENTRIES_MAX {
+        tracing::debug!(count, ENTRIES_MAX, "conntrack table too large to look into its zones");
+        return Ok(None);
+    }
+    for direction in [Direction::Original, Direction::Reply] {
+        let mut found = None;
+        netlink.ask(
+            |sequence| conntrack::dump(sequence, tuple, direction),
+            |payload| {
+                found = conntrack::parse(payload)?.filter(|entry| match direction {
+                    Direction::Original => entry.original == tuple,
+                    Direction::Reply => entry.reply == tuple,
+                });
+                let flow = if found.is_some() {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                };
+                Ok::<_, conntrack::ConntrackError>(flow)
+            },
+        )?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+fn opened(slot: &mut Option<Netlink>, protocol: i32, deadline: Instant) -> Result<&mut Netlink, NetlinkError> {
+    match slot {
+        Some(netlink) => Ok(netlink),
+        None => {
+            let protocol = isize::try_from(protocol).unwrap_or_default();
+            Ok(slot.insert(Netlink::open(protocol, deadline)?))
+        }
+    }
+}
+
+/// Sockets taken from one dump.
+const SOCKETS_MAX: usize = 65_536;
+/// The largest conntrack table that is searched for an entry outside the default zone.
+const ENTRIES_MAX: u32 = 200_000;

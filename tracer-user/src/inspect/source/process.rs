@@ -1,0 +1,127 @@
+//! Which process holds a socket: looked up in the descriptors under `/proc`.
+//!
+//! Of several holders one is told. A holder that the own user may not look into is not found.
+
+use crate::model::identity::{Comm, Process};
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
+
+/// Finds the holders of these socket inodes, first among the processes of the namespaces given (a holder in another
+/// one is possible: an agent that entered and left).
+pub(super) fn holders(mut wanted: HashSet<u32>, namespaces: &HashSet<u32>) -> HashMap<u32, Process> {
+    let mut found = HashMap::new();
+    wanted.remove(&0);
+    if wanted.is_empty() {
+        return found;
+    }
+    let mut budget = Budget {
+        links: LINKS_MAX,
+        until: Instant::now() + TIME_MAX,
+    };
+    let (near, far): (Vec<u32>, Vec<u32>) =
+        super::netns::processes().partition(|&process| is_inside(process, namespaces));
+    for process in near.into_iter().chain(far) {
+        if wanted.is_empty() {
+            break;
+        }
+        if !budget.is_left() {
+            tracing::debug!(
+                missing = wanted.len(),
+                "too many descriptors to find who holds a socket"
+            );
+            break;
+        }
+        for inode in sockets(process, &mut budget) {
+            if wanted.remove(&inode) {
+                found.insert(
+                    inode,
+                    Process {
+                        pid: process,
+                        comm: comm(process),
+                    },
+                );
+            }
+        }
+    }
+    found
+}
+
+struct Budget {
+    links: usize,
+    until: Instant,
+}
+
+impl Budget {
+    fn is_left(&self) -> bool {
+        self.links > 0 && Instant::now() < self.until
+    }
+}
+
+fn is_inside(process: u32, namespaces: &HashSet<u32>) -> bool {
+    fs::metadata(format!("/proc/{process}/ns/net"))
+        .is_ok_and(|metadata| u32::try_from(metadata.ino()).is_ok_and(|inode| namespaces.contains(&inode)))
+}
+
+fn sockets(process: u32, budget: &mut Budget) -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir(format!("/proc/{process}/fd"))
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok);
+    entries
+        .map_while(|entry| {
+            budget.links = budget.links.checked_sub(1)?;
+            Some(
+                fs::read_link(entry.path())
+                    .ok()
+                    .and_then(|link| socket_inode(link.as_os_str().as_encoded_bytes())),
+            )
+        })
+        .flatten()
+}
+
+/// The inode in `socket:[123]`.
+fn socket_inode(link: &[u8]) -> Option<u32> {
+    let digits = link.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
+    str::from_utf8(digits).ok()?.parse().ok()
+}
+
+fn comm(process: u32) -> Comm {
+    let name = fs::read(format!("/proc/{process}/comm")).unwrap_or_default();
+    Comm::new(name.strip_suffix(b"\n").unwrap_or(&name))
+}
+
+const LINKS_MAX: usize = 200_000;
+const TIME_MAX: Duration = Duration::from_millis(300);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_links_to_sockets_have_an_inode() {
+        assert_eq!(socket_inode(b"socket:[4711]"), Some(4711));
+        for other in [
+            &b"pipe:[4711]"[..],
+            b"socket:[]",
+            b"socket:[4711",
+            b"/tmp/socket:[1]",
+            b"socket:[-1]",
+            b"",
+        ] {
+            assert_eq!(socket_inode(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn the_own_listener_is_found() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let inode = fs::metadata(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&listener)))
+            .unwrap()
+            .ino();
+        let inode = u32::try_from(inode).unwrap();
+        let found = holders(HashSet::from([inode, 0]), &HashSet::new());
+        assert_eq!(found.get(&inode).map(|process| process.pid), Some(std::process::id()));
+    }
+}

@@ -1,0 +1,115 @@
+//! What the probes counted, and what they cost.
+
+use crate::kernel::plan::HOOKS;
+use aya::maps::{MapData, MapError, PerCpuArray};
+use aya::programs::ProgramFd;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::time::Duration;
+use std::{fs, io};
+use tracer_common::stat::{Counters, Hook};
+
+/// A hook's counters, one row per processor.
+#[derive(Clone, Debug)]
+pub struct HookCounters {
+    pub hook: Hook,
+    pub processors: Vec<Counters>,
+}
+
+impl HookCounters {
+    /// The sum over all processors.
+    pub fn total(&self) -> Counters {
+        self.processors.iter().fold(Counters::default(), |sum, row| {
+            let Counters {
+                sent,
+                lost,
+                failed_reads,
+                filtered,
+                suppressed,
+                table_full,
+            } = *row;
+            Counters {
+                sent: sum.sent.saturating_add(sent),
+                lost: sum.lost.saturating_add(lost),
+                failed_reads: sum.failed_reads.saturating_add(failed_reads),
+                filtered: sum.filtered.saturating_add(filtered),
+                suppressed: sum.suppressed.saturating_add(suppressed),
+                table_full: sum.table_full.saturating_add(table_full),
+            }
+        })
+    }
+}
+
+/// What the kernel counted for a program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Runs and time; 0 unless [`enable_cost`] is on.
+    pub runs: u64,
+    pub time: Duration,
+    /// Hits that the kernel skipped because the program was already running on that processor; counted always.
+    pub recursion_misses: u64,
+}
+
+/// Reads the counters' map.
+pub struct Stats {
+    map: PerCpuArray<MapData, Counters>,
+}
+
+impl Stats {
+    pub(super) fn new(map: PerCpuArray<MapData, Counters>) -> Self {
+        Self { map }
+    }
+
+    /// Every hook's counters since the probes were loaded.
+    pub fn read(&self) -> Result<Vec<HookCounters>, MapError> {
+        HOOKS
+            .into_iter()
+            .map(|hook| {
+                let rows = self.map.get(&(hook as u32), 0)?;
+                Ok(HookCounters {
+                    hook,
+                    processors: rows.to_vec(),
+                })
+            })
+            .collect()
+    }
+}
+
+/// Turns the kernel's run-time statistics on for as long as the descriptor lives; they cost two clock reads a run.
+pub fn enable_cost() -> io::Result<OwnedFd> {
+    aya::sys::enable_stats(aya::sys::Stats::RunTime).map_err(|error| error.io_error)
+}
+
+/// Reads a program's cost from its descriptor.
+pub(super) fn cost(program: &ProgramFd) -> io::Result<Cost> {
+    let path = format!("/proc/self/fdinfo/{}", program.as_fd().as_raw_fd());
+    Ok(parse_cost(&fs::read_to_string(path)?))
+}
+
+fn parse_cost(text: &str) -> Cost {
+    let field = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
+    };
+    Cost {
+        runs: field("run_cnt"),
+        time: Duration::from_nanos(field("run_time_ns")),
+        recursion_misses: field("recursion_misses"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fdinfo_of_a_program_is_read_and_absent_fields_are_zero() {
+        let text = "pos:\t0\nprog_type:\t26\nrun_time_ns:\t1500\nrun_cnt:\t3\nrecursion_misses:\t2\n";
+        let cost = Cost {
+            runs: 3,
+            time: Duration::from_nanos(1500),
+            recursion_misses: 2,
+        };
+        assert_eq!(parse_cost(text), cost);
+        assert_eq!(parse_cost("garbage\nrun_cnt: x\n"), Cost::default());
+    }
+}

@@ -1,0 +1,171 @@
+//! What tracing costs and what it missed: read now and then, written as `stats`, `loss` and `summary`.
+
+use super::clock;
+use crate::decode::DecodeError;
+use crate::kernel::load::Probes;
+use crate::kernel::plan::tracepoint;
+use crate::kernel::stat::{HookCounters, Stats as Counters};
+use crate::model::time::Timestamp;
+use crate::sink::{HookStats, Loss, LossSource, Record, Stats, Summary, Writer};
+use crate::track::Tracker;
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Duration;
+
+/// How often `stats` are written.
+const INTERVAL: Duration = Duration::from_secs(10);
+/// Nothing older than this is still on its way through the ring.
+const RING_DELAY: Duration = Duration::from_secs(1);
+
+pub(super) struct Account {
+    counters: Counters,
+    started: Timestamp,
+    last_stats: Timestamp,
+    /// Records lost so far, by hook and processor.
+    lost: BTreeMap<(u32, usize), u64>,
+    undecodable: u64,
+    undecodable_told: u64,
+    newest: Timestamp,
+}
+
+impl Account {
+    pub(super) fn new(counters: Counters) -> Self {
+        let now = clock::now();
+        Self {
+            counters,
+            started: now,
+            last_stats: now,
+            lost: BTreeMap::new(),
+            undecodable: 0,
+            undecodable_told: 0,
+            newest: now,
+        }
+    }
+
+    pub(super) fn saw(&mut self, at: Timestamp) {
+        self.newest = self.newest.max(at);
+    }
+
+    /// Bytes that are no record of ours: counted, and told as a loss.
+    pub(super) fn undecodable(&mut self, error: &DecodeError) {
+        self.undecodable += 1;
+        tracing::debug!(%error, "a record of the ring is left out");
+    }
+
+    pub(super) fn tick(&mut self, probes: &Probes, tracker: &Tracker, writer: &mut Writer) {
+        let now = clock::now();
+        let counters = self.read();
+        self.losses(&counters, now, writer);
+        if now.since(self.last_stats) >= INTERVAL {
+            self.stats(&counters, now, probes, tracker, writer);
+        }
+    }
+
+    pub(super) fn finish(mut self, probes: &Probes, tracker: &Tracker, writer: &mut Writer) {
+        let now = clock::now();
+        let counters = self.read();
+        self.losses(&counters, now, writer);
+        self.stats(&counters, now, probes, tracker, writer);
+        let totals = tracker.totals();
+        writer.push(Record::Summary(&Summary {
+            at: now,
+            duration: now.since(self.started),
+            events: totals.events,
+            established: totals.established,
+            refused: totals.refused,
+            aborted: totals.aborted,
+            given_up: totals.given_up,
+            findings: totals.findings.iter().map(|(cause, count)| (*cause, *count)).collect(),
+            lost: self.lost.values().sum::<u64>() + self.undecodable,
+            evictions: totals.evicted,
+            unresolved_inquiries: totals.unresolved,
+        }));
+    }
+
+    fn read(&self) -> Vec<HookCounters> {
+        self.counters.read().unwrap_or_else(|error| {
+            tracing::warn!(%error, "the probes' counters cannot be read");
+            Vec::new()
+        })
+    }
+
+    fn losses(&mut self, counters: &[HookCounters], now: Timestamp, writer: &mut Writer) {
+        for hook in counters {
+            for (cpu, row) in hook.processors.iter().enumerate() {
+                let known = self.lost.entry((hook.hook as u32, cpu)).or_default();
+                let lost = row.lost.saturating_sub(*known);
+                *known = row.lost;
+                if lost > 0 {
+                    let source = LossSource::Hook(tracepoint(hook.hook).into());
+                    writer.push(Record::Loss(&Loss { at: now, source, cpu: u32::try_from(cpu).ok(), lost }));
+                }
+            }
+        }
+        let lost = self.undecodable - self.undecodable_told;
+        self.undecodable_told = self.undecodable;
+        if lost > 0 {
+            let source = LossSource::Queue("undecodable".into());
+            writer.push(Record::Loss(&Loss { at: now, source, cpu: None, lost }));
+        }
+    }
+
+    fn stats(
+        &mut self,
+        counters: &[HookCounters],
+        now: Timestamp,
+        probes: &Probes,
+        tracker: &Tracker,
+        writer: &mut Writer,
+    ) {
+        self.last_stats = now;
+        writer.set_clock(clock::clock());
+        let costs = probes.costs();
+        let hooks = counters.iter().map(|counted| {
+            let total = counted.total();
+            let cost = costs.iter().find(|(hook, _)| *hook == counted.hook).map(|(_, cost)| *cost);
+            let measured = cost.filter(|cost| cost.runs > 0);
+            HookStats {
+                name: tracepoint(counted.hook).into(),
+                runs: measured.map(|cost| cost.runs),
+                nanos: measured.and_then(|cost| u64::try_from(cost.time.as_nanos()).ok()),
+                lost: total.lost,
+                recursion_misses: cost.map(|cost| cost.recursion_misses),
+                suppressed: total.suppressed,
+                filtered: total.filtered,
+                failed_reads: total.failed_reads,
+                table_full: total.table_full,
+            }
+        });
+        writer.push(Record::Stats(&Stats {
+            at: now,
+            hooks: hooks.collect(),
+            ring_high_water: None,
+            ring_bytes: None,
+            tracked: u64::try_from(tracker.tracked()).unwrap_or(u64::MAX),
+            evictions: tracker.totals().evicted,
+            cpu: Some(clock::cpu()),
+            resident_bytes: resident_bytes(),
+            map_bytes: map_bytes(),
+            watermark: Some(self.newest.min(now - RING_DELAY)),
+        }));
+    }
+}
+
+/// The second number of /proc/self/statm, in bytes.
+fn resident_bytes() -> Option<u64> {
+    let text = fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * u64::try_from(rustix::param::page_size()).ok()?)
+}
+
+/// The memory of our BPF maps, as the kernel accounts it to their descriptors.
+fn map_bytes() -> Option<u64> {
+    let entries = fs::read_dir("/proc/self/fdinfo").ok()?;
+    let of = |entry: fs::DirEntry| {
+        let text = fs::read_to_string(entry.path()).ok()?;
+        text.lines().find(|line| line.starts_with("map_type:"))?;
+        let memory = text.lines().find_map(|line| line.strip_prefix("memlock:"))?;
+        memory.trim().parse::<u64>().ok()
+    };
+    Some(entries.flatten().filter_map(of).sum())
+}

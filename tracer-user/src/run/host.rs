@@ -1,0 +1,69 @@
+//! What the host says of itself: the first line of the output, and the length of a jiffy.
+
+use super::{Options, clock};
+use crate::kernel::load::Probes;
+use crate::kernel::plan;
+use crate::model::finding::Cause;
+use crate::sink::{Hello, Hook, How};
+use std::fs;
+use std::time::Duration;
+
+pub(super) fn hello(probes: &Probes, options: &Options) -> Hello {
+    let uname = rustix::system::uname();
+    let described = options.described.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+    Hello {
+        at: clock::now(),
+        session: line("/proc/sys/kernel/random/uuid").unwrap_or_default(),
+        boot_id: line("/proc/sys/kernel/random/boot_id"),
+        part: 0,
+        host: Some(uname.nodename().to_string_lossy().into_owned()),
+        kernel: uname.release().to_string_lossy().into_owned(),
+        architecture: uname.machine().to_string_lossy().into_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        options: described.collect(),
+        hooks: probes.hooks().iter().map(hook).collect(),
+    }
+}
+
+fn hook(status: &plan::HookStatus) -> Hook {
+    Hook {
+        name: status.name.into(),
+        how: match status.how {
+            plan::How::TpBtf => How::TpBtf,
+            plan::How::Absent => How::Absent,
+        },
+        reason: status.reason.clone(),
+        weakens: status.weakens.iter().filter_map(|cause| Cause::from_name(cause)).collect(),
+    }
+}
+
+/// The first line of a small file of the kernel's.
+fn line(path: &str) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    text.lines().next().map(str::to_owned)
+}
+
+/// `CONFIG_HZ` as the kernel's own configuration gives it, where that is to be had; else unknown.
+pub(super) fn jiffy() -> Option<Duration> {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let config = fs::read_to_string(format!("/boot/config-{release}")).ok()?;
+    let hz = config.lines().find_map(|line| line.strip_prefix("CONFIG_HZ="))?;
+    Some(Duration::from_secs(1) / hz.parse().ok().filter(|hz| *hz > 0)?)
+}
+
+/// Reads the probes' log in the background and passes it on to the program's own.
+pub(super) fn forward_probe_log(probes: &mut Probes) {
+    let logger = match aya_log::EbpfLogger::init(probes.ebpf_mut()) {
+        Ok(logger) => logger,
+        Err(error) => return tracing::warn!(%error, "the probes' log cannot be read"),
+    };
+    let Ok(mut logger) = tokio::io::unix::AsyncFd::new(logger) else {
+        return tracing::warn!("the probes' log cannot be waited for");
+    };
+    tokio::spawn(async move {
+        while let Ok(mut guard) = logger.readable_mut().await {
+            guard.get_inner_mut().flush();
+            guard.clear_ready();
+        }
+    });
+}

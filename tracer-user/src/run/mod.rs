@@ -1,0 +1,262 @@
+//! The shell: the one select loop that joins kernel, Tracker, inspector and output.
+//!
+//! The only async code and the only reader of the clock. It decides nothing about TCP.
+
+mod account;
+mod clock;
+mod host;
+
+pub use clock::clock;
+
+use crate::cli::Failure;
+use crate::decode::Tables;
+use crate::filter::Filter;
+use crate::inspect::Inspector;
+use crate::kernel::load::{Probes, Settings};
+use crate::kernel::ring::Ring;
+use crate::kernel::symbols::Symbols;
+use crate::model::finding::{Finding, Severity};
+use crate::model::inquiry::{Answer, Inquiry, Reply};
+use crate::sink::{Hello, Record, Writer, WriterState};
+use crate::track::{Config, Totals, Tracker};
+use account::Account;
+use std::time::Duration;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::Receiver;
+use tokio::time::MissedTickBehavior;
+
+/// Which events are written out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Events {
+    None,
+    Suspect,
+    All,
+}
+
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub hang_after: Duration,
+    pub events: Events,
+    pub filter: Filter,
+    /// The probes write a log of their own, for those who work on them.
+    pub log_probes: bool,
+    /// The options as `hello` shows them.
+    pub described: Vec<(&'static str, String)>,
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Report {
+    pub totals: Totals,
+    /// A finding above `info` passed the filter.
+    pub found_above_info: bool,
+    /// Why the output could not be written; a pipe that was closed is no error.
+    pub output_error: Option<String>,
+}
+
+/// The probes are attached: nothing from now on is missed.
+pub struct Shell {
+    options: Options,
+    probes: Probes,
+    ring: AsyncFd<Ring>,
+    decoder: Decoder,
+    inspector: Inspector,
+    answers: Receiver<Answer>,
+    tracker: Tracker,
+    account: Account,
+}
+
+struct Decoder {
+    tables: Tables,
+    symbols: Symbols,
+}
+
+/// Runs the future on a runtime of one thread.
+pub fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    Ok(runtime.map_err(Failure::system("the async runtime cannot start"))?.block_on(future))
+}
+
+/// Ends after `duration`, or never; a signal ends the run in either case.
+pub async fn ended(duration: Option<Duration>) {
+    match duration {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Shell {
+    /// Attaches the probes and starts the inspector. To be called within the runtime.
+    pub fn start(options: Options) -> Result<Self, Failure> {
+        let settings = Settings {
+            export_all: options.events == Events::All,
+            log_level: if options.log_probes { PROBE_LOG_LEVEL } else { 0 },
+            ..Settings::default()
+        };
+        let mut probes = Probes::load(&settings)?;
+        if options.log_probes {
+            host::forward_probe_log(&mut probes);
+        }
+        let facts = probes.facts();
+        let tables = Tables {
+            drop_reasons: facts.drop_reasons.clone(),
+            rst_reasons: facts.rst_reasons.clone(),
+            jiffy: host::jiffy(),
+        };
+        let ring = probes.take_ring()?;
+        let ring = AsyncFd::with_interest(ring, Interest::READABLE).map_err(Failure::system("the ring buffer"))?;
+        let account = Account::new(probes.take_stats()?);
+        let (inspector, answers) = Inspector::start().map_err(Failure::system("the inspector cannot start"))?;
+        let config = Config { hang_after: options.hang_after, ..Config::default() };
+        let tracker = Tracker::new(config, clock::now());
+        let decoder = Decoder { tables, symbols: Symbols::default() };
+        Ok(Self { options, probes, ring, decoder, inspector, answers, tracker, account })
+    }
+
+    /// The line that every output begins with.
+    pub fn hello(&self) -> Hello {
+        host::hello(&self.probes, &self.options)
+    }
+
+    /// Traces until `end`, a signal, or the output's pipe is closed.
+    pub async fn run(mut self, writer: Writer, end: impl Future<Output = ()>, found: impl FnMut(&Finding)) -> Report {
+        let mut output = Output { writer, found, found_above_info: false };
+        output.writer.push(Record::Hello(&self.hello()));
+        let stop = until_stopped(end);
+        tokio::pin!(stop);
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let deadline = clock::instant(self.tracker.poll_timeout());
+            tokio::select! {
+                () = &mut stop => break,
+                readable = self.ring.readable_mut() => {
+                    let Ok(mut guard) = readable else { break };
+                    let ring = guard.get_inner_mut();
+                    if drain(ring, &mut self.decoder, &mut self.tracker, &mut self.account, &self.options, &mut output) {
+                        guard.clear_ready();
+                    }
+                }
+                Some(answer) = self.answers.recv() => self.answer(answer, &mut output),
+                () = tokio::time::sleep_until(deadline) => self.timeout(&mut output),
+                _ = tick.tick() => {
+                    self.account.tick(&self.probes, &self.tracker, &mut output.writer);
+                    if output.writer.state() != WriterState::Open {
+                        break;
+                    }
+                }
+            }
+            self.hand_out(&mut output);
+        }
+        self.finish(output)
+    }
+
+    /// What is in the ring is older than the deadline: it goes first.
+    fn timeout(&mut self, output: &mut Output<impl FnMut(&Finding)>) {
+        let ring = self.ring.get_mut();
+        drain(ring, &mut self.decoder, &mut self.tracker, &mut self.account, &self.options, output);
+        let now = clock::now();
+        if self.tracker.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            self.record(Record::Deadline(now), output);
+            self.tracker.handle_timeout(now);
+        }
+    }
+
+    fn answer(&mut self, answer: Answer, output: &mut Output<impl FnMut(&Finding)>) {
+        self.record(Record::Answer(&answer), output);
+        self.tracker.handle_answer(answer);
+    }
+
+    /// Drains what the Tracker has to say and to ask.
+    fn hand_out(&mut self, output: &mut Output<impl FnMut(&Finding)>) {
+        while let Some(inquiry) = self.tracker.poll_inquiry() {
+            self.record(Record::Inquiry(&inquiry), output);
+            if let Err(inquiry) = self.inspector.ask(inquiry) {
+                self.answer(refused(&inquiry), output);
+            }
+        }
+        while let Some(finding) = self.tracker.poll_finding() {
+            if self.options.filter.wants_finding(&finding) {
+                output.found_above_info |= finding.severity > Severity::Info;
+                output.writer.push(Record::Finding(&finding));
+                (output.found)(&finding);
+            }
+        }
+    }
+
+    fn finish(mut self, mut output: Output<impl FnMut(&Finding)>) -> Report {
+        let ring = self.ring.get_mut();
+        while !drain(ring, &mut self.decoder, &mut self.tracker, &mut self.account, &self.options, &mut output) {}
+        self.tracker.finish(clock::now());
+        self.hand_out(&mut output);
+        self.account.finish(&self.probes, &self.tracker, &mut output.writer);
+        let written = output.writer.finish();
+        let totals = self.tracker.totals().clone();
+        Report { totals, found_above_info: output.found_above_info, output_error: written.error }
+    }
+
+    /// What replay needs beside the events, as long as events are wanted.
+    fn record(&self, record: Record<'_>, output: &mut Output<impl FnMut(&Finding)>) {
+        if self.options.events != Events::None {
+            output.writer.push(record);
+        }
+    }
+}
+
+struct Output<F> {
+    writer: Writer,
+    found: F,
+    found_above_info: bool,
+}
+
+/// Takes a batch out of the ring; `true`: it is empty.
+fn drain(
+    ring: &mut Ring,
+    decoder: &mut Decoder,
+    tracker: &mut Tracker,
+    account: &mut Account,
+    options: &Options,
+    output: &mut Output<impl FnMut(&Finding)>,
+) -> bool {
+    let Decoder { tables, symbols } = decoder;
+    let taken = ring.drain(BATCH, |bytes| match tables.decode(bytes, |address| symbols.name(address)) {
+        Ok(event) => {
+            if options.events != Events::None && options.filter.wants_event(&event) {
+                output.writer.push(Record::Event(&event));
+            }
+            account.saw(event.at);
+            tracker.handle_event(&event);
+        }
+        Err(error) => account.undecodable(&error),
+    });
+    taken < BATCH
+}
+
+/// The inspector has too much to do.
+fn refused(inquiry: &Inquiry) -> Answer {
+    let reply = Reply::Unreachable("too many inquiries at once".into());
+    Answer { id: inquiry.id, at: clock::now(), enter: None, reply }
+}
+
+async fn until_stopped(end: impl Future<Output = ()>) {
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
+        tracing::warn!("signals cannot be caught: an interrupt ends the program without a summary");
+        return end.await;
+    };
+    tokio::select! {
+        () = end => {}
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// Records taken in one go, before anything else gets its turn.
+const BATCH: usize = 512;
+/// How often losses and the state of the output are looked at.
+const TICK: Duration = Duration::from_secs(1);
+/// aya-log's level "debug".
+const PROBE_LOG_LEVEL: u8 = 4;
+

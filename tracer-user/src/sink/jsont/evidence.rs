@@ -1,0 +1,193 @@
+//! `evidence` of findings.
+
+use crate::model::conntrack::Direction;
+use crate::model::event::RstMaker;
+use crate::model::evidence;
+use crate::model::evidence::Place;
+use crate::model::reason::{DropReason, RstReason};
+use crate::model::tcp::TcpState;
+use crate::sink::clock::Clock;
+use crate::sink::jsont::socket::{Listener, Socket};
+use crate::sink::jsont::{Conntrack, Endpoint, Flags, Limits, Netns, Spelled, Time, Tuple};
+use crate::sink::words;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// One observation: what, when, and the hook or query it came from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Evidence<'a> {
+    pub time: Time,
+    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+    pub from: Option<Cow<'a, str>>,
+    #[serde(flatten, borrow)]
+    pub what: Observation<'a>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Observation<'a> {
+    Drop {
+        count: u32,
+        reason: Spelled<DropReason>,
+        #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+        location: Option<Cow<'a, str>>,
+        #[serde(borrow)]
+        netns: Netns<'a>,
+        place: Spelled<Place>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        direction: Option<Spelled<Direction>>,
+        packet: Tuple,
+        tcp_flags: Flags,
+        mark: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        conntrack: Option<Conntrack>,
+        rejected: bool,
+    },
+    RstSent {
+        #[serde(borrow)]
+        netns: Netns<'a>,
+        maker: Spelled<RstMaker>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Spelled<RstReason>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        packet: Option<Tuple>,
+    },
+    RstReceived {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        state: Option<Spelled<TcpState>>,
+    },
+    Errno {
+        errno: u32,
+    },
+    Retransmits {
+        since: Time,
+        count: u32,
+        unacked_bytes: u32,
+        syn: bool,
+    },
+    Conntrack {
+        conntrack: Conntrack,
+        queried: bool,
+    },
+    NoConntrack {},
+    NoListener {
+        address: std::net::IpAddr,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        port: Option<u16>,
+    },
+    Listener {
+        listener: Listener,
+    },
+    Socket {
+        socket: Socket,
+    },
+    NotAccepted {
+        since: Time,
+        connection: Tuple,
+        receive_queue: u32,
+    },
+    GaveUp {
+        count: u32,
+    },
+    NotExamined {
+        #[serde(borrow)]
+        why: Cow<'a, str>,
+    },
+}
+
+impl<'a> Evidence<'a> {
+    pub fn new(evidence: &'a evidence::Evidence, clock: Clock, limits: Limits) -> Self {
+        Self {
+            time: Time::new(words::evidence_at(evidence), clock),
+            from: words::evidence_source(evidence).map(Cow::Borrowed),
+            what: Observation::new(evidence, clock, limits),
+        }
+    }
+}
+
+impl<'a> Observation<'a> {
+    fn new(observed: &'a evidence::Evidence, clock: Clock, limits: Limits) -> Self {
+        use evidence::Evidence as Seen;
+        match observed {
+            Seen::Drop {
+                at: _,
+                count,
+                reason,
+                location,
+                netns,
+                place,
+                direction,
+                packet,
+                tcp_flags,
+                mark,
+                conntrack,
+                rejected,
+            } => Self::Drop {
+                count: *count,
+                reason: Spelled(*reason),
+                location: location.as_deref().map(|location| limits.text(location)),
+                netns: Netns::new(*netns, None),
+                place: Spelled(*place),
+                direction: direction.map(Spelled),
+                packet: (*packet).into(),
+                tcp_flags: Flags(*tcp_flags),
+                mark: *mark,
+                conntrack: conntrack.as_ref().map(Into::into),
+                rejected: *rejected,
+            },
+            Seen::RstSent {
+                netns,
+                maker,
+                reason,
+                packet,
+                ..
+            } => Self::RstSent {
+                netns: Netns::new(*netns, None),
+                maker: Spelled(*maker),
+                reason: reason.map(Spelled),
+                packet: packet.map(Into::into),
+            },
+            Seen::RstReceived { state, .. } => Self::RstReceived {
+                state: state.map(Spelled),
+            },
+            Seen::Errno { errno, .. } => Self::Errno { errno: *errno },
+            Seen::Retransmits {
+                since,
+                count,
+                unacked,
+                syn,
+                ..
+            } => Self::Retransmits {
+                since: Time::new(*since, clock),
+                count: *count,
+                unacked_bytes: *unacked,
+                syn: *syn,
+            },
+            Seen::Conntrack { entry, queried, .. } => Self::Conntrack {
+                conntrack: entry.into(),
+                queried: *queried,
+            },
+            Seen::NoConntrack { .. } => Self::NoConntrack {},
+            Seen::NoListener { endpoint, .. } => {
+                let Endpoint { address, port } = (*endpoint).into();
+                Self::NoListener { address, port }
+            }
+            Seen::Listener { listener, .. } => Self::Listener {
+                listener: listener.into(),
+            },
+            Seen::Socket { socket, .. } => Self::Socket { socket: socket.into() },
+            Seen::NotAccepted {
+                since,
+                tuple,
+                receive_queue,
+                ..
+            } => Self::NotAccepted {
+                since: Time::new(*since, clock),
+                connection: (*tuple).into(),
+                receive_queue: *receive_queue,
+            },
+            Seen::GaveUp { count, .. } => Self::GaveUp { count: *count },
+            Seen::NotExamined { why, .. } => Self::NotExamined { why: limits.text(why) },
+        }
+    }
+}

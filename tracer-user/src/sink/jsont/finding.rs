@@ -1,0 +1,177 @@
+//! `finding` lines.
+
+use crate::model::event::RstMaker;
+use crate::model::finding;
+use crate::model::finding::{Cause, Confidence, Severity, State};
+use crate::sink::clock::Clock;
+use crate::sink::jsont::evidence::Evidence;
+use crate::sink::jsont::socket::Listener;
+use crate::sink::jsont::spell::{Spell, spelled};
+use crate::sink::jsont::{Connection, Conntrack, Endpoint, Limits, Netns, Process, Spelled, Time};
+use crate::sink::words;
+use crate::sink::words::{Fix, FixKind};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Finding<'a> {
+    pub id: u64,
+    /// From 0; a line replaces the earlier ones of its id.
+    pub revision: u32,
+    pub cause: Spelled<Cause>,
+    pub state: Spelled<State>,
+    pub severity: Spelled<Severity>,
+    pub confidence: Spelled<Confidence>,
+    /// One sentence, one line.
+    #[serde(borrow)]
+    pub summary: Cow<'a, str>,
+    /// The first one.
+    #[serde(borrow)]
+    pub connection: Connection<'a>,
+    /// How many connections.
+    pub count: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub examples: Vec<Connection<'a>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub victims: Vec<Connection<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Process>,
+    pub culprits: Vec<Culprit<'a>>,
+    pub evidence: Vec<Evidence<'a>>,
+    pub considered: Vec<Considered<'a>>,
+    pub fixes: Vec<FixLine<'a>>,
+    pub first: Time,
+    pub last: Time,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Culprit<'a> {
+    /// Not named yet: the namespace it acts in, and which of `evidence` gave it away.
+    Rule {
+        #[serde(borrow)]
+        netns: Netns<'a>,
+        evidence: usize,
+    },
+    ConntrackEntry(Conntrack),
+    Listener(Listener),
+    Peer {
+        address: std::net::IpAddr,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        port: Option<u16>,
+        maker: Spelled<RstMaker>,
+    },
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Considered<'a> {
+    pub cause: Spelled<Cause>,
+    #[serde(borrow)]
+    pub why_not: Cow<'a, str>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FixLine<'a> {
+    pub kind: Spelled<FixKind>,
+    /// Where to run it, as a person enters it.
+    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+    pub netns: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+    pub command: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub why: Cow<'a, str>,
+}
+
+spelled! {
+    "kind of a fix": FixKind {
+        Command = "command",
+        Setting = "setting",
+        Upgrade = "upgrade",
+    }
+}
+
+impl<'a> Finding<'a> {
+    pub fn new(finding: &'a finding::Finding, clock: Clock, limits: Limits) -> Self {
+        let examples = |connections: &'a [finding::Connection]| {
+            let connections = limits.list(connections).iter();
+            connections
+                .map(|connection| Connection::example(connection, finding.at))
+                .collect()
+        };
+        let evidence = limits.list(&finding.evidence).iter();
+        let fixes = words::fixes(finding);
+        Self {
+            id: finding.id,
+            revision: finding.revision,
+            cause: Spelled(finding.cause),
+            state: Spelled(finding.state),
+            severity: Spelled(finding.severity),
+            confidence: Spelled(finding.confidence),
+            summary: Cow::Owned(limits.text(&words::summary(finding)).into_owned()),
+            connection: Connection::new(&finding.connection, finding.at),
+            count: finding.count,
+            examples: examples(&finding.examples),
+            victims: examples(&finding.victims),
+            process: Process::of(&finding.connection),
+            culprits: limits.list(&finding.culprits).iter().map(Culprit::new).collect(),
+            evidence: evidence
+                .map(|evidence| Evidence::new(evidence, clock, limits))
+                .collect(),
+            considered: limits.list(&finding.considered).iter().map(Considered::new).collect(),
+            fixes: limits
+                .list(&fixes)
+                .iter()
+                .filter_map(|fix| FixLine::new(fix, limits))
+                .collect(),
+            first: Time::new(finding.first, clock),
+            last: Time::new(finding.last, clock),
+        }
+    }
+}
+
+impl<'a> Culprit<'a> {
+    fn new(culprit: &'a finding::Culprit) -> Self {
+        match culprit {
+            finding::Culprit::Rule { netns, enter, evidence } => Self::Rule {
+                netns: Netns::new(*netns, enter.as_deref()),
+                evidence: *evidence,
+            },
+            finding::Culprit::ConntrackEntry(entry) => Self::ConntrackEntry(entry.into()),
+            finding::Culprit::Listener(listener) => Self::Listener(listener.into()),
+            finding::Culprit::Peer { endpoint, maker } => {
+                let Endpoint { address, port } = (*endpoint).into();
+                Self::Peer {
+                    address,
+                    port,
+                    maker: Spelled(*maker),
+                }
+            }
+        }
+    }
+}
+
+impl Considered<'_> {
+    fn new(considered: &finding::Considered) -> Self {
+        Self {
+            cause: Spelled(considered.cause),
+            why_not: Cow::Borrowed(considered.why_not),
+        }
+    }
+}
+
+impl FixLine<'_> {
+    /// `None` where the command does not fit: half a command is worse than none.
+    fn new(fix: &Fix, limits: Limits) -> Option<Self> {
+        let fits = fix.command.as_ref().is_none_or(|command| command.len() <= limits.text);
+        fits.then(|| Self {
+            kind: Spelled(fix.kind),
+            netns: fix
+                .netns
+                .clone()
+                .filter(|netns| netns.len() <= limits.text)
+                .map(Cow::Owned),
+            command: fix.command.clone().map(Cow::Owned),
+            why: Cow::Owned(limits.text(&fix.why).into_owned()),
+        })
+    }
+}

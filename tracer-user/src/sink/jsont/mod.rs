@@ -1,0 +1,59 @@
+//! The wire types of JSONL: docs/schema in Rust. Each has a way from the model and, where replay needs it, back.
+//!
+//! No writing and no reading of lines: that is [`crate::sink::jsonl`].
+
+mod address;
+mod atom;
+mod connection;
+mod conntrack;
+mod event;
+mod evidence;
+mod finding;
+mod inquiry;
+mod limits;
+mod session;
+mod socket;
+mod spell;
+
+pub use address::{Endpoint, Netns, NetworkType, Tuple};
+pub use atom::{Decimal, Flags, Name, Status, Time};
+pub use connection::{Connection, Process};
+pub use conntrack::Conntrack;
+pub use event::{Event, EventName};
+pub use evidence::Evidence;
+pub use finding::{Culprit, Finding};
+pub use inquiry::{Answer, Inquiry};
+pub use limits::Limits;
+pub use session::{Hello, Loss, Stats, Summary};
+pub use spell::{Spell, Spelled};
+
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// Major version of the schema; a reader refuses a greater one.
+pub const VERSION: u64 = 1;
+
+/// What every line begins with.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Head<'a> {
+    pub v: u64,
+    #[serde(rename = "type", borrow)]
+    pub kind: Cow<'a, str>,
+    pub time: Time,
+    pub mono: Decimal,
+    pub seq: u64,
+    /// Whether something was cut to keep the line short.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+}
+
+/// A line that could not be understood although its JSON could.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    #[error("`{0}` is missing")]
+    Missing(&'static str),
+    #[error("`{0}` and `{1}` belong together")]
+    Half(&'static str, &'static str),
+    #[error("`connection.socket` is 0")]
+    NoCookie,
+}

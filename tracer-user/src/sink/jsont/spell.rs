@@ -1,0 +1,144 @@
+//! Enums by their stable names.
+
+use crate::model::conntrack::Direction;
+use crate::model::event::RstMaker;
+use crate::model::evidence::Place;
+use crate::model::finding::{Cause, Confidence, Severity, State, Way};
+use crate::model::reason::{DropReason, RstReason};
+use crate::model::tcp::{ConntrackState, TcpState};
+use crate::sink::record::How;
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde::ser::{Serialize, Serializer};
+use std::fmt;
+use std::marker::PhantomData;
+
+/// An enum whose values have stable names.
+pub trait Spell: Copy {
+    /// What the values are, for error messages.
+    const WHAT: &'static str;
+    fn spell(self) -> &'static str;
+    fn unspell(name: &str) -> Option<Self>;
+}
+
+/// A value by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spelled<T>(pub T);
+
+impl<T: Spell> Serialize for Spelled<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.spell())
+    }
+}
+
+impl<'de, T: Spell> Deserialize<'de> for Spelled<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(SpelledVisitor(PhantomData))
+    }
+}
+
+struct SpelledVisitor<T>(PhantomData<T>);
+
+impl<T: Spell> Visitor<'_> for SpelledVisitor<T> {
+    type Value = Spelled<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the name of a {}", T::WHAT)
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
+        T::unspell(name)
+            .map(Spelled)
+            .ok_or_else(|| E::custom(format_args!("unknown {} {name:?}", T::WHAT)))
+    }
+}
+
+/// For enums that name themselves.
+macro_rules! named {
+    ($($what:literal: $type:ty,)*) => {$(
+        impl Spell for $type {
+            const WHAT: &'static str = $what;
+
+            fn spell(self) -> &'static str {
+                self.name()
+            }
+
+            fn unspell(name: &str) -> Option<Self> {
+                Self::from_name(name)
+            }
+        }
+    )*};
+}
+
+named! {
+    "cause": Cause,
+    "drop reason": DropReason,
+    "reset reason": RstReason,
+    "TCP state": TcpState,
+    "conntrack state": ConntrackState,
+}
+
+/// For enums that are named here.
+macro_rules! spelled {
+    ($($what:literal: $type:ident { $($variant:ident = $name:literal,)* })*) => {$(
+        impl Spell for $type {
+            const WHAT: &'static str = $what;
+
+            fn spell(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            fn unspell(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)* _ => None }
+            }
+        }
+    )*};
+}
+pub(crate) use spelled;
+
+spelled! {
+    "maker of a reset": RstMaker {
+        Socket = "socket",
+        NoSocket = "no-socket",
+        Netfilter = "netfilter",
+        Remote = "remote",
+        Unknown = "unknown",
+    }
+    "state of a finding": State {
+        Open = "open",
+        Updated = "updated",
+        Closed = "closed",
+        Retracted = "retracted",
+    }
+    "severity": Severity {
+        Info = "info",
+        Warning = "warning",
+        Error = "error",
+    }
+    "confidence": Confidence {
+        Possible = "possible",
+        Likely = "likely",
+        Proved = "proved",
+    }
+    "direction of a connection": Way {
+        Outbound = "outbound",
+        Inbound = "inbound",
+    }
+    "direction of a packet": Direction {
+        Original = "original",
+        Reply = "reply",
+    }
+    "place": Place {
+        Output = "output",
+        Input = "input",
+        Forward = "forward",
+    }
+    "way to attach": How {
+        Fentry = "fentry",
+        Fexit = "fexit",
+        Kprobe = "kprobe",
+        Kretprobe = "kretprobe",
+        TpBtf = "tp_btf",
+        Netlink = "netlink",
+        Absent = "absent",
+    }
+}

@@ -1,0 +1,166 @@
+//! What the shell hands to an output: the Tracker's records and the tracer's own.
+
+use crate::model::event::Event;
+use crate::model::finding::{Cause, Finding};
+use crate::model::inquiry::{Answer, Inquiry};
+use crate::model::time::Timestamp;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// One line of JSONL, or one block of text.
+#[derive(Clone, Copy, Debug)]
+pub enum Record<'a> {
+    /// The first of every file.
+    Hello(&'a Hello),
+    Event(&'a Event),
+    Inquiry(&'a Inquiry),
+    Answer(&'a Answer),
+    /// The Tracker's clock fired.
+    Deadline(Timestamp),
+    Finding(&'a Finding),
+    Stats(&'a Stats),
+    Loss(&'a Loss),
+    /// The last of every run.
+    Summary(&'a Summary),
+}
+
+/// How records are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Json,
+    Text {
+        /// Columns to wrap at; commands are never broken.
+        width: usize,
+        /// Writes `stats` and every hook of `hello` too.
+        verbose: bool,
+    },
+}
+
+/// Who traces, where, and what of it works.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hello {
+    pub at: Timestamp,
+    /// A UUID, made for this run.
+    pub session: String,
+    pub boot_id: Option<String>,
+    /// Number of the file within the run, from 0.
+    pub part: u32,
+    /// The host's name.
+    pub host: Option<String>,
+    /// Release of the kernel, as `uname -r` prints it.
+    pub kernel: String,
+    /// Architecture, as `uname -m` prints it.
+    pub architecture: String,
+    /// Of conntracer.
+    pub version: String,
+    /// The options in force, by their long names.
+    pub options: BTreeMap<String, String>,
+    pub hooks: Vec<Hook>,
+}
+
+/// One hook: how it runs, or why it does not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hook {
+    pub name: Cow<'static, str>,
+    pub how: How,
+    /// Why it does not run, or not in the best way.
+    pub reason: Option<String>,
+    /// Causes that are found less surely, or not at all, because of that.
+    pub weakens: Vec<Cause>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    Fentry,
+    Fexit,
+    Kprobe,
+    Kretprobe,
+    TpBtf,
+    Netlink,
+    Absent,
+}
+
+/// What tracing costs and what it missed, since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    pub at: Timestamp,
+    pub hooks: Vec<HookStats>,
+    /// Most bytes that ever waited in the ring buffer.
+    pub ring_high_water: Option<u64>,
+    /// Size of the ring buffer.
+    pub ring_bytes: Option<u64>,
+    /// Connections that the Tracker follows now.
+    pub tracked: u64,
+    /// Connections and other entries thrown out of full tables.
+    pub evictions: u64,
+    /// CPU time of this process.
+    pub cpu: Option<Duration>,
+    pub resident_bytes: Option<u64>,
+    pub map_bytes: Option<u64>,
+    /// No event older than this will follow.
+    pub watermark: Option<Timestamp>,
+}
+
+/// Counts of one hook. `None` where the kernel does not count it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HookStats {
+    pub name: Cow<'static, str>,
+    pub runs: Option<u64>,
+    /// Time spent in it.
+    pub nanos: Option<u64>,
+    /// Records lost because the ring was full.
+    pub lost: u64,
+    /// Runs that the kernel left out because the program was already running on that processor.
+    pub recursion_misses: Option<u64>,
+    /// Drops left out by the limiter.
+    pub suppressed: u64,
+    /// Interesting hits left out by a filter.
+    pub filtered: u64,
+    /// Reads of kernel memory that failed.
+    pub failed_reads: u64,
+    /// Connections not entered because the kernel's table was full.
+    pub table_full: u64,
+}
+
+/// Records lost since the last such record of the same source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// When it was noticed.
+    pub at: Timestamp,
+    pub source: LossSource,
+    pub cpu: Option<u32>,
+    pub lost: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LossSource {
+    /// Lost between this hook and user space.
+    Hook(Cow<'static, str>),
+    /// Lost in this queue of ours.
+    Queue(Cow<'static, str>),
+}
+
+/// What the whole run came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    pub at: Timestamp,
+    /// How long it traced.
+    pub duration: Duration,
+    pub events: u64,
+    /// Connects that succeeded.
+    pub established: u64,
+    /// Ordinary refusals.
+    pub refused: u64,
+    /// Ended by the application's own RST.
+    pub aborted: u64,
+    /// Connects that the application gave up.
+    pub given_up: u64,
+    /// Findings by cause, retracted ones left out.
+    pub findings: Vec<(Cause, u64)>,
+    /// Records lost on the way from the kernel.
+    pub lost: u64,
+    pub evictions: u64,
+    /// Questions that never got an answer.
+    pub unresolved_inquiries: u64,
+}

@@ -1,0 +1,158 @@
+//! The block of one finding: what happens, to whom, why, what proves it, what to do.
+
+use crate::model::evidence::Evidence;
+use crate::model::finding::{Cause, Connection, Finding, Severity, State, Way};
+use crate::model::time::Timestamp;
+use crate::sink::clock::Clock;
+use crate::sink::jsont::Spell;
+use crate::sink::term::page::Page;
+use crate::sink::term::{line, revision, style};
+use crate::sink::words;
+
+/// `before` is the cause that this id had until now.
+pub(super) fn write(finding: &Finding, before: Option<Cause>, clock: Clock, page: &mut Page<'_>) {
+    page.blank();
+    headline(finding, before, clock, page);
+    page.paragraph(style::STRONG, &format!("{}.", words::summary(finding)));
+    page.blank();
+    connection(finding, clock, page);
+    others("also", "connections with this cause", &finding.examples, finding, page);
+    others(
+        "waiting",
+        "connections that wait because of it",
+        &finding.victims,
+        finding,
+        page,
+    );
+    page.field("why", &words::why(finding));
+    proof(finding, page);
+    to_do(finding, page);
+    for (at, considered) in finding.considered.iter().enumerate() {
+        let label = if at == 0 { "not" } else { "" };
+        page.hanging(
+            label,
+            "- ",
+            &format!("{}: {}", considered.cause.name(), considered.why_not),
+        );
+    }
+    if finding.state == State::Closed {
+        page.field("now", &revision::ended(finding));
+    }
+    page.blank();
+}
+
+fn headline(finding: &Finding, before: Option<Cause>, clock: Clock, page: &mut Page<'_>) {
+    let severity = match finding.severity {
+        Severity::Error => "ERROR",
+        Severity::Warning => "WARNING",
+        Severity::Info => "INFO",
+    };
+    let colour = style::severity(finding.severity);
+    let title = format!("{severity} {}", finding.cause.name());
+    let mut rest = format!(
+        "{}, #{}, {} UTC",
+        finding.confidence.spell(),
+        finding.id,
+        line::time(finding.at, clock)
+    );
+    if let Some(before) = before {
+        rest += &format!(", before taken for {}", before.name());
+    }
+    page.line(&[(colour, &title), (style::DIM, &rest)]);
+}
+
+fn connection(finding: &Finding, clock: Clock, page: &mut Page<'_>) {
+    let connection = &finding.connection;
+    let way = match connection.way {
+        Way::Outbound => "outbound",
+        Way::Inbound => "inbound",
+    };
+    let netns = words::netns(finding, connection.netns);
+    page.field(
+        "connection",
+        &format!("{}, {way}, {netns}", words::connection(connection)),
+    );
+    if let Some(translated) = connection.translated {
+        page.field("after NAT", &translated.to_string());
+    }
+    if let Some(mut holder) = words::holder(connection) {
+        if let Some(owner) = connection.owner {
+            holder += &format!(", uid {}", owner.uid);
+        }
+        page.field("process", &holder);
+    }
+    page.field("state", &state(connection, finding.at, clock));
+}
+
+/// `SYN_SENT for 3.2 s (since 14:03:07.123), 3 SYN retransmits, 9 bytes unacknowledged`.
+fn state(connection: &Connection, now: Timestamp, clock: Clock) -> String {
+    let state = connection.state.map_or("unknown", |state| state.name());
+    let mut text = match (connection.started, connection.ended) {
+        (Some(started), Some(ended)) => format!("ended as {state}, {} old", words::seconds(ended.since(started))),
+        (None, Some(_)) => format!("ended as {state}"),
+        (Some(started), None) => format!("{state}, {} old", words::seconds(now.since(started))),
+        (None, None) => state.to_owned(),
+    };
+    if let Some(started) = connection.started {
+        text += &format!(" (since {} UTC)", line::time(started, clock));
+    }
+    for (number, what) in [
+        (connection.syn_retransmits, "SYN retransmit"),
+        (connection.retransmits, "retransmit"),
+    ] {
+        if number > 0 {
+            text += &format!(", {}", words::count(u64::from(number), what));
+        }
+    }
+    if connection.unacked > 0 {
+        text += &format!(
+            ", {} unacknowledged",
+            words::count(u64::from(connection.unacked), "byte")
+        );
+    }
+    text
+}
+
+/// A list of connections; of one with the finding's own, nothing.
+fn others(label: &str, what: &str, connections: &[Connection], finding: &Finding, page: &mut Page<'_>) {
+    let own = finding.connection.id;
+    let mut others = connections.iter().filter(|connection| connection.id != own).peekable();
+    if others.peek().is_none() {
+        return;
+    }
+    let all = match label {
+        "also" => format!("{} in all, among them", words::count(finding.count, "connection")),
+        _ => format!("{what}:"),
+    };
+    page.field(label, &all);
+    for connection in others {
+        let holder = words::holder(connection).map_or(String::new(), |holder| format!(", {holder}"));
+        page.hanging("", "- ", &format!("{}{holder}", words::connection(connection)));
+    }
+}
+
+/// The evidence in the order of time, counted from the connect.
+fn proof(finding: &Finding, page: &mut Page<'_>) {
+    let zero = finding.connection.started.unwrap_or(finding.first);
+    let mut evidence: Vec<&Evidence> = finding.evidence.iter().collect();
+    evidence.sort_by_key(|evidence| words::evidence_at(evidence));
+    let times: Vec<_> = evidence
+        .iter()
+        .map(|evidence| words::after(zero, words::evidence_at(evidence)))
+        .collect();
+    let width = times.iter().map(String::len).max().unwrap_or(0);
+    for (at, (evidence, time)) in evidence.into_iter().zip(&times).enumerate() {
+        let label = if at == 0 { "proof" } else { "" };
+        page.hanging(label, &format!("{time:>width$}  "), &words::evidence(finding, evidence));
+    }
+}
+
+fn to_do(finding: &Finding, page: &mut Page<'_>) {
+    for (at, fix) in words::fixes(finding).iter().enumerate() {
+        let label = if at == 0 { "to do" } else { "" };
+        page.hanging(label, &format!("{}. ", at + 1), &fix.why);
+        if let Some(command) = &fix.command {
+            page.command(command);
+        }
+    }
+}

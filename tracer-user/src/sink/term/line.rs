@@ -1,0 +1,199 @@
+//! Everything that is not a finding: the start, events, statistics, losses, the end.
+
+use crate::model::event::{Event, EventKind, RstMaker};
+use crate::model::time::Timestamp;
+use crate::sink::clock::Clock;
+use crate::sink::jsont::{EventName, Spell};
+use crate::sink::record::{Hello, HookStats, How, Loss, LossSource, Stats, Summary};
+use crate::sink::term::page::Page;
+use crate::sink::term::style;
+use crate::sink::text::Shown;
+use crate::sink::words;
+use crate::sink::words::{count, errno, process, seconds, thousands};
+use anstyle::Style;
+
+pub(super) fn hello(hello: &Hello, verbose: bool, page: &mut Page<'_>) {
+    let absent = hello.hooks.iter().filter(|hook| hook.how == How::Absent).count();
+    let running = count(as_u64(hello.hooks.len() - absent), "hook");
+    let host = hello.host.as_deref().unwrap_or("this host");
+    let text = format!(
+        "conntracer {} on {}, Linux {} {}: {running}",
+        Shown(hello.version.as_bytes()),
+        Shown(host.as_bytes()),
+        Shown(hello.kernel.as_bytes()),
+        Shown(hello.architecture.as_bytes())
+    );
+    page.line(&[(style::DIM, &text)]);
+    for hook in hello.hooks.iter().filter(|hook| verbose || hook.how == How::Absent) {
+        let mut text = format!("hook {}: {}", Shown(hook.name.as_bytes()), hook.how.spell());
+        if let Some(reason) = &hook.reason {
+            text += &format!(" ({})", Shown(reason.as_bytes()));
+        }
+        if !hook.weakens.is_empty() {
+            let causes: Vec<_> = hook.weakens.iter().map(|cause| cause.name()).collect();
+            text += &format!("; found less surely: {}", causes.join(", "));
+        }
+        let style = if hook.how == How::Absent {
+            style::WARNING
+        } else {
+            style::DIM
+        };
+        page.paragraph(style, &text);
+    }
+}
+
+/// `14:03:07.123`, UTC.
+pub(super) fn time(at: Timestamp, clock: Clock) -> String {
+    clock.wall(at).strftime("%H:%M:%S%.3f").to_string()
+}
+
+pub(super) fn event(event: &Event, clock: Clock, page: &mut Page<'_>) {
+    let name = format!("{:12}", EventName::of(&event.kind).spell());
+    let tuple = event.tuple.or(match &event.kind {
+        EventKind::Drop(dropped) => Some(dropped.packet.tuple),
+        EventKind::RstSent(rst) => rst.packet.map(|packet| packet.tuple),
+        EventKind::Connect
+        | EventKind::Established
+        | EventKind::Failed { .. }
+        | EventKind::Closed { .. }
+        | EventKind::Retransmit(_)
+        | EventKind::RstReceived { .. } => None,
+    });
+    let mut text = tuple.map_or_else(|| "unknown addresses".to_owned(), |tuple| tuple.to_string());
+    if let Some(owner) = event.owner {
+        text += &format!("  {}", process(owner.pid, owner.comm));
+    }
+    text += &details(event);
+    page.line(&[
+        (style::DIM, &time(event.at, clock)),
+        (Style::new(), &name),
+        (Style::new(), &text),
+    ]);
+}
+
+fn details(event: &Event) -> String {
+    match &event.kind {
+        EventKind::Connect => String::new(),
+        EventKind::Established => match event.owner {
+            Some(owner) => format!("  after {}", seconds(event.at.since(owner.started))),
+            None => String::new(),
+        },
+        EventKind::Failed { errno: 0 } => "  given up".to_owned(),
+        EventKind::Closed { errno: 0 } => String::new(),
+        EventKind::Failed { errno: number } | EventKind::Closed { errno: number } => format!("  {}", errno(*number)),
+        EventKind::Retransmit(retransmit) => format!(
+            "  {}, {} unacknowledged",
+            count(u64::from(retransmit.retransmits), "timeout"),
+            count(u64::from(retransmit.unacked), "byte")
+        ),
+        EventKind::RstSent(rst) => {
+            let reason = rst
+                .reason
+                .map_or(String::new(), |reason| format!(", {}", reason.name()));
+            let maker = match rst.maker {
+                RstMaker::Unknown => "maker unknown",
+                maker => maker.spell(),
+            };
+            format!("  {maker}{reason}")
+        }
+        EventKind::RstReceived { state } => state.map_or(String::new(), |state| format!("  in {}", state.name())),
+        EventKind::Drop(dropped) => {
+            let location = dropped.location.as_deref().unwrap_or("an unknown function");
+            format!("  {} in {}", dropped.reason.name(), Shown(location.as_bytes()))
+        }
+    }
+}
+
+pub(super) fn stats(stats: &Stats, page: &mut Page<'_>) {
+    let sum = |of: fn(&HookStats) -> u64| stats.hooks.iter().map(of).fold(0, u64::saturating_add);
+    let runs = sum(|hook| hook.runs.unwrap_or(0));
+    let nanos = sum(|hook| hook.nanos.unwrap_or(0));
+    let mut parts = vec![format!("{} runs of probes", thousands(runs))];
+    if let Some(each) = nanos.checked_div(runs).filter(|&each| each > 0) {
+        parts.push(format!("{each} ns each"));
+    }
+    parts.push(format!("{} lost", thousands(sum(|hook| hook.lost))));
+    parts.push(format!("{} suppressed", thousands(sum(|hook| hook.suppressed))));
+    parts.push(format!("{} followed", count(stats.tracked, "connection")));
+    parts.push(format!("{} evicted", thousands(stats.evictions)));
+    parts.extend(stats.cpu.map(|cpu| format!("own CPU {}", seconds(cpu))));
+    parts.extend(
+        stats
+            .resident_bytes
+            .map(|bytes| format!("memory {}", words::bytes(bytes))),
+    );
+    parts.extend(stats.map_bytes.map(|bytes| format!("maps {}", words::bytes(bytes))));
+    page.line(&[(style::DIM, &format!("stats: {}", parts.join(", ")))]);
+}
+
+pub(super) fn loss(loss: &Loss, page: &mut Page<'_>) {
+    let cpu = loss.cpu.map_or(String::new(), |cpu| format!(", processor {cpu}"));
+    let records = count(loss.lost, "record");
+    let text = match &loss.source {
+        LossSource::Hook(hook) => {
+            format!(
+                "lost {records} of hook {}{cpu}: the ring buffer was full",
+                Shown(hook.as_bytes())
+            )
+        }
+        LossSource::Queue(queue) => {
+            format!(
+                "lost {records} of queue {}{cpu}: the output was too slow",
+                Shown(queue.as_bytes())
+            )
+        }
+    };
+    page.line(&[(style::WARNING, &text)]);
+}
+
+pub(super) fn summary(summary: &Summary, page: &mut Page<'_>) {
+    let head = format!(
+        "traced {}: {}",
+        seconds(summary.duration),
+        count(summary.events, "event")
+    );
+    page.line(&[(style::STRONG, &head)]);
+    page.field(
+        "connections",
+        &format!(
+            "{} established, {} refused, {} aborted by their application, {} given up",
+            thousands(summary.established),
+            thousands(summary.refused),
+            thousands(summary.aborted),
+            thousands(summary.given_up)
+        ),
+    );
+    let findings = summary.findings.iter().filter(|(_, number)| *number > 0);
+    let findings: Vec<_> = findings
+        .map(|(cause, number)| format!("{} {}", thousands(*number), cause.name()))
+        .collect();
+    let findings = if findings.is_empty() {
+        "none".to_owned()
+    } else {
+        findings.join(", ")
+    };
+    page.field("findings", &findings);
+    let missed = [
+        (summary.lost, "record", "lost"),
+        (summary.evictions, "entry", "evicted from full tables"),
+        (summary.unresolved_inquiries, "question", "never answered"),
+    ];
+    let missed = missed.into_iter().filter(|(number, ..)| *number > 0);
+    let missed: Vec<_> = missed
+        .map(|(number, what, how)| format!("{} {how}", plural(number, what)))
+        .collect();
+    if !missed.is_empty() {
+        page.field("missed", &missed.join(", "));
+    }
+}
+
+fn plural(number: u64, what: &str) -> String {
+    match what.strip_suffix('y') {
+        Some(stem) if number != 1 => format!("{} {stem}ies", thousands(number)),
+        _ => count(number, what),
+    }
+}
+
+fn as_u64(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}

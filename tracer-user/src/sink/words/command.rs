@@ -1,0 +1,123 @@
+//! Commands that run in a network namespace, complete and quoted.
+
+use crate::model::conntrack::Conntrack;
+use crate::model::finding::{Finding, State};
+use crate::model::identity::Netns;
+use crate::model::tuple::Tuple;
+use crate::sink::text::quote;
+use crate::sink::words::phrase;
+use std::net::IpAddr;
+
+/// The name of a namespace, as `ip netns` lists it, of the path to enter it.
+pub fn netns_name(enter: &str) -> Option<&str> {
+    ["/run/netns/", "/var/run/netns/"]
+        .iter()
+        .find_map(|folder| enter.strip_prefix(folder))
+        .filter(|name| !name.is_empty() && !name.contains('/'))
+}
+
+/// `command`, run in `netns`: by its path, by a process of it, or by its inode, whichever is known first.
+pub(super) fn within(finding: &Finding, netns: Netns, command: &str) -> String {
+    if let Some(path) = phrase::enter(finding, netns) {
+        return format!("nsenter --net={} {command}", quote(path));
+    }
+    if let Some(pid) = member(finding, netns) {
+        return format!("nsenter --net=/proc/{pid}/ns/net {command}");
+    }
+    match netns.inode {
+        0 => command.to_owned(),
+        inode => format!("nsenter --net=/proc/$(lsns -n -o PID {inode} | head -n 1 | tr -d ' ')/ns/net {command}"),
+    }
+}
+
+/// Where a command runs, for `netns` of a fix: the path, else the inode.
+pub(super) fn place(finding: &Finding, netns: Netns) -> Option<String> {
+    let path = phrase::enter(finding, netns).map(ToOwned::to_owned);
+    path.or_else(|| (netns.inode != 0).then(|| netns.inode.to_string()))
+}
+
+/// Prints the rules. Not `iptables-save -t nat`: naming a table creates it where it is not.
+pub(super) fn rules(location: Option<&str>, family: Family) -> String {
+    let legacy = match family {
+        Family::V4 => "iptables-legacy-save",
+        Family::V6 => "ip6tables-legacy-save",
+    };
+    match location {
+        // Only nf_tables drops there, iptables-nft included.
+        Some("nft_do_chain") => "nft list ruleset".to_owned(),
+        _ => format!("sh -c '{legacy}; nft list ruleset'"),
+    }
+}
+
+/// Deletes one conntrack entry.
+pub(super) fn delete(entry: &Conntrack) -> String {
+    let Tuple { source, destination } = entry.original;
+    let family = match Family::of(entry.original) {
+        Family::V4 => "ipv4",
+        Family::V6 => "ipv6",
+    };
+    let zone = match entry.zone {
+        0 => String::new(),
+        zone => format!(" --zone {zone}"),
+    };
+    format!(
+        "conntrack -D -f {family} -p tcp --orig-src {} --orig-dst {} --sport {} --dport {}{zone}",
+        source.address, destination.address, source.port, destination.port
+    )
+}
+
+/// Shows who listens on a port, with its queue.
+pub(super) fn listeners(port: u16) -> String {
+    format!("ss -Hltnp 'sport = :{port}'")
+}
+
+/// Shows what a process is doing: its state and where in the kernel it sleeps.
+pub(super) fn process(pid: u32) -> String {
+    format!("ps -L -o pid,tid,stat,wchan:24,comm -p {pid}")
+}
+
+/// Shows the packets between two addresses.
+pub(super) fn capture(tuple: Tuple) -> String {
+    let Tuple { source: _, destination } = tuple;
+    format!(
+        "tcpdump -nni any 'tcp and host {} and port {}'",
+        destination.address, destination.port
+    )
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    pub(super) fn of(tuple: Tuple) -> Self {
+        match tuple.destination.address.to_canonical() {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+}
+
+/// A process of the namespace that can be expected to live: its connection is still open.
+fn member(finding: &Finding, netns: Netns) -> Option<u32> {
+    let connection = &finding.connection;
+    let open = matches!(finding.state, State::Open | State::Updated) && connection.ended.is_none();
+    let owner = connection.owner.map(|owner| owner.pid);
+    let pid = owner.or_else(|| connection.holder.map(|holder| holder.pid));
+    pid.filter(|&pid| open && pid != 0 && connection.netns == netns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_named_namespaces_have_a_name() {
+        assert_eq!(netns_name("/run/netns/blue"), Some("blue"));
+        assert_eq!(netns_name("/var/run/netns/cni-1"), Some("cni-1"));
+        assert_eq!(netns_name("/proc/123/ns/net"), None);
+        assert_eq!(netns_name("/run/netns/"), None);
+    }
+}

@@ -1,0 +1,224 @@
+//! One sentence for each piece of evidence.
+
+use crate::model::conntrack::Conntrack;
+use crate::model::event::RstMaker;
+use crate::model::evidence::Evidence;
+use crate::model::finding::Finding;
+use crate::model::inquiry::{Listener, SocketInfo};
+use crate::model::time::Timestamp;
+use crate::sink::text::Shown;
+use crate::sink::words::{count, errno, facts, flags, netns, process, seconds, status};
+
+/// When it was seen.
+pub fn at(evidence: &Evidence) -> Timestamp {
+    match evidence {
+        Evidence::Drop { at, .. }
+        | Evidence::RstSent { at, .. }
+        | Evidence::RstReceived { at, .. }
+        | Evidence::Errno { at, .. }
+        | Evidence::Retransmits { at, .. }
+        | Evidence::Conntrack { at, .. }
+        | Evidence::NoConntrack { at }
+        | Evidence::NoListener { at, .. }
+        | Evidence::Listener { at, .. }
+        | Evidence::Socket { at, .. }
+        | Evidence::NotAccepted { at, .. }
+        | Evidence::GaveUp { at, .. }
+        | Evidence::NotExamined { at, .. } => *at,
+    }
+}
+
+/// The hook or query that it came from; `None` for what follows from several.
+pub fn source(evidence: &Evidence) -> Option<&'static str> {
+    match evidence {
+        Evidence::Drop { .. } => Some("kfree_skb"),
+        Evidence::RstSent { maker, .. } => match maker {
+            RstMaker::Socket | RstMaker::NoSocket => Some("tcp_send_reset"),
+            RstMaker::Netfilter | RstMaker::Remote | RstMaker::Unknown => None,
+        },
+        Evidence::RstReceived { .. } => Some("tcp_receive_reset"),
+        Evidence::Retransmits { .. } => Some("tcp_retransmit_skb"),
+        Evidence::Conntrack { queried: false, .. } => Some("skb"),
+        Evidence::Conntrack { queried: true, .. } | Evidence::NoConntrack { .. } => Some("ctnetlink"),
+        Evidence::NoListener { .. }
+        | Evidence::Listener { .. }
+        | Evidence::Socket { .. }
+        | Evidence::NotAccepted { .. } => Some("sock_diag"),
+        Evidence::Errno { .. } | Evidence::GaveUp { .. } | Evidence::NotExamined { .. } => None,
+    }
+}
+
+/// What was seen, in one sentence without its full stop.
+pub fn sentence(finding: &Finding, evidence: &Evidence) -> String {
+    match evidence {
+        Evidence::Drop { .. } => dropped(finding, evidence),
+        Evidence::RstSent {
+            netns: of,
+            maker,
+            reason,
+            packet,
+            ..
+        } => {
+            let reason = reason.map_or(String::new(), |reason| format!(" ({})", reason.name()));
+            let packet = packet.map_or(String::new(), |packet| format!(", in answer to {packet}"));
+            format!(
+                "{} sent a RST{reason} in {}{packet}",
+                maker_phrase(*maker),
+                netns(finding, *of)
+            )
+        }
+        Evidence::RstReceived { state, .. } => {
+            let state = state.map_or(String::new(), |state| format!(" in state {}", state.name()));
+            format!("the socket received a RST{state}")
+        }
+        Evidence::Errno { errno: number, .. } => format!("the connection failed with {}", errno(*number)),
+        Evidence::Retransmits {
+            at,
+            since,
+            count: times,
+            unacked,
+            syn,
+        } => {
+            let what = if *syn {
+                "the SYN".to_owned()
+            } else {
+                count(u64::from(*unacked), "byte")
+            };
+            let times = count(u64::from(*times), "time");
+            format!(
+                "{what} sent again {times}, unacknowledged for {}",
+                seconds(at.since(*since))
+            )
+        }
+        Evidence::Conntrack { entry, queried, .. } => conntrack(entry, *queried),
+        Evidence::NoConntrack { .. } => "conntrack has no entry for the connection".to_owned(),
+        Evidence::NoListener { endpoint, .. } => format!("nobody listens on {endpoint}"),
+        Evidence::Listener { listener, .. } => listens(listener),
+        Evidence::Socket { socket, .. } => own_socket(socket),
+        Evidence::NotAccepted {
+            at,
+            since,
+            tuple,
+            receive_queue,
+        } => format!(
+            "{tuple} is complete and waits to be accepted for {}, with {} unread",
+            seconds(at.since(*since)),
+            count(u64::from(*receive_queue), "byte")
+        ),
+        Evidence::GaveUp { count: times, .. } => {
+            format!(
+                "{} to this destination given up one after the other",
+                count(u64::from(*times), "connect")
+            )
+        }
+        Evidence::NotExamined { why, .. } => {
+            format!("the namespace could not be looked at: {}", Shown(why.as_bytes()))
+        }
+    }
+}
+
+fn dropped(finding: &Finding, evidence: &Evidence) -> String {
+    let Evidence::Drop {
+        count: packets,
+        reason,
+        location,
+        netns: of,
+        place,
+        packet,
+        tcp_flags,
+        mark,
+        conntrack,
+        rejected,
+        ..
+    } = evidence
+    else {
+        return String::new();
+    };
+    let mut text = format!(
+        "the kernel dropped {} {} in {}: {packet} [{}], {}",
+        count(u64::from(*packets), "packet"),
+        facts::hooks(*place),
+        netns(finding, *of),
+        flags(*tcp_flags),
+        reason.name()
+    );
+    if let Some(location) = location {
+        text += &format!(" in {}", Shown(location.as_bytes()));
+    }
+    if *mark != 0 {
+        text += &format!(", packet mark {mark:#x}");
+    }
+    if let Some(entry) = conntrack {
+        text += &format!(", conntrack {}", entry_state(entry));
+    }
+    if *rejected {
+        text += "; the entry was CLOSE at the first of them already: the rule had answered with a RST";
+    }
+    text
+}
+
+fn maker_phrase(maker: RstMaker) -> &'static str {
+    match maker {
+        RstMaker::Socket => "a socket of this host",
+        RstMaker::NoSocket => "this host, which has no such socket,",
+        RstMaker::Netfilter => "a REJECT rule",
+        RstMaker::Remote => "somebody beyond this host",
+        RstMaker::Unknown => "an unknown sender",
+    }
+}
+
+fn conntrack(entry: &Conntrack, queried: bool) -> String {
+    let translation = match entry.translated() {
+        Some(leaving) => format!(", translated to {leaving}"),
+        None => ", not translated".to_owned(),
+    };
+    let zone = match entry.zone {
+        0 => String::new(),
+        zone => format!(", zone {zone}"),
+    };
+    let seen = if queried {
+        "conntrack has"
+    } else {
+        "the packet carried the conntrack entry"
+    };
+    format!("{seen} {}{translation}: {}{zone}", entry.original, entry_state(entry))
+}
+
+/// `CLOSE [SEEN_REPLY ASSURED], connmark 0x1`.
+fn entry_state(entry: &Conntrack) -> String {
+    let state = entry.state.map_or(String::new(), |state| format!("{} ", state.name()));
+    let mark = match entry.mark {
+        0 => "no connmark".to_owned(),
+        mark => format!("connmark {mark:#x}"),
+    };
+    format!("{state}[{}], {mark}", status(entry))
+}
+
+fn listens(listener: &Listener) -> String {
+    let who = listener
+        .process
+        .map_or("an unknown process".to_owned(), |of| process(of.pid, of.comm));
+    let full = if listener.is_full() { ": full" } else { "" };
+    format!(
+        "{who} listens on {}, {} to be accepted, backlog {}{full}",
+        listener.address,
+        count(u64::from(listener.queue), "connection") + " waiting",
+        listener.backlog
+    )
+}
+
+fn own_socket(socket: &SocketInfo) -> String {
+    let state = socket.state.map_or("in an unknown state", |state| state.name());
+    let mut text = format!(
+        "the socket is {state}, with {} to send or unacknowledged (Send-Q) and {} unread (Recv-Q)",
+        count(u64::from(socket.send_queue), "byte"),
+        count(u64::from(socket.receive_queue), "byte")
+    );
+    if socket.retransmits > 0 {
+        text += &format!(", {} in a row", count(u64::from(socket.retransmits), "timeout"));
+    }
+    if socket.inode == 0 {
+        text += ", held by no process";
+    }
+    text
+}

@@ -1,0 +1,266 @@
+//! What a person can do: complete commands first, then what to change. Nothing that the evidence does not name.
+
+use crate::model::evidence::Place;
+use crate::model::finding::{Cause, Finding};
+use crate::model::identity::Netns;
+use crate::model::reason::DropReason;
+use crate::sink::words::command::{self, Family};
+use crate::sink::words::facts::{Drop, Facts, hooks};
+use crate::sink::words::process;
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fix {
+    pub kind: FixKind,
+    /// Where a command runs: the path to enter the namespace, else its inode.
+    pub netns: Option<String>,
+    /// Complete, to be pasted into a shell; of a setting, what to set. Absent where only words help.
+    pub command: Option<String>,
+    pub why: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FixKind {
+    Command,
+    Setting,
+    Upgrade,
+}
+
+/// What to do about a finding, the first thing first.
+pub fn fixes(finding: &Finding) -> Vec<Fix> {
+    let facts = Facts(finding);
+    match finding.cause {
+        Cause::ReplyRejected => reply_rejected(facts),
+        Cause::RedirectTargetBlocked => redirect_target_blocked(facts),
+        Cause::RedirectTargetStalled => redirect_target_stalled(facts),
+        Cause::RedirectToDeadPort => redirect_to_dead_port(facts),
+        Cause::SynDropped | Cause::RejectedByRule => blocked(facts),
+        Cause::AcceptQueueFull => accept_queue_full(facts),
+        Cause::ResetByPeer => vec![Fix::setting(format!(
+            "Look at {} (its log, its restarts) and at load balancers and firewalls on the path. Nothing is to be changed \
+             on this node.",
+            facts.peer()
+        ))],
+        Cause::Unanswered => unanswered(facts),
+    }
+}
+
+impl Fix {
+    fn command(finding: &Finding, netns: Netns, command: &str, why: impl Into<String>) -> Self {
+        Self {
+            kind: FixKind::Command,
+            netns: command::place(finding, netns),
+            command: Some(command::within(finding, netns, command)),
+            why: why.into(),
+        }
+    }
+
+    /// A command that needs no namespace.
+    fn anywhere(command: String, why: impl Into<String>) -> Self {
+        Self {
+            kind: FixKind::Command,
+            netns: None,
+            command: Some(command),
+            why: why.into(),
+        }
+    }
+
+    fn setting(why: impl Into<String>) -> Self {
+        Self {
+            kind: FixKind::Setting,
+            netns: None,
+            command: None,
+            why: why.into(),
+        }
+    }
+}
+
+fn reply_rejected(facts: Facts<'_>) -> Vec<Fix> {
+    let finding = facts.0;
+    let entry = facts.entry();
+    let mark = entry.map_or(0, |(entry, _)| entry.mark);
+    let mut fixes: Vec<_> = facts
+        .drop()
+        .map(|drop| dropping_rule(facts, drop))
+        .into_iter()
+        .collect();
+    if let (Some((entry, netns)), true) = (entry, mark != 0) {
+        let why = format!(
+            "If the rule matches connmark {mark:#x}: forget the marked entry. At its next retransmission the connection \
+             goes on or gets the RST that it never saw; either ends the hang."
+        );
+        fixes.push(Fix::command(finding, netns, &command::delete(entry), why));
+    }
+    if mark == MIRRORD_MARK {
+        fixes.push(Fix {
+            kind: FixKind::Upgrade,
+            netns: None,
+            command: None,
+            why:
+                "If mirrord is used on this workload: releases before 3.134.0 set connmark 0x1 on live connections and \
+                  reject their answers. Upgrade mirrord to 3.134.0 or later."
+                    .to_owned(),
+        });
+        fixes.push(Fix {
+            kind: FixKind::Setting,
+            netns: None,
+            command: Some("MIRRORD_AGENT_STEALER_FLUSH_CONNECTIONS=false".to_owned()),
+            why: "If mirrord is used and cannot be upgraded: set this in the environment of its agent.".to_owned(),
+        });
+    } else {
+        fixes.push(Fix::setting(
+            "Change that rule, or let the answers of established connections pass ahead of it.",
+        ));
+    }
+    fixes
+}
+
+fn redirect_target_blocked(facts: Facts<'_>) -> Vec<Fix> {
+    let mut fixes: Vec<_> = facts
+        .drop()
+        .map(|drop| dropping_rule(facts, drop))
+        .into_iter()
+        .collect();
+    fixes.push(Fix::setting(format!(
+        "Let packets to {} pass in the rule that drops them, or remove the rule that redirects {} there.",
+        facts.end(),
+        facts.0.connection.tuple.destination
+    )));
+    fixes
+}
+
+fn redirect_target_stalled(facts: Facts<'_>) -> Vec<Fix> {
+    let mut fixes = server(facts);
+    fixes.push(Fix::setting(format!(
+        "Make that process accept again, or restart it; else remove the rule that redirects {} to {}.",
+        facts.0.connection.tuple.destination,
+        facts.end()
+    )));
+    fixes
+}
+
+fn redirect_to_dead_port(facts: Facts<'_>) -> Vec<Fix> {
+    let (finding, end) = (facts.0, facts.end());
+    let destination = finding.connection.tuple.destination;
+    let family = Family::of(finding.connection.tuple);
+    let netns = finding.connection.netns;
+    vec![
+        Fix::command(
+            finding,
+            netns,
+            &command::listeners(end.port),
+            format!("Check that nobody listens on port {} (it prints nothing).", end.port),
+        ),
+        Fix::command(
+            finding,
+            netns,
+            &command::rules(None, family),
+            format!(
+                "Find the rule: nat table, OUTPUT or PREROUTING, port {} to port {} (REDIRECT or DNAT).",
+                destination.port, end.port
+            ),
+        ),
+        Fix::setting(format!(
+            "Restart the program that should listen on port {}, or remove the rule if it is a leftover.",
+            end.port
+        )),
+    ]
+}
+
+fn blocked(facts: Facts<'_>) -> Vec<Fix> {
+    let mut fixes: Vec<_> = facts
+        .drop()
+        .map(|drop| dropping_rule(facts, drop))
+        .into_iter()
+        .collect();
+    fixes.push(Fix::setting(format!(
+        "If the connection to {} is meant to work: change that rule, or allow the connection ahead of it.",
+        facts.0.connection.tuple.destination
+    )));
+    fixes
+}
+
+fn accept_queue_full(facts: Facts<'_>) -> Vec<Fix> {
+    let mut fixes = server(facts);
+    let backlog = facts
+        .listener()
+        .map_or(String::new(), |listener| format!(" (now {})", listener.backlog));
+    fixes.push(Fix::setting(format!(
+        "Let the server accept faster, or give it a longer backlog{backlog}: the argument of listen(), which \
+         net.core.somaxconn limits."
+    )));
+    fixes
+}
+
+fn unanswered(facts: Facts<'_>) -> Vec<Fix> {
+    let finding = facts.0;
+    vec![
+        Fix::command(
+            finding,
+            finding.connection.netns,
+            &command::capture(finding.connection.tuple),
+            "See whether the packets leave and whether an answer comes back.",
+        ),
+        Fix::setting(format!("Look at {} and at the path to it.", facts.peer())),
+    ]
+}
+
+/// Lists the rules where the packets were dropped, and says which one to look for.
+fn dropping_rule(facts: Facts<'_>, drop: Drop<'_>) -> Fix {
+    let command = match drop.reason {
+        DropReason::Netfilter => command::rules(drop.location, Family::of(drop.packet)),
+        DropReason::TcIngress | DropReason::TcEgress | DropReason::Xdp | DropReason::BpfCgroupEgress => {
+            "bpftool net list".to_owned()
+        }
+        _ => "ip route show table all".to_owned(),
+    };
+    let verb = if drop.rejected || facts.0.cause == Cause::RejectedByRule {
+        "rejects"
+    } else {
+        "drops"
+    };
+    let port = match drop.place {
+        Place::Output | Place::Forward => drop.packet.destination,
+        Place::Input if facts.0.cause == Cause::ReplyRejected => drop.packet.source,
+        Place::Input => drop.packet.destination,
+    };
+    let mark = drop.conntrack.map_or(0, |entry| entry.mark);
+    let mark = if mark == 0 {
+        String::new()
+    } else {
+        format!("; look at matches on connmark {mark:#x} first")
+    };
+    let why = match drop.reason {
+        DropReason::Netfilter => format!(
+            "Find the rule that {verb} packets of {port} {}{mark}.",
+            hooks(drop.place)
+        ),
+        reason => format!(
+            "The reason is {}: no netfilter rule. Look at what is attached.",
+            reason.name()
+        ),
+    };
+    Fix::command(facts.0, drop.netns, &command, why)
+}
+
+/// Looks at the listener and its process.
+fn server(facts: Facts<'_>) -> Vec<Fix> {
+    let Some(listener) = facts.listener() else {
+        return Vec::new();
+    };
+    let port = listener.address.port;
+    let why = format!("Watch the queue of port {port}: Recv-Q is who waits, Send-Q the backlog.");
+    let netns = facts.0.connection.netns;
+    let mut fixes = vec![Fix::command(facts.0, netns, &command::listeners(port), why)];
+    if let Some(of) = listener.process {
+        let why = format!(
+            "See what {} is doing: T is stopped, D is stuck in the kernel.",
+            process(of.pid, of.comm)
+        );
+        fixes.push(Fix::anywhere(command::process(of.pid), why));
+    }
+    fixes
+}
+
+/// What mirrord before 3.134.0 sets (its pull request 3106 removed it).
+const MIRRORD_MARK: u32 = 0x1;

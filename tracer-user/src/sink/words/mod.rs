@@ -1,0 +1,18 @@
+//! The wording of findings: plain sentences and commands from what a finding holds, and from nothing else.
+//!
+//! Pure; no layout and no colours, which are [`crate::sink::term`]'s.
+
+mod command;
+mod evidence;
+mod facts;
+mod fixes;
+mod phrase;
+mod summary;
+mod why;
+
+pub use command::netns_name;
+pub use evidence::{at as evidence_at, sentence as evidence, source as evidence_source};
+pub use fixes::{Fix, FixKind, fixes};
+pub use phrase::{after, bytes, connection, count, errno, flags, holder, netns, process, seconds, status, thousands};
+pub use summary::summary;
+pub use why::why;

@@ -1,0 +1,160 @@
+//! A finding in one sentence, on one line.
+
+use crate::model::finding::{Cause, Finding};
+use crate::model::inquiry::Listener;
+use crate::model::reason::DropReason;
+use crate::model::tcp::TcpState;
+use crate::sink::words::facts::Facts;
+use crate::sink::words::{count, errno, netns, process};
+
+/// One sentence without its full stop, on one line.
+pub fn summary(finding: &Finding) -> String {
+    let facts = Facts(finding);
+    match finding.cause {
+        Cause::ReplyRejected => reply_rejected(facts),
+        Cause::RedirectTargetBlocked => {
+            format!(
+                "{}, and there {} its packets: it hangs",
+                redirected(facts),
+                dropper(facts)
+            )
+        }
+        Cause::RedirectTargetStalled => redirect_target_stalled(facts),
+        Cause::RedirectToDeadPort => format!(
+            "{}, where nobody listens: this host refuses it, {} does not",
+            redirected(facts),
+            finding.connection.tuple.destination
+        ),
+        Cause::SynDropped => format!(
+            "{} the SYNs of {} to {}: connect hangs",
+            capitalised(&dropper(facts)),
+            facts.who(),
+            finding.connection.tuple.destination
+        ),
+        Cause::RejectedByRule => rejected_by_rule(facts),
+        Cause::AcceptQueueFull => accept_queue_full(facts),
+        Cause::ResetByPeer => format!(
+            "{} reset an established connection of {}: the RST came from outside this host",
+            facts.peer(),
+            facts.who()
+        ),
+        Cause::Unanswered => unanswered(facts),
+    }
+}
+
+fn reply_rejected(facts: Facts<'_>) -> String {
+    let (verb, end) = match facts.drop() {
+        Some(drop) if drop.rejected => ("rejected", "only the peer gets the RST, the local socket hangs"),
+        _ => ("dropped", "the connection hangs"),
+    };
+    format!(
+        "Answers of {} to {} are {verb} by a rule{}: {end}",
+        facts.peer(),
+        facts.who(),
+        whereabouts(facts)
+    )
+}
+
+fn redirect_target_stalled(facts: Facts<'_>) -> String {
+    let redirected = redirected(facts);
+    let who = |listener: &Listener| match listener.process {
+        Some(of) => process(of.pid, of.comm),
+        None => "its listener".to_owned(),
+    };
+    match facts.listener() {
+        Some(listener) if listener.is_full() => {
+            let who = who(listener);
+            format!(
+                "{redirected}, where the accept queue of {who} is full ({}): it hangs",
+                queue(listener)
+            )
+        }
+        Some(listener) => format!("{redirected}, where {} does not accept it: it hangs", who(listener)),
+        None => format!("{redirected}, where nobody accepts it: it hangs"),
+    }
+}
+
+fn rejected_by_rule(facts: Facts<'_>) -> String {
+    let how = match facts.errno() {
+        Some(number) if number != 0 => format!("it fails with {}", errno(number)),
+        _ => "it is reset".to_owned(),
+    };
+    format!(
+        "A rule{} rejects the connection of {} to {}: {how}, and that is not the peer's answer",
+        whereabouts(facts),
+        facts.who(),
+        facts.0.connection.tuple.destination
+    )
+}
+
+fn accept_queue_full(facts: Facts<'_>) -> String {
+    match facts.listener() {
+        Some(listener) => {
+            let who = listener
+                .process
+                .map_or(String::new(), |of| format!(" ({})", process(of.pid, of.comm)));
+            let queue = queue(listener);
+            format!(
+                "The accept queue of {}{who} is full ({queue}): new connections hang",
+                listener.address
+            )
+        }
+        None => format!("The accept queue of {} is full: new connections hang", facts.end()),
+    }
+}
+
+fn unanswered(facts: Facts<'_>) -> String {
+    let connection = &facts.0.connection;
+    let (peer, who) = (facts.peer(), facts.who());
+    let nothing = "and nothing seen on this node explains it";
+    if let Some(times) = facts.gave_up() {
+        let connects = count(u64::from(times), "connect");
+        return format!("{peer} left {connects} of {who} unanswered, {nothing}");
+    }
+    if connection.state == Some(TcpState::SynSent) || connection.syn_retransmits > 0 && connection.retransmits == 0 {
+        return format!("{peer} does not answer the SYNs of {who}, {nothing}");
+    }
+    match connection.unacked {
+        0 => format!("{peer} does not answer {who}, {nothing}"),
+        unacked => {
+            let bytes = count(u64::from(unacked), "byte");
+            format!("{peer} does not acknowledge {bytes} of {who}, {nothing}")
+        }
+    }
+}
+
+fn redirected(facts: Facts<'_>) -> String {
+    let (who, destination) = (facts.who(), facts.0.connection.tuple.destination);
+    match facts.target() {
+        Some(target) => format!("The connection of {who} to {destination} is redirected to {target}"),
+        None => format!("The connection of {who} to {destination} is redirected to a local port"),
+    }
+}
+
+/// Who drops: a rule where netfilter does, else the kernel, with its reason.
+fn dropper(facts: Facts<'_>) -> String {
+    match facts.drop() {
+        Some(drop) if drop.reason != DropReason::Netfilter => {
+            format!("the kernel ({}){} drops", drop.reason.name(), whereabouts(facts))
+        }
+        _ => format!("a rule{} drops", whereabouts(facts)),
+    }
+}
+
+/// ` in netns blue`.
+fn whereabouts(facts: Facts<'_>) -> String {
+    facts
+        .drop()
+        .map_or(String::new(), |drop| format!(" in {}", netns(facts.0, drop.netns)))
+}
+
+fn queue(listener: &Listener) -> String {
+    format!("{} waiting, backlog {}", listener.queue, listener.backlog)
+}
+
+pub(super) fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or(String::new(), |first| {
+        first.to_ascii_uppercase().to_string() + chars.as_str()
+    })
+}

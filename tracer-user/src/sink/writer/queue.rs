@@ -1,0 +1,256 @@
+//! The bounded queue between the shell and the output.
+
+use crate::model::event::Event;
+use crate::model::finding::Finding;
+use crate::model::inquiry::{Answer, Inquiry};
+use crate::model::time::Timestamp;
+use crate::sink::clock::Clock;
+use crate::sink::jsonl;
+use crate::sink::record::{Hello, Loss, LossSource, Record, Stats, Summary};
+use crate::sink::writer::WriterReport;
+use std::collections::VecDeque;
+use std::mem;
+
+/// What waits to be written, and what both sides need to know.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    items: VecDeque<Item>,
+    /// Items that the thread took and has not written yet.
+    taken: u64,
+    /// What the thread waits for.
+    pub waiting_for: Waiting,
+    urgent: bool,
+    pub finishing: bool,
+    /// Nobody waits for the end any more.
+    pub abandoned: bool,
+    pub ended: bool,
+    pub failing: Option<String>,
+    pub report: WriterReport,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Waiting {
+    /// It is at work.
+    #[default]
+    Nothing,
+    /// For anything at all.
+    Anything,
+    /// For a full batch, or something urgent.
+    Batch,
+}
+
+/// A record that waits. Events are kept in place, they are the many.
+#[derive(Debug)]
+pub(super) enum Item {
+    Clock(Clock),
+    Event(Event),
+    Deadline(Timestamp),
+    Rare(Box<Rare>),
+    /// What was lost here.
+    Lost {
+        at: Timestamp,
+        events: u64,
+        stats: u64,
+    },
+}
+
+#[derive(Debug)]
+pub(super) enum Rare {
+    Hello(Hello),
+    Inquiry(Inquiry),
+    Answer(Answer),
+    Finding(Finding),
+    Stats(Stats),
+    Loss(Loss),
+    Summary(Summary),
+}
+
+impl Queue {
+    /// Returns whether the thread is to be woken.
+    pub(super) fn push(&mut self, record: Record<'_>) -> bool {
+        if self.report.closed {
+            return false;
+        }
+        let at = jsonl::at(record);
+        match record {
+            Record::Event(_) | Record::Inquiry(_) | Record::Answer(_) | Record::Deadline(_)
+                if self.items.len() >= EVENTS =>
+            {
+                self.lose(at, 1, 0);
+                return false;
+            }
+            Record::Stats(_) if self.items.len() >= EVENTS + STATS => {
+                self.lose(at, 0, 1);
+                return false;
+            }
+            Record::Finding(finding) if self.items.len() >= EVENTS && self.replace(finding) => return false,
+            Record::Loss(loss) if self.items.len() >= EVENTS && self.add(loss) => return false,
+            record => self.items.push_back(Item::of(record)),
+        }
+        self.urgent |= matches!(
+            record,
+            Record::Hello(_) | Record::Finding(_) | Record::Loss(_) | Record::Summary(_)
+        );
+        self.is_to_wake()
+    }
+
+    pub(super) fn set_clock(&mut self, clock: Clock) {
+        match self.items.back_mut() {
+            Some(Item::Clock(last)) => *last = clock,
+            _ => self.items.push_back(Item::Clock(clock)),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Whether it is not worth waiting for more.
+    pub(super) fn is_due(&self) -> bool {
+        self.finishing || self.urgent || self.items.len() >= BATCH
+    }
+
+    /// Everything that waits, in exchange for an empty batch.
+    pub(super) fn take(&mut self, batch: &mut VecDeque<Item>) {
+        self.waiting_for = Waiting::Nothing;
+        self.urgent = false;
+        mem::swap(&mut self.items, batch);
+        self.taken = count(batch);
+    }
+
+    /// `records` of the batch were written, or are sure to be.
+    pub(super) fn wrote(&mut self, records: u64) {
+        self.report.written += records;
+        self.taken = self.taken.saturating_sub(records);
+    }
+
+    /// Records that were pushed and not written yet.
+    pub(super) fn waiting(&self) -> u64 {
+        self.taken + count(&self.items)
+    }
+
+    fn is_to_wake(&mut self) -> bool {
+        let wake = match self.waiting_for {
+            Waiting::Nothing => false,
+            Waiting::Anything => true,
+            Waiting::Batch => self.is_due(),
+        };
+        if wake {
+            self.waiting_for = Waiting::Nothing;
+        }
+        wake
+    }
+
+    fn lose(&mut self, now: Timestamp, more_events: u64, more_stats: u64) {
+        self.report.lost_events += more_events;
+        self.report.lost_stats += more_stats;
+        if let Some(Item::Lost { at, events, stats }) = self.items.back_mut() {
+            *at = now;
+            *events += more_events;
+            *stats += more_stats;
+        } else {
+            self.items.push_back(Item::Lost {
+                at: now,
+                events: more_events,
+                stats: more_stats,
+            });
+        }
+    }
+
+    /// Puts a finding in the place of an earlier revision, which nobody has seen.
+    fn replace(&mut self, finding: &Finding) -> bool {
+        self.items.iter_mut().rev().any(|item| match item {
+            Item::Rare(rare) => match rare.as_mut() {
+                Rare::Finding(queued) if queued.id == finding.id => {
+                    *queued = finding.clone();
+                    true
+                }
+                _ => false,
+            },
+            _ => false,
+        })
+    }
+
+    /// Adds a loss to one of the same source that waits already.
+    fn add(&mut self, loss: &Loss) -> bool {
+        self.items.iter_mut().rev().any(|item| match item {
+            Item::Rare(rare) => match rare.as_mut() {
+                Rare::Loss(queued) if queued.source == loss.source && queued.cpu == loss.cpu => {
+                    queued.at = loss.at;
+                    queued.lost += loss.lost;
+                    true
+                }
+                _ => false,
+            },
+            _ => false,
+        })
+    }
+}
+
+impl Item {
+    fn of(record: Record<'_>) -> Self {
+        let rare = match record {
+            Record::Event(event) => return Self::Event(event.clone()),
+            Record::Deadline(at) => return Self::Deadline(at),
+            Record::Hello(hello) => Rare::Hello(hello.clone()),
+            Record::Inquiry(inquiry) => Rare::Inquiry(inquiry.clone()),
+            Record::Answer(answer) => Rare::Answer(answer.clone()),
+            Record::Finding(finding) => Rare::Finding(finding.clone()),
+            Record::Stats(stats) => Rare::Stats(stats.clone()),
+            Record::Loss(loss) => Rare::Loss(loss.clone()),
+            Record::Summary(summary) => Rare::Summary(summary.clone()),
+        };
+        Self::Rare(Box::new(rare))
+    }
+
+    /// Calls `write` with each record of this item.
+    pub(super) fn each(&self, mut write: impl FnMut(Record<'_>)) {
+        match self {
+            Self::Clock(_) => {}
+            Self::Event(event) => write(Record::Event(event)),
+            Self::Deadline(at) => write(Record::Deadline(*at)),
+            Self::Rare(rare) => write(rare.record()),
+            Self::Lost { at, events, stats } => {
+                for (queue, lost) in [("events", *events), ("stats", *stats)] {
+                    if lost > 0 {
+                        let source = LossSource::Queue(queue.into());
+                        write(Record::Loss(&Loss {
+                            at: *at,
+                            source,
+                            cpu: None,
+                            lost,
+                        }));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Rare {
+    fn record(&self) -> Record<'_> {
+        match self {
+            Self::Hello(hello) => Record::Hello(hello),
+            Self::Inquiry(inquiry) => Record::Inquiry(inquiry),
+            Self::Answer(answer) => Record::Answer(answer),
+            Self::Finding(finding) => Record::Finding(finding),
+            Self::Stats(stats) => Record::Stats(stats),
+            Self::Loss(loss) => Record::Loss(loss),
+            Self::Summary(summary) => Record::Summary(summary),
+        }
+    }
+}
+
+fn count(items: &VecDeque<Item>) -> u64 {
+    let records = items
+        .iter()
+        .filter(|item| !matches!(item, Item::Clock(_) | Item::Lost { .. }));
+    u64::try_from(records.count()).unwrap_or(u64::MAX)
+}
+
+/// Records that may wait before events are lost: some 6 MiB, and as much again in the thread's hands.
+pub(super) const EVENTS: usize = 16 * 1024;
+/// `stats` that may wait beyond that.
+pub(super) const STATS: usize = 64;
+/// Records worth waking the thread for.
+const BATCH: usize = 256;

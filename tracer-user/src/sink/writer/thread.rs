@@ -1,0 +1,185 @@
+//! The writing thread: takes batches, makes them lines, writes them whole.
+
+use crate::sink::clock::Clock;
+use crate::sink::jsonl;
+use crate::sink::record::{Format, Record};
+use crate::sink::term::Term;
+use crate::sink::writer::Shared;
+use crate::sink::writer::queue::{Item, Waiting};
+use bytes::{Buf, BytesMut};
+use std::collections::VecDeque;
+use std::io;
+use std::io::ErrorKind;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+pub(super) struct Output {
+    output: Box<dyn io::Write + Send>,
+    form: Form,
+    clock: Clock,
+    seq: u64,
+    /// Lines that are not written yet.
+    lines: BytesMut,
+    /// Records in `lines`.
+    pending: u64,
+    shared: Arc<Shared>,
+    changed: Box<dyn Fn() + Send>,
+}
+
+enum Form {
+    Json,
+    Text { term: Term, text: String },
+}
+
+/// The output takes nothing more.
+struct Over;
+
+impl Output {
+    pub(super) fn new(
+        output: Box<dyn io::Write + Send>,
+        format: Format,
+        clock: Clock,
+        shared: Arc<Shared>,
+        changed: Box<dyn Fn() + Send>,
+    ) -> Self {
+        let form = match format {
+            Format::Json => Form::Json,
+            Format::Text { width, verbose } => Form::Text {
+                term: Term::new(width, verbose),
+                text: String::new(),
+            },
+        };
+        Self {
+            output,
+            form,
+            clock,
+            seq: 0,
+            lines: BytesMut::with_capacity(2 * CHUNK),
+            pending: 0,
+            shared,
+            changed,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        let mut batch = VecDeque::new();
+        while self.next(&mut batch) && self.write_batch(&mut batch).is_ok() {}
+        let mut queue = self.shared.lock();
+        queue.ended = true;
+        self.shared.ended.notify_all();
+    }
+
+    /// Waits for a batch; false at the end.
+    fn next(&self, batch: &mut VecDeque<Item>) -> bool {
+        let mut queue = self.shared.lock();
+        while queue.is_empty() && !queue.finishing {
+            queue.waiting_for = Waiting::Anything;
+            queue = self.shared.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        if !queue.is_due() {
+            queue.waiting_for = Waiting::Batch;
+            let waited = self
+                .shared
+                .wake
+                .wait_timeout_while(queue, LINGER, |queue| !queue.is_due());
+            (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        queue.take(batch);
+        !batch.is_empty()
+    }
+
+    fn write_batch(&mut self, batch: &mut VecDeque<Item>) -> Result<(), Over> {
+        for item in batch.drain(..) {
+            if let Item::Clock(clock) = item {
+                self.clock = clock;
+            }
+            item.each(|record| self.append(record));
+            if self.lines.len() >= CHUNK {
+                self.flush()?;
+            }
+        }
+        self.flush()
+    }
+
+    fn append(&mut self, record: Record<'_>) {
+        match &mut self.form {
+            Form::Json => jsonl::write(record, self.clock, self.seq, &mut self.lines),
+            Form::Text { term, text } => {
+                text.clear();
+                term.write(record, self.clock, text);
+                self.lines.extend_from_slice(text.as_bytes());
+            }
+        }
+        self.seq += 1;
+        self.pending += 1;
+    }
+
+    /// Writes all lines, however long that takes: what is left of a line after an error is written before anything else.
+    fn flush(&mut self) -> Result<(), Over> {
+        while !self.lines.is_empty() {
+            match self.output.write(&self.lines) {
+                Ok(0) => self.failed(&ErrorKind::WriteZero.into())?,
+                Ok(written) => self.lines.advance(written.min(self.lines.len())),
+                Err(error) => self.failed(&error)?,
+            }
+        }
+        while let Err(error) = self.output.flush() {
+            self.failed(&error)?;
+        }
+        // Capacity is taken back once the buffer is empty.
+        self.lines.clear();
+        self.lines.reserve(CHUNK);
+        let mut queue = self.shared.lock();
+        queue.wrote(self.pending);
+        self.pending = 0;
+        let recovered = queue.failing.take().is_some();
+        drop(queue);
+        if recovered {
+            (self.changed)();
+        }
+        Ok(())
+    }
+
+    /// Decides what to do about an error: again at once, again later, or never.
+    fn failed(&self, error: &io::Error) -> Result<(), Over> {
+        let mut queue = self.shared.lock();
+        let pause = match error.kind() {
+            ErrorKind::Interrupted => return Ok(()),
+            ErrorKind::WouldBlock => BUSY,
+            ErrorKind::BrokenPipe => {
+                queue.report.closed = true;
+                queue.report.unwritten = queue.waiting();
+                drop(queue);
+                (self.changed)();
+                return Err(Over);
+            }
+            _ => {
+                queue.report.errors += 1;
+                queue.report.error = Some(error.to_string());
+                let news = queue.failing.replace(error.to_string()).is_none();
+                if queue.finishing {
+                    return Err(Over);
+                }
+                if news {
+                    drop(queue);
+                    (self.changed)();
+                    queue = self.shared.lock();
+                }
+                AGAIN
+            }
+        };
+        let waits = |queue: &mut super::Queue| !queue.abandoned && (pause == BUSY || !queue.finishing);
+        let waited = self.shared.wake.wait_timeout_while(queue, pause, waits);
+        let (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if queue.abandoned { Err(Over) } else { Ok(()) }
+    }
+}
+
+/// Bytes collected before they are written.
+const CHUNK: usize = 64 * 1024;
+/// How long a few records wait for more.
+const LINGER: Duration = Duration::from_millis(50);
+/// Pause before a non-blocking output is tried again.
+const BUSY: Duration = Duration::from_millis(10);
+/// Pause before a failing output (a full disk) is tried again.
+const AGAIN: Duration = Duration::from_secs(1);

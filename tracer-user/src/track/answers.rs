@@ -1,0 +1,68 @@
+//! Inquiries on their way, and what to do with their answers.
+
+use super::config::MAX_INQUIRIES;
+use super::totals::Totals;
+use crate::model::identity::Netns;
+use crate::model::inquiry::{Inquiry, Question};
+use crate::model::time::Timestamp;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Who waits for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asker {
+    Flow(u64),
+    /// The far end of the device of this namespace.
+    Link {
+        netns: u64,
+        ifindex: u32,
+    },
+    Sweep,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Inquiries {
+    next: u64,
+    out: VecDeque<Inquiry>,
+    waiting: BTreeMap<u64, Asker>,
+}
+
+impl Inquiries {
+    pub(super) fn poll(&mut self) -> Option<Inquiry> {
+        self.out.pop_front()
+    }
+
+    /// `false` where too many are on their way already.
+    pub(super) fn ask(
+        &mut self,
+        at: Timestamp,
+        asker: Asker,
+        netns: Netns,
+        hint: Option<u32>,
+        question: Question,
+        totals: &mut Totals,
+    ) -> bool {
+        if self.waiting.len() >= MAX_INQUIRIES {
+            return false;
+        }
+        self.next += 1;
+        totals.inquiries += 1;
+        self.waiting.insert(self.next, asker);
+        self.out.push_back(Inquiry {
+            id: self.next,
+            at,
+            netns,
+            hint,
+            question,
+        });
+        true
+    }
+
+    /// Who asked; `None` for an answer that nobody waits for (any more).
+    pub(super) fn take(&mut self, id: u64) -> Option<Asker> {
+        self.waiting.remove(&id)
+    }
+
+    pub(super) fn unresolved(&self) -> u64 {
+        u64::try_from(self.waiting.len()).unwrap_or(u64::MAX)
+    }
+}

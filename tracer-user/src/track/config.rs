@@ -1,0 +1,56 @@
+//! The Tracker's knobs and the bounds of its tables.
+
+use std::time::Duration;
+
+/// Connections under suspicion. Past it the oldest is forgotten and counted (`Totals::evicted`).
+pub const MAX_FLOWS: usize = 131_072;
+/// Packets (drops, RSTs) that wait for the connection they belong to. Past it the oldest is forgotten and counted.
+pub const MAX_PACKETS: usize = 16_384;
+/// Open findings. Past it new causes are only counted.
+pub const MAX_FINDINGS: usize = 1_024;
+/// Inquiries on their way at once. Past it connections wait for their turn.
+pub const MAX_INQUIRIES: usize = 128;
+/// Different drops kept per connection (by direction, place and namespace); more are only counted.
+pub const MAX_DROPS_PER_FLOW: usize = 4;
+/// Destinations watched for repeated give-ups; past it the oldest is forgotten.
+pub const MAX_GIVE_UPS: usize = 4_096;
+/// Devices whose far end is remembered.
+pub const MAX_LINKS: usize = 4_096;
+/// RSTs of local sockets remembered for the side that receives them.
+pub const MAX_RESETS: usize = 1_024;
+/// Unaccepted connections watched by the sweep.
+pub const MAX_WAITING: usize = 4_096;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// How long a connect may go unanswered, or data unacknowledged, before it counts as hung.
+    pub hang_after: Duration,
+    /// How long after the end of a connection its other events (of other processors) are waited for.
+    pub settle: Duration,
+    /// Whether to ask for unaccepted connections in every namespace now and then.
+    pub sweep: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            hang_after: Duration::from_secs(3),
+            settle: Duration::from_millis(100),
+            sweep: true,
+        }
+    }
+}
+
+/// A packet that found no connection is given up after this long: the second SYN retransmit is out by then.
+pub(super) const PACKET_PATIENCE: Duration = Duration::from_secs(4);
+/// At most one revision of a finding in this time.
+pub(super) const REVISION_INTERVAL: Duration = Duration::from_secs(1);
+/// A finding without connections that still hang is closed when nothing was added for this long.
+pub(super) const QUIET: Duration = Duration::from_secs(30);
+/// The window of repeated give-ups, and how many make a finding.
+pub(super) const GIVE_UP_WINDOW: Duration = Duration::from_mins(1);
+pub(super) const GIVE_UPS: u32 = 3;
+/// How often a hung connection is looked at again, at most, to see whether it recovered.
+pub(super) const REEXAMINE_MAX: Duration = Duration::from_secs(30);
+/// How long a connection waits for its examination before it is judged without one.
+pub(super) const EXAMINATION_PATIENCE: Duration = Duration::from_secs(3);

@@ -1,0 +1,240 @@
+//! Open findings: one per cause and target, with a count, examples and revisions; bounded.
+
+use super::config::{MAX_FINDINGS, QUIET, REVISION_INTERVAL};
+use super::judge::Diagnosis;
+use super::totals::Totals;
+use crate::model::finding::{Cause, Connection, Finding, Severity, State};
+use crate::model::identity::Comm;
+use crate::model::time::Timestamp;
+use crate::model::tuple::Endpoint;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+/// What makes two connections one finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    cause: Cause,
+    netns: u64,
+    destination: Endpoint,
+    target: Endpoint,
+    /// Only resets by a peer are kept apart by who received them.
+    comm: Option<Comm>,
+}
+
+impl Key {
+    pub(super) fn new(cause: Cause, connection: &Connection, target: Endpoint) -> Self {
+        let comm = connection
+            .owner
+            .map(|owner| owner.comm)
+            .filter(|_| cause == Cause::ResetByPeer);
+        let destination = connection.tuple.destination;
+        Self {
+            cause,
+            netns: connection.netns.id(),
+            destination,
+            target,
+            comm,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Open {
+    key: Key,
+    finding: Finding,
+    /// Connections of it that still hang.
+    active: u64,
+    /// Something changed since the last revision was given out.
+    dirty: bool,
+    last_revision: Option<Timestamp>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    next: u64,
+    open: BTreeMap<u64, Open>,
+    by_key: HashMap<Key, u64>,
+    out: VecDeque<Finding>,
+}
+
+impl Findings {
+    pub(super) fn poll(&mut self) -> Option<Finding> {
+        self.out.pop_front()
+    }
+
+    /// Adds a connection to the finding of its cause, opening it if need be; `hangs`: it has not ended yet.
+    /// `None` where there are too many findings already.
+    pub(super) fn add(
+        &mut self,
+        diagnosis: Diagnosis,
+        connection: Connection,
+        hangs: bool,
+        at: Timestamp,
+        totals: &mut Totals,
+    ) -> Option<u64> {
+        let key = Key::new(diagnosis.cause, &connection, diagnosis.target);
+        let id = match self.by_key.get(&key) {
+            Some(id) => *id,
+            None if self.open.len() >= MAX_FINDINGS => {
+                totals.findings_suppressed += 1;
+                return None;
+            }
+            None => {
+                *totals.findings.entry(diagnosis.cause).or_default() += 1;
+                self.open(key, &diagnosis, &connection, at)
+            }
+        };
+        let open = self.open.get_mut(&id)?;
+        open.active += u64::from(hangs);
+        let finding = &mut open.finding;
+        finding.count += 1;
+        finding.last = finding.last.max(at);
+        if finding.examples.len() < Finding::EXAMPLES {
+            finding.examples.push(connection);
+        }
+        if diagnosis.confidence > finding.confidence {
+            finding.confidence = diagnosis.confidence;
+            finding.evidence = diagnosis.evidence;
+            finding.culprits = diagnosis.culprits;
+        }
+        open.dirty = true;
+        self.revise(id, at);
+        Some(id)
+    }
+
+    /// The connection does not hang any more. The last one closes the finding.
+    pub(super) fn release(&mut self, id: u64, connection: &Connection, at: Timestamp) {
+        let Some(open) = self.open.get_mut(&id) else {
+            return;
+        };
+        open.active = open.active.saturating_sub(1);
+        open.finding.last = open.finding.last.max(at);
+        let shown = std::iter::once(&mut open.finding.connection).chain(&mut open.finding.examples);
+        for example in shown.filter(|example| example.id == connection.id) {
+            *example = connection.clone();
+        }
+        if open.active == 0 {
+            self.close(id, at);
+        }
+    }
+
+    /// Gives out the revisions that were held back, and closes what has been quiet.
+    pub(super) fn handle_timeout(&mut self, now: Timestamp) {
+        let due: Vec<_> = self.open.values().map(|open| open.finding.id).collect();
+        for id in due {
+            self.revise(id, now);
+            let quiet = self
+                .open
+                .get(&id)
+                .is_some_and(|open| open.active == 0 && now >= open.finding.last + QUIET);
+            if quiet {
+                self.close(id, now);
+            }
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Timestamp> {
+        let next = |open: &Open| {
+            let revision = open.dirty.then(|| {
+                open.last_revision
+                    .map_or(open.finding.at, |last| last + REVISION_INTERVAL)
+            });
+            let quiet = (open.active == 0).then(|| open.finding.last + QUIET);
+            revision.into_iter().chain(quiet).min()
+        };
+        self.open.values().filter_map(next).min()
+    }
+
+    /// Gives out what was held back. What still hangs stays open: it did not end with the tracing.
+    pub(super) fn finish(&mut self, now: Timestamp) {
+        for id in self.open.keys().copied().collect::<Vec<_>>() {
+            if self.open.get(&id).is_some_and(|open| open.active == 0) {
+                self.close(id, now);
+            } else if self.open.get(&id).is_some_and(|open| open.dirty) {
+                self.give_out(id, now, State::Updated);
+            }
+        }
+    }
+
+    fn open(&mut self, key: Key, diagnosis: &Diagnosis, connection: &Connection, at: Timestamp) -> u64 {
+        self.next += 1;
+        let id = self.next;
+        let first = connection.started.unwrap_or(at).min(at);
+        let finding = Finding {
+            id,
+            revision: 0,
+            at,
+            cause: diagnosis.cause,
+            state: State::Open,
+            severity: severity(diagnosis.cause),
+            confidence: diagnosis.confidence,
+            connection: connection.clone(),
+            count: 0,
+            examples: Vec::new(),
+            victims: Vec::new(),
+            culprits: diagnosis.culprits.clone(),
+            evidence: diagnosis.evidence.clone(),
+            considered: diagnosis.considered.clone(),
+            first,
+            last: at,
+        };
+        self.open.insert(
+            id,
+            Open {
+                key,
+                finding,
+                active: 0,
+                dirty: false,
+                last_revision: None,
+            },
+        );
+        self.by_key.insert(key, id);
+        id
+    }
+
+    fn revise(&mut self, id: u64, now: Timestamp) {
+        let Some(open) = self.open.get(&id).filter(|open| open.dirty) else {
+            return;
+        };
+        match open.last_revision {
+            None => self.give_out(id, now, State::Open),
+            Some(last) if now >= last + REVISION_INTERVAL => self.give_out(id, now, State::Updated),
+            Some(_) => {}
+        }
+    }
+
+    fn close(&mut self, id: u64, now: Timestamp) {
+        self.give_out(id, now, State::Closed);
+        if let Some(open) = self.open.remove(&id) {
+            self.by_key.remove(&open.key);
+        }
+    }
+
+    fn give_out(&mut self, id: u64, now: Timestamp, state: State) {
+        let Some(open) = self.open.get_mut(&id) else {
+            return;
+        };
+        if open.last_revision.is_some() {
+            open.finding.revision += 1;
+        }
+        open.finding.state = state;
+        open.finding.at = now;
+        open.last_revision = Some(now);
+        open.dirty = false;
+        self.out.push_back(open.finding.clone());
+    }
+}
+
+fn severity(cause: Cause) -> Severity {
+    match cause {
+        Cause::ReplyRejected
+        | Cause::RedirectTargetBlocked
+        | Cause::RedirectTargetStalled
+        | Cause::RedirectToDeadPort => Severity::Error,
+        Cause::SynDropped
+        | Cause::RejectedByRule
+        | Cause::AcceptQueueFull
+        | Cause::DroppedInKernel
+        | Cause::Unanswered => Severity::Warning,
+        Cause::ResetByPeer => Severity::Info,
+    }
+}

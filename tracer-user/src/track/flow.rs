@@ -1,0 +1,231 @@
+//! One connection under suspicion: everything that was seen of it.
+
+use crate::model::conntrack::{Conntrack, Direction};
+use crate::model::event::{Retransmit, RstMaker};
+use crate::model::evidence::Place;
+use crate::model::finding::{Connection, Way};
+use crate::model::identity::{Netns, Owner, SocketCookie};
+use crate::model::inquiry::Examined;
+use crate::model::reason::{DropReason, RstReason};
+use crate::model::tcp::TcpState;
+use crate::model::time::Timestamp;
+use crate::model::tuple::Tuple;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The retransmission timeout assumed where the kernel's could not be read (its minimum).
+const MIN_RTO: Duration = Duration::from_millis(200);
+
+#[derive(Debug)]
+pub(super) struct Flow {
+    pub(super) id: u64,
+    pub(super) netns: Netns,
+    pub(super) socket: Option<SocketCookie>,
+    /// Local to remote, as its socket has it; without a socket, as the initiator has it.
+    pub(super) tuple: Tuple,
+    pub(super) way: Way,
+    pub(super) owner: Option<Owner>,
+    pub(super) phase: Phase,
+    pub(super) first_seen: Timestamp,
+    pub(super) syn_retransmits: u32,
+    pub(super) retransmits: u32,
+    pub(super) unacked: u32,
+    pub(super) last_retransmit: Option<Timestamp>,
+    /// When the first of the unacknowledged segments went out.
+    pub(super) stalled_since: Option<Timestamp>,
+    pub(super) drops: Vec<DropSeen>,
+    pub(super) reset: Option<Box<ResetSeen>>,
+    pub(super) reset_received: Option<(Timestamp, Option<TcpState>)>,
+    /// From a packet of it.
+    pub(super) conntrack: Option<Box<Conntrack>>,
+    pub(super) examination: Examination,
+    /// The finding it belongs to.
+    pub(super) finding: Option<u64>,
+    pub(super) deadline: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Connecting,
+    Established,
+    Ended { at: Timestamp, errno: u32, connected: bool },
+}
+
+/// Drops of one kind, at one place.
+#[derive(Clone, Debug)]
+pub(super) struct DropSeen {
+    pub(super) at: Timestamp,
+    pub(super) count: u32,
+    pub(super) reason: DropReason,
+    pub(super) location: Option<Arc<str>>,
+    pub(super) netns: Netns,
+    pub(super) place: Place,
+    pub(super) direction: Direction,
+    pub(super) packet: Tuple,
+    pub(super) tcp_flags: u8,
+    pub(super) mark: u32,
+    pub(super) conntrack: Option<Conntrack>,
+    /// Conntrack was CLOSE at the first of them, and no RST of the flow had been seen: the rule made one.
+    pub(super) rejected: bool,
+    pub(super) certainty: Certainty,
+}
+
+/// How surely a packet of another namespace belongs to this connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Certainty {
+    /// Several connections have this tuple.
+    Ambiguous,
+    /// The only connection with this tuple, but the way between the namespaces is not known.
+    OnlyCandidate,
+    /// Same namespace, or the device leads to it.
+    Certain,
+}
+
+/// A RST that answers a packet of this connection.
+#[derive(Clone, Debug)]
+pub(super) struct ResetSeen {
+    pub(super) at: Timestamp,
+    pub(super) netns: Netns,
+    pub(super) maker: RstMaker,
+    pub(super) reason: Option<RstReason>,
+    pub(super) packet: Tuple,
+    pub(super) conntrack: Option<Conntrack>,
+}
+
+#[derive(Debug, Default)]
+pub(super) enum Examination {
+    #[default]
+    None,
+    Asked {
+        since: Timestamp,
+        /// The previous result, kept while the next is on its way.
+        previous: Option<Box<Result>>,
+    },
+    Done(Box<Result>),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Result {
+    pub(super) at: Timestamp,
+    pub(super) enter: Option<Arc<str>>,
+    pub(super) examined: std::result::Result<Examined, Arc<str>>,
+}
+
+impl Flow {
+    pub(super) fn started(&self) -> Option<Timestamp> {
+        self.owner.map(|owner| owner.started)
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        matches!(self.phase, Phase::Ended { .. })
+    }
+
+    /// The last examination's result, also while the next is under way.
+    pub(super) fn examined(&self) -> Option<&Result> {
+        match &self.examination {
+            Examination::None => None,
+            Examination::Asked { previous, .. } => previous.as_deref(),
+            Examination::Done(result) => Some(result),
+        }
+    }
+
+    /// The best known conntrack entry: the queried one, else one that a packet carried.
+    pub(super) fn entry(&self) -> Option<&Conntrack> {
+        let queried = self
+            .examined()
+            .and_then(|result| result.examined.as_ref().ok()?.conntrack.as_ref());
+        queried.or(self.conntrack.as_deref())
+    }
+
+    /// The tuple of its packets after translation in its own namespace, as far as it is known.
+    pub(super) fn leaving(&self) -> Tuple {
+        self.entry()
+            .filter(|entry| entry.original == self.tuple)
+            .map_or(self.tuple, Conntrack::leaving)
+    }
+
+    /// Takes in a fired retransmission timer.
+    pub(super) fn retransmitted(&mut self, at: Timestamp, retransmit: Retransmit) {
+        let Retransmit {
+            state,
+            retransmits,
+            unacked,
+            rto,
+        } = retransmit;
+        if state == Some(TcpState::SynSent) {
+            self.syn_retransmits = self.syn_retransmits.max(retransmits.max(1));
+            let since = self
+                .started()
+                .unwrap_or_else(|| first_sent(at, retransmits, rto.unwrap_or(Duration::from_secs(1))));
+            self.stalled_since = Some(self.stalled_since.map_or(since, |known| known.min(since)));
+        } else {
+            self.retransmits = self.retransmits.max(retransmits);
+            let since = first_sent(at, retransmits, rto.unwrap_or(MIN_RTO));
+            // One timeout in a row again means that something was acknowledged in between: the clock starts anew.
+            let restarted = retransmits <= 1 && self.last_retransmit.is_some_and(|last| last < at);
+            self.stalled_since = match self.stalled_since {
+                Some(known) if !restarted => Some(known.min(since)),
+                _ => Some(since),
+            };
+            if self.phase == Phase::Connecting {
+                self.phase = Phase::Established;
+            }
+        }
+        self.unacked = unacked;
+        self.last_retransmit = self.last_retransmit.max(Some(at));
+    }
+
+    /// What a finding shows of it.
+    pub(super) fn connection(&self) -> Connection {
+        let leaving = self.leaving();
+        let (ended, state) = match self.phase {
+            Phase::Connecting => (None, Some(TcpState::SynSent)),
+            Phase::Established => (None, Some(TcpState::Established)),
+            Phase::Ended { at, .. } => (Some(at), Some(TcpState::Close)),
+        };
+        let examined = self.examined();
+        let socket = examined.and_then(|result| result.examined.as_ref().ok()?.socket.as_ref());
+        Connection {
+            id: self.id,
+            tuple: self.tuple,
+            translated: (leaving != self.tuple).then_some(leaving),
+            way: if self.entry().is_some_and(|entry| entry.reply == self.tuple) {
+                Way::Inbound
+            } else {
+                self.way
+            },
+            netns: self.netns,
+            enter: examined.and_then(|result| result.enter.clone()),
+            owner: self.owner,
+            holder: socket.and_then(|socket| socket.process),
+            state,
+            started: self.started(),
+            ended,
+            syn_retransmits: self.syn_retransmits,
+            retransmits: self.retransmits,
+            unacked: self.unacked,
+        }
+    }
+}
+
+/// When the segment went out for the first time, if the `count`-th timeout in a row, `rto` long, ends at `at` and each
+/// was twice as long as the one before (RFC 6298, 5.5): `rto * (2 - 2^(1 - count))` earlier.
+fn first_sent(at: Timestamp, count: u32, rto: Duration) -> Timestamp {
+    let last_doublings = count.saturating_sub(1).min(16);
+    at - (rto * 2).saturating_sub(rto / (1 << last_doublings))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_transmission_lies_all_timeouts_back() {
+        let second = Duration::from_secs(1);
+        let at = Timestamp::from_nanos(100_000_000_000);
+        assert_eq!(at.since(first_sent(at, 1, second)), second);
+        assert_eq!(at.since(first_sent(at, 2, second * 2)), second * 3);
+        assert_eq!(at.since(first_sent(at, 4, second * 8)), second * 15);
+        assert!(at.since(first_sent(at, 200, second)) <= second * 2);
+    }
+}

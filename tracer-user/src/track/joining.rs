@@ -1,0 +1,237 @@
+//! Bringing packets (drops, RSTs) and connections together.
+
+use super::answers::Asker;
+use super::config::{MAX_DROPS_PER_FLOW, MAX_LINKS, PACKET_PATIENCE};
+use super::flow::{Certainty, DropSeen, Flow, Phase, ResetSeen};
+use super::join;
+use super::judge::{self, ECONNREFUSED};
+use super::packets::{PacketSeen, What};
+use super::tracker::{Link, Tracker, new_flow};
+use crate::model::conntrack::{Conntrack, Direction};
+use crate::model::event::{Event, EventKind, Packet, RstMaker, RstSent};
+use crate::model::finding::Way;
+use crate::model::inquiry::Question;
+use crate::model::tcp::ConntrackState;
+use crate::model::tuple::Tuple;
+
+enum Joined {
+    Done,
+    /// A connection fits, but which one depends on an inquiry.
+    Waiting,
+    Nobody,
+}
+
+impl Tracker {
+    /// Gives the packet to the connections it belongs to, or keeps it until they show up.
+    pub(super) fn handle_packet(&mut self, seen: PacketSeen) {
+        let at = seen.at;
+        let waiting = match self.try_join(&seen) {
+            Joined::Done => return,
+            // A RST that a translated packet met is a finding of its own if nobody on this host claims it.
+            Joined::Nobody if matches!(seen.what, What::Reset(_)) => self.config.settle,
+            Joined::Nobody | Joined::Waiting => PACKET_PATIENCE,
+        };
+        let (id, evicted) = self.packets.insert(seen);
+        self.totals.evicted += u64::from(evicted.is_some());
+        self.packet_deadlines.arm(at + waiting, id);
+    }
+
+    fn try_join(&mut self, seen: &PacketSeen) -> Joined {
+        let mut candidates = Vec::new();
+        for pair in seen.pairs() {
+            for id in self.flows.by_pair(pair) {
+                let Some(flow) = self.flows.get(*id) else { continue };
+                let fits = join::direction(flow, seen).is_some();
+                if fits && !candidates.iter().any(|(other, _)| other == id) {
+                    candidates.push((*id, flow.netns));
+                }
+            }
+        }
+        if candidates.is_empty() {
+            return Joined::Nobody;
+        }
+        let far = if candidates.iter().any(|(_, netns)| *netns == seen.netns) {
+            None
+        } else {
+            match self.far_end(seen) {
+                Link::Asked => return Joined::Waiting,
+                Link::Known(far) => far,
+            }
+        };
+        for (id, certainty) in join::owners(&candidates, seen.netns, far) {
+            self.attach(id, seen, certainty);
+            self.touch(Some(id));
+        }
+        Joined::Done
+    }
+
+    /// The namespace behind the packet's device: asked for once.
+    fn far_end(&mut self, seen: &PacketSeen) -> Link {
+        // Only a drop is reported with its place; whom else a RST could mean does not matter.
+        let (Some(ifindex), What::Drop(_)) = (seen.packet.ifindex, &seen.what) else {
+            return Link::Known(None);
+        };
+        let key = (seen.netns.id(), ifindex);
+        if let Some(link) = self.links.get(&key) {
+            return *link;
+        }
+        let asker = Asker::Link { netns: key.0, ifindex };
+        let question = Question::Link { ifindex };
+        if !self
+            .inquiries
+            .ask(seen.at, asker, seen.netns, None, question, &mut self.totals)
+        {
+            return Link::Known(None);
+        }
+        if self.links.len() >= MAX_LINKS {
+            self.links.pop_first();
+        }
+        self.links.insert(key, Link::Asked);
+        Link::Asked
+    }
+
+    fn attach(&mut self, id: u64, seen: &PacketSeen, certainty: Certainty) {
+        let Some(flow) = self.flows.get_mut(id) else {
+            return;
+        };
+        let Some(direction) = join::direction(flow, seen) else {
+            return;
+        };
+        if let Some(entry) = seen.packet.conntrack.filter(|_| seen.netns == flow.netns) {
+            flow.conntrack = Some(Box::new(entry));
+        }
+        match &seen.what {
+            What::Drop(_) => {
+                attach_drop(flow, seen, direction, certainty);
+                if flow.drops.last().is_some_and(|drop| drop.rejected) {
+                    let rst = seen.packet.tuple.inverted();
+                    self.resets.remember(seen.at, RstMaker::Netfilter, rst);
+                }
+            }
+            What::Reset(sent) if direction == Direction::Original => attach_reset(flow, seen, sent),
+            What::Reset(_) => {}
+        }
+        let leaving = flow.leaving();
+        self.flows.index(id, leaving);
+    }
+
+    /// Looks through the packets that waited for a flow with this tuple.
+    pub(super) fn claim_packets(&mut self, tuple: Tuple) {
+        for packet in self.packets.by_pair(tuple.into()) {
+            self.retry_packet(packet);
+        }
+    }
+
+    fn retry_packet(&mut self, packet: u64) {
+        let Some(seen) = self.packets.get(packet).cloned() else {
+            return;
+        };
+        if matches!(self.try_join(&seen), Joined::Done) {
+            self.packets.remove(packet);
+        }
+    }
+
+    /// After a link became known: the packets of its device may find their connection now.
+    pub(super) fn rejoin_packets(&mut self) {
+        for packet in self.packets.ids() {
+            self.retry_packet(packet);
+        }
+    }
+
+    /// Nobody claimed it in time.
+    pub(super) fn packet_expired(&mut self, id: u64) {
+        let Some(seen) = self.packets.get(id).cloned() else {
+            return;
+        };
+        self.packets.remove(id);
+        let redirected = seen.packet.conntrack.filter(Conntrack::redirects);
+        let (What::Reset(sent), Some(entry)) = (&seen.what, redirected) else {
+            self.totals.unmatched_packets += 1;
+            return;
+        };
+        if !judge::is_no_socket(sent.maker, sent.reason) || seen.packet.tuple != entry.leaving() {
+            self.totals.unmatched_packets += 1;
+            return;
+        }
+        // A stolen port refused somebody whose socket is not on this host.
+        let (flow, evicted) = self.flows.insert(inbound_flow(&seen, entry.original));
+        self.totals.evicted += u64::from(evicted.is_some());
+        self.attach(flow, &seen, Certainty::Certain);
+        self.touch(Some(flow));
+    }
+}
+
+/// A connection of a remote initiator, known only by the packet that was refused.
+fn inbound_flow(seen: &PacketSeen, original: Tuple) -> Flow {
+    let ended = Phase::Ended {
+        at: seen.at,
+        errno: ECONNREFUSED,
+        connected: false,
+    };
+    let event = Event {
+        at: seen.at,
+        cpu: 0,
+        netns: seen.netns,
+        socket: None,
+        tuple: Some(original),
+        owner: None,
+        kind: EventKind::Connect,
+    };
+    Flow {
+        way: Way::Inbound,
+        ..new_flow(&event, original, ended)
+    }
+}
+
+fn attach_drop(flow: &mut Flow, seen: &PacketSeen, direction: Direction, certainty: Certainty) {
+    let What::Drop(dropped) = &seen.what else {
+        return;
+    };
+    let place = join::place(flow, seen, direction);
+    let Packet {
+        tuple,
+        mark,
+        tcp_flags,
+        conntrack,
+        ..
+    } = seen.packet;
+    let same =
+        |drop: &&mut DropSeen| drop.reason == dropped.reason && drop.netns == seen.netns && drop.direction == direction;
+    if let Some(drop) = flow.drops.iter_mut().find(same) {
+        drop.count += 1;
+        drop.at = drop.at.min(seen.at);
+        drop.certainty = drop.certainty.max(certainty);
+        return;
+    }
+    if flow.drops.len() >= MAX_DROPS_PER_FLOW {
+        return;
+    }
+    let closed = conntrack.is_some_and(|entry| entry.state == Some(ConntrackState::Close));
+    let reset_before = flow.reset_received.is_some_and(|(at, _)| at < seen.at) || flow.reset.is_some();
+    flow.drops.push(DropSeen {
+        at: seen.at,
+        count: 1,
+        reason: dropped.reason,
+        location: dropped.location.clone(),
+        netns: seen.netns,
+        place,
+        direction,
+        packet: tuple,
+        tcp_flags,
+        mark,
+        conntrack,
+        rejected: closed && !reset_before,
+        certainty,
+    });
+}
+
+fn attach_reset(flow: &mut Flow, seen: &PacketSeen, sent: &RstSent) {
+    flow.reset = Some(Box::new(ResetSeen {
+        at: seen.at,
+        netns: seen.netns,
+        maker: sent.maker,
+        reason: sent.reason,
+        packet: seen.packet.tuple,
+        conntrack: seen.packet.conntrack,
+    }));
+}

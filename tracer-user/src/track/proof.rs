@@ -1,0 +1,151 @@
+//! What proves a judgement: the observations of a connection as evidence, and the causes that were weighed. Pure.
+
+use super::flow::{Certainty, DropSeen, Flow, Phase};
+use super::judge::main_drop;
+use crate::model::evidence::Evidence;
+use crate::model::finding::{Cause, Considered, Way};
+
+/// Everything that was seen of the flow, the decisive first.
+pub(super) fn evidence(flow: &Flow, cause: Cause) -> Vec<Evidence> {
+    let mut evidence = Vec::new();
+    let main = main_drop(flow);
+    let others = flow
+        .drops
+        .iter()
+        .filter(|drop| main.is_none_or(|main| !std::ptr::eq(main, *drop)));
+    evidence.extend(main.into_iter().chain(others).map(drop_evidence));
+    if let Some(reset) = flow.reset.as_deref() {
+        evidence.push(Evidence::RstSent {
+            at: reset.at,
+            netns: reset.netns,
+            maker: reset.maker,
+            reason: reset.reason,
+            packet: Some(reset.packet),
+        });
+        if let Some(entry) = reset.conntrack {
+            evidence.push(Evidence::Conntrack {
+                at: reset.at,
+                entry,
+                queried: false,
+            });
+        }
+    }
+    if let Some((at, state)) = flow.reset_received {
+        evidence.push(Evidence::RstReceived { at, state });
+    }
+    if let Phase::Ended {
+        at,
+        errno,
+        connected: false,
+    } = flow.phase
+        && errno != 0
+    {
+        evidence.push(Evidence::Errno { at, errno });
+    }
+    if let (Some(since), Some(at)) = (flow.stalled_since, flow.last_retransmit) {
+        let syn = flow.retransmits == 0;
+        let count = if syn { flow.syn_retransmits } else { flow.retransmits };
+        evidence.push(Evidence::Retransmits {
+            at,
+            since,
+            count,
+            unacked: flow.unacked,
+            syn,
+        });
+    }
+    evidence.extend(examination_evidence(flow, cause));
+    evidence
+}
+
+fn drop_evidence(drop: &DropSeen) -> Evidence {
+    Evidence::Drop {
+        at: drop.at,
+        count: drop.count,
+        reason: drop.reason,
+        location: drop.location.clone(),
+        netns: drop.netns,
+        place: drop.place,
+        direction: Some(drop.direction),
+        packet: drop.packet,
+        tcp_flags: drop.tcp_flags,
+        mark: drop.mark,
+        conntrack: drop.conntrack,
+        rejected: drop.rejected,
+        ambiguous: drop.certainty == Certainty::Ambiguous,
+    }
+}
+
+fn examination_evidence(flow: &Flow, cause: Cause) -> Vec<Evidence> {
+    let Some(result) = flow.examined() else {
+        return Vec::new();
+    };
+    let at = result.at;
+    let examined = match &result.examined {
+        Ok(examined) => examined,
+        Err(why) => return vec![Evidence::NotExamined { at, why: why.clone() }],
+    };
+    let mut evidence = Vec::new();
+    match examined.conntrack {
+        Some(entry) => evidence.push(Evidence::Conntrack {
+            at,
+            entry,
+            queried: true,
+        }),
+        None if cause == Cause::Unanswered => evidence.push(Evidence::NoConntrack { at }),
+        None => {}
+    }
+    if examined.target_is_local {
+        let listeners = examined.listeners.iter().cloned();
+        evidence.extend(listeners.map(|listener| Evidence::Listener { at, listener }));
+        if examined.listeners.is_empty() && flow.way == Way::Outbound {
+            evidence.push(Evidence::NoListener {
+                at,
+                endpoint: examined.target,
+            });
+        }
+    }
+    if let Some(socket) = examined.socket.clone() {
+        evidence.push(Evidence::Socket { at, socket });
+    }
+    evidence
+}
+
+/// The neighbours of the cause, and what speaks against each.
+pub(super) fn considered(cause: Cause) -> Vec<Considered> {
+    let none = |causes: &[Cause], why_not| {
+        causes
+            .iter()
+            .map(|cause| Considered { cause: *cause, why_not })
+            .collect::<Vec<_>>()
+    };
+    match cause {
+        Cause::ReplyRejected => none(
+            &[Cause::SynDropped, Cause::Unanswered],
+            "answers come back to this namespace",
+        ),
+        Cause::RedirectTargetBlocked => none(
+            &[Cause::RedirectToDeadPort],
+            "the packet is dropped before any socket is asked",
+        ),
+        Cause::RedirectTargetStalled => none(&[Cause::RedirectToDeadPort], "a listener is there"),
+        Cause::RedirectToDeadPort => none(&[Cause::RejectedByRule], "TCP itself made the RST, no rule"),
+        Cause::RejectedByRule => none(&[Cause::RedirectToDeadPort], "no local TCP made a RST for it"),
+        Cause::SynDropped => none(
+            &[Cause::ReplyRejected],
+            "the packets that are dropped are the connection's own",
+        ),
+        Cause::AcceptQueueFull => none(&[Cause::SynDropped], "no rule dropped a packet of it"),
+        Cause::Unanswered => {
+            let mut considered = none(
+                &[Cause::SynDropped, Cause::ReplyRejected],
+                "no drop of its packets was seen on this host",
+            );
+            considered.extend(none(
+                &[Cause::AcceptQueueFull],
+                "no local listener at its destination has a full queue",
+            ));
+            considered
+        }
+        Cause::ResetByPeer | Cause::DroppedInKernel => Vec::new(),
+    }
+}

@@ -1,0 +1,204 @@
+//! What follows from a judgement: waiting, examining, reporting, forgetting.
+
+use super::answers::Asker;
+use super::config::{EXAMINATION_PATIENCE, REEXAMINE_MAX};
+use super::flow::{Examination, Flow, Phase, Result as Examined};
+use super::judge::{self, Ordinary, Surroundings, Verdict};
+use super::tracker::Tracker;
+use crate::model::inquiry::{Question, Reply};
+use crate::model::time::Timestamp;
+use crate::model::tuple::Endpoint;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Tracker {
+    pub(super) fn touch(&mut self, id: Option<u64>) {
+        self.touched.extend(id);
+    }
+
+    /// Judges what was touched. A judgement may touch others; each is judged once more at most per change.
+    pub(super) fn review_touched(&mut self, now: Timestamp) {
+        while let Some(id) = self.touched.pop() {
+            self.review(id, now);
+        }
+    }
+
+    /// Judges the flow and does what follows from it.
+    fn review(&mut self, id: u64, now: Timestamp) {
+        let Some(flow) = self.flows.get(id) else {
+            return;
+        };
+        if flow.finding.is_some() {
+            self.follow_up(id, now);
+            return;
+        }
+        let surroundings = self.surroundings(flow);
+        let verdict = judge::judge(flow, now, &self.config, &surroundings);
+        match verdict {
+            Verdict::AwaitExamination => self.await_examination(id, now),
+            Verdict::Wait(until) => self.arm(id, until),
+            Verdict::Examine { target } => self.examine(id, target, now),
+            Verdict::Ordinary(ordinary) => self.finish_flow(id, ordinary, now),
+            Verdict::Found(diagnosis) => {
+                let connection = flow.connection();
+                let hangs = !flow.is_ended();
+                let finding = self.findings.add(*diagnosis, connection, hangs, now, &mut self.totals);
+                match finding {
+                    Some(finding) if hangs => {
+                        if let Some(flow) = self.flows.get_mut(id) {
+                            flow.finding = Some(finding);
+                        }
+                        self.arm(id, now + self.config.hang_after.max(Duration::from_secs(1)));
+                    }
+                    _ => drop(self.flows.remove(id)),
+                }
+            }
+        }
+    }
+
+    fn surroundings(&self, flow: &Flow) -> Surroundings {
+        let at = flow.reset_received.map_or(flow.first_seen, |(at, _)| at);
+        let window = self.config.settle;
+        Surroundings {
+            reset_by: self.resets.sent_to(flow.tuple, flow.leaving(), at, window),
+            full_listener: self.sweeps.full_listener(flow.leaving().destination),
+            give_ups: self.give_ups.pattern(flow.netns, flow.tuple.destination),
+        }
+    }
+
+    /// A connection with a finding: has it ended, has it recovered?
+    fn follow_up(&mut self, id: u64, now: Timestamp) {
+        let Some(flow) = self.flows.get(id) else {
+            return;
+        };
+        if flow.is_ended() {
+            self.finish_flow(id, Ordinary::Recovered, now);
+            return;
+        }
+        let done = matches!(flow.examination, Examination::Done(_) | Examination::None);
+        let due = flow.deadline.is_none_or(|deadline| deadline <= now);
+        if flow.phase == Phase::Established && done && due {
+            self.examine(id, None, now);
+        }
+    }
+
+    fn examine(&mut self, id: u64, target: Option<Endpoint>, now: Timestamp) {
+        let Some(flow) = self.flows.get(id) else {
+            return;
+        };
+        let question = Question::Connection {
+            tuple: flow.tuple,
+            target,
+        };
+        let hint = flow.owner.map(|owner| owner.pid);
+        let netns = flow.netns;
+        let asked = self
+            .inquiries
+            .ask(now, Asker::Flow(id), netns, hint, question, &mut self.totals);
+        let Some(flow) = self.flows.get_mut(id) else {
+            return;
+        };
+        if asked {
+            let previous = match std::mem::take(&mut flow.examination) {
+                Examination::Done(result) => Some(result),
+                Examination::None | Examination::Asked { .. } => None,
+            };
+            flow.examination = Examination::Asked { since: now, previous };
+            self.arm(id, now + EXAMINATION_PATIENCE);
+        } else if now >= flow.first_seen + self.config.hang_after + EXAMINATION_PATIENCE {
+            self.not_examined(id, now, "too many examinations at once".into());
+        } else {
+            self.arm(id, now + Duration::from_millis(250));
+        }
+    }
+
+    /// The deadline of an examination that is on its way.
+    fn await_examination(&mut self, id: u64, now: Timestamp) {
+        let Some(Flow {
+            examination: Examination::Asked { since, .. },
+            ..
+        }) = self.flows.get(id)
+        else {
+            return;
+        };
+        let until = *since + EXAMINATION_PATIENCE;
+        if now < until {
+            self.arm(id, until);
+        } else {
+            self.not_examined(id, now, "the examination took too long".into());
+        }
+    }
+
+    fn not_examined(&mut self, id: u64, now: Timestamp, why: Arc<str>) {
+        self.totals.unexamined += 1;
+        if let Some(flow) = self.flows.get_mut(id) {
+            flow.examination = Examination::Done(Box::new(Examined {
+                at: now,
+                enter: None,
+                examined: Err(why),
+            }));
+        }
+        self.touch(Some(id));
+    }
+
+    pub(super) fn examined(&mut self, id: u64, at: Timestamp, enter: Option<Arc<str>>, reply: Reply) {
+        let examined = match reply {
+            Reply::Connection(examined) => Ok(*examined),
+            Reply::Gone => Err("the namespace is gone".into()),
+            Reply::Unreachable(why) => Err(why),
+            Reply::Link(_) | Reply::Swept(_) => return,
+        };
+        let Some(flow) = self.flows.get_mut(id) else {
+            return;
+        };
+        let recovered = match &examined {
+            Ok(examined) => judge::has_recovered(flow, examined),
+            Err(_) => flow.finding.is_some(),
+        };
+        flow.examination = Examination::Done(Box::new(Examined { at, enter, examined }));
+        let leaving = flow.leaving();
+        let (open, since) = (flow.finding.is_some(), flow.stalled_since.unwrap_or(flow.first_seen));
+        self.flows.index(id, leaving);
+        self.claim_packets(leaving);
+        match (open, recovered) {
+            (true, true) => self.finish_flow(id, Ordinary::Recovered, at),
+            // Twice as long each time, as the kernel does with its retransmits.
+            (true, false) => self.arm(id, at + at.since(since).clamp(Duration::from_secs(1), REEXAMINE_MAX)),
+            (false, _) => self.touch(Some(id)),
+        }
+    }
+
+    fn arm(&mut self, id: u64, until: Timestamp) {
+        if let Some(flow) = self.flows.get_mut(id)
+            && flow.deadline != Some(until)
+        {
+            flow.deadline = Some(until);
+            self.flow_deadlines.arm(until, id);
+        }
+    }
+
+    /// Forgets the flow: it ended, or went on, and is counted as `ordinary` unless it has a finding.
+    pub(super) fn finish_flow(&mut self, id: u64, ordinary: Ordinary, at: Timestamp) {
+        let Some(flow) = self.flows.remove(id) else {
+            return;
+        };
+        if flow.finding.is_some() {
+            self.release_finding(&flow, at);
+            return;
+        }
+        match ordinary {
+            Ordinary::Refused => self.totals.refused += 1,
+            Ordinary::Aborted => self.totals.aborted += 1,
+            Ordinary::Failed => self.totals.failed += 1,
+            Ordinary::LateReset => self.totals.late_resets += 1,
+            Ordinary::GaveUp => self.totals.given_up += 1,
+            Ordinary::Closed | Ordinary::Recovered => {}
+        }
+    }
+
+    pub(super) fn release_finding(&mut self, flow: &Flow, at: Timestamp) {
+        if let Some(finding) = flow.finding {
+            self.findings.release(finding, &flow.connection(), at);
+        }
+    }
+}

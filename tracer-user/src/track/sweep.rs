@@ -1,0 +1,213 @@
+//! Completed connections that nobody accepts: the kernel acknowledges the request, so no timer of the client runs.
+
+use super::answers::Asker;
+use super::config::MAX_WAITING;
+use super::judge::Diagnosis;
+use super::tracker::Tracker;
+use crate::model::conntrack::Conntrack;
+use crate::model::evidence::Evidence;
+use crate::model::finding::{Cause, Confidence, Connection, Considered, Culprit, Way};
+use crate::model::identity::Netns;
+use crate::model::inquiry::{Listener, Question, Waiting};
+use crate::model::tcp::TcpState;
+use crate::model::time::Timestamp;
+use crate::model::tuple::{Endpoint, Tuple};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A waiting connection: its namespace and tuple.
+pub(super) type Place = (u64, Tuple);
+
+#[derive(Debug)]
+struct Entry {
+    since: Timestamp,
+    last: Timestamp,
+    waiting: Waiting,
+    /// The patience ran out, and it was decided what that means.
+    judged: bool,
+    /// The finding, if it has one.
+    finding: Option<u64>,
+    connection: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Sweeps {
+    pub(super) next_at: Option<Timestamp>,
+    pub(super) asked: bool,
+    next: u64,
+    waiting: BTreeMap<Place, Entry>,
+}
+
+impl Sweeps {
+    /// `None`: never.
+    pub(super) fn starting(next_at: Option<Timestamp>) -> Self {
+        Self {
+            next_at,
+            ..Self::default()
+        }
+    }
+
+    /// Takes in a sweep, and gives back the connections that wait no more, with their findings.
+    pub(super) fn update(&mut self, at: Timestamp, swept: Vec<Waiting>) -> Vec<(u64, Connection)> {
+        for waiting in swept {
+            let place = (waiting.netns.id(), waiting.tuple);
+            if let Some(entry) = self.waiting.get_mut(&place) {
+                entry.last = at;
+                entry.waiting = waiting;
+            } else if self.waiting.len() < MAX_WAITING {
+                self.next += 1;
+                let connection = WAITING_IDS + self.next;
+                self.waiting.insert(
+                    place,
+                    Entry {
+                        since: at,
+                        last: at,
+                        waiting,
+                        judged: false,
+                        finding: None,
+                        connection,
+                    },
+                );
+            }
+        }
+        let gone = self.waiting.extract_if(.., |_, entry| entry.last < at);
+        gone.filter_map(|(_, entry)| Some((entry.finding?, connection(&entry, Some(at)))))
+            .collect()
+    }
+
+    /// The connections that have waited for `patience` since they were first seen, each once.
+    pub(super) fn overdue(
+        &mut self,
+        now: Timestamp,
+        patience: Duration,
+    ) -> Vec<(Place, Connection, Option<Diagnosis>)> {
+        let overdue = |entry: &Entry| !entry.judged && entry.last.since(entry.since) >= patience;
+        let report = |(place, entry): (&Place, &mut Entry)| {
+            entry.judged = true;
+            (*place, connection(entry, None), diagnose(entry, now))
+        };
+        self.waiting
+            .iter_mut()
+            .filter(|(_, entry)| overdue(entry))
+            .map(report)
+            .collect()
+    }
+
+    pub(super) fn set_finding(&mut self, place: Place, finding: u64) {
+        if let Some(entry) = self.waiting.get_mut(&place) {
+            entry.finding = Some(finding);
+        }
+    }
+
+    /// A listener in any namespace whose queue was full at the last sweep and that serves this endpoint.
+    pub(super) fn full_listener(&self, endpoint: Endpoint) -> Option<(Timestamp, Listener)> {
+        let serves = |entry: &&Entry| entry.waiting.tuple.source == endpoint && entry.waiting.listener.is_full();
+        self.waiting
+            .values()
+            .find(serves)
+            .map(|entry| (entry.last, entry.waiting.listener.clone()))
+    }
+}
+
+impl Tracker {
+    pub(super) fn sweep(&mut self, now: Timestamp) {
+        if self.sweeps.asked || self.sweeps.next_at.is_none_or(|at| now < at) {
+            return;
+        }
+        let interval = (self.config.hang_after / 2).max(Duration::from_secs(1));
+        self.sweeps.next_at = Some(now + interval);
+        let asker = Asker::Sweep;
+        self.sweeps.asked = self
+            .inquiries
+            .ask(now, asker, Netns::default(), None, Question::Sweep, &mut self.totals);
+    }
+
+    pub(super) fn swept(&mut self, at: Timestamp, waiting: Vec<Waiting>) {
+        for (finding, connection) in self.sweeps.update(at, waiting) {
+            self.findings.release(finding, &connection, at);
+        }
+        for (place, connection, diagnosis) in self.sweeps.overdue(at, self.config.hang_after) {
+            let finding =
+                diagnosis.and_then(|diagnosis| self.findings.add(diagnosis, connection, true, at, &mut self.totals));
+            match finding {
+                Some(finding) => self.sweeps.set_finding(place, finding),
+                None => self.totals.not_accepted += 1,
+            }
+        }
+    }
+}
+
+/// Numbers of waiting connections start here, apart from those of flows.
+const WAITING_IDS: u64 = 1 << 48;
+
+/// Only a translation that leads to a local listener makes it a finding; otherwise it is the server's own affair.
+fn diagnose(entry: &Entry, now: Timestamp) -> Option<Diagnosis> {
+    let Waiting {
+        listener,
+        tuple,
+        receive_queue,
+        conntrack,
+        client,
+        ..
+    } = &entry.waiting;
+    let conntrack = conntrack.filter(Conntrack::redirects)?;
+    let mut evidence = vec![
+        Evidence::NotAccepted {
+            at: entry.last,
+            since: entry.since,
+            tuple: *tuple,
+            receive_queue: *receive_queue,
+        },
+        Evidence::Listener {
+            at: entry.last,
+            listener: listener.clone(),
+        },
+        Evidence::Conntrack {
+            at: entry.last,
+            entry: conntrack,
+            queried: true,
+        },
+    ];
+    evidence.extend(client.clone().map(|socket| Evidence::Socket { at: now, socket }));
+    Some(Diagnosis {
+        cause: Cause::RedirectTargetStalled,
+        confidence: Confidence::Proved,
+        target: tuple.source,
+        evidence,
+        culprits: vec![Culprit::Listener(listener.clone())],
+        considered: vec![Considered {
+            cause: Cause::RedirectToDeadPort,
+            why_not: "a listener is there",
+        }],
+    })
+}
+
+/// As the initiating side has it.
+fn connection(entry: &Entry, ended: Option<Timestamp>) -> Connection {
+    let Waiting {
+        netns,
+        enter,
+        tuple,
+        conntrack,
+        client,
+        ..
+    } = &entry.waiting;
+    let original = conntrack.map_or(tuple.inverted(), |conntrack| conntrack.original);
+    let leaving = tuple.inverted();
+    Connection {
+        id: entry.connection,
+        tuple: original,
+        translated: (leaving != original).then_some(leaving),
+        way: if client.is_some() { Way::Outbound } else { Way::Inbound },
+        netns: *netns,
+        enter: enter.clone(),
+        owner: None,
+        holder: client.as_ref().and_then(|client| client.process),
+        state: Some(TcpState::Established),
+        started: None,
+        ended,
+        syn_retransmits: 0,
+        retransmits: 0,
+        unacked: 0,
+    }
+}

@@ -1,0 +1,64 @@
+//! Bounded tables and bounded inquiries.
+
+use super::world::*;
+use crate::model::inquiry::Reply;
+use crate::model::tuple::{Endpoint, Tuple};
+use crate::track::config::{MAX_FLOWS, MAX_INQUIRIES};
+use crate::track::flows::Flows;
+use std::num::NonZeroU64;
+
+/// The `n`-th connection of many to one destination.
+fn nth(n: u64, millis: u64) -> crate::model::event::Event {
+    let mut event = syn_retransmit(millis, 1);
+    event.socket = NonZeroU64::new(n + 1);
+    let port = 1_024 + u16::try_from(n % 50_000).expect("fits");
+    let [.., high, low] = (n / 50_000).to_be_bytes();
+    let source = Endpoint::new([10, 1, high, low].into(), port);
+    event.tuple = Some(Tuple::new(source, connection().destination));
+    event
+}
+
+#[test]
+fn the_oldest_connection_makes_room_and_is_counted() {
+    let mut world = World::new();
+    let over = 10;
+    let many = u64::try_from(MAX_FLOWS).expect("fits") + over;
+    for n in 0..many {
+        world.tracker.handle_event(&nth(n, 1_000));
+    }
+    assert_eq!(world.tracker.tracked(), MAX_FLOWS);
+    assert_eq!(world.tracker.totals().evicted, over);
+}
+
+#[test]
+fn a_storm_is_examined_a_few_at_a_time_and_everybody_is_judged() {
+    let mut world = World::answering(|_| None);
+    for n in 0..10_000 {
+        world.tracker.handle_event(&nth(n, 1_000));
+    }
+    world.run_until(3_100);
+    assert_eq!(world.inquiries.len(), MAX_INQUIRIES);
+    world.run_until(30_000);
+    let finding = world.only();
+    assert_eq!(finding.count, 10_000);
+    assert_eq!(world.tracker.totals().unexamined, 10_000);
+}
+
+#[test]
+fn an_answer_that_nobody_asked_for_changes_nothing() {
+    let mut world = World::new();
+    let answer = crate::model::inquiry::Answer {
+        id: 99,
+        at: at(0),
+        enter: None,
+        reply: Reply::Gone,
+    };
+    world.tracker.handle_answer(answer);
+    assert_eq!(world.tracker.poll_timeout(), None);
+}
+
+#[test]
+fn a_table_without_flows_has_no_room_problem() {
+    let flows = Flows::bounded(1);
+    assert_eq!(flows.len(), 0);
+}

@@ -1,0 +1,7 @@
+//! The Tracker with a virtual clock: each cause, each control, the bounds, and any order of events.
+
+mod bounds;
+mod causes;
+mod controls;
+mod order;
+mod world;

@@ -1,0 +1,340 @@
+//! The state machine itself: what each event, answer and deadline changes.
+
+use super::answers::{Asker, Inquiries};
+use super::config::Config;
+use super::deadlines::Deadlines;
+use super::findings::Findings;
+use super::flow::{Examination, Flow, Phase};
+use super::flows::Flows;
+use super::giveup::GiveUps;
+use super::judge::{ECONNREFUSED, ECONNRESET, Ordinary};
+use super::packets::{PacketSeen, Packets, What};
+use super::resets::Resets;
+use super::sweep::Sweeps;
+use super::totals::Totals;
+use crate::model::event::{Event, EventKind, RstMaker, RstSent};
+use crate::model::finding::{Finding, Way};
+use crate::model::identity::Netns;
+use crate::model::inquiry::{Answer, Inquiry, Reply};
+use crate::model::tcp::TcpState;
+use crate::model::time::Timestamp;
+use crate::model::tuple::Tuple;
+use std::collections::BTreeMap;
+
+/// See the module [`crate::track`].
+#[derive(Debug)]
+pub struct Tracker {
+    pub(super) config: Config,
+    pub(super) flows: Flows,
+    pub(super) packets: Packets,
+    pub(super) flow_deadlines: Deadlines,
+    pub(super) packet_deadlines: Deadlines,
+    pub(super) resets: Resets,
+    pub(super) give_ups: GiveUps,
+    pub(super) findings: Findings,
+    pub(super) inquiries: Inquiries,
+    /// Namespace and device → the namespace behind it, once known.
+    pub(super) links: BTreeMap<(u64, u32), Link>,
+    pub(super) sweeps: Sweeps,
+    /// Connections that something was learned of and that are to be judged before the current call returns.
+    pub(super) touched: Vec<u64>,
+    pub(super) totals: Totals,
+}
+
+/// What is known of the far end of a device.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Link {
+    Asked,
+    Known(Option<Netns>),
+}
+
+impl Tracker {
+    pub fn new(config: Config, now: Timestamp) -> Self {
+        let sweeps = Sweeps::starting(config.sweep.then_some(now));
+        Self {
+            config,
+            flows: Flows::default(),
+            packets: Packets::default(),
+            flow_deadlines: Deadlines::default(),
+            packet_deadlines: Deadlines::default(),
+            resets: Resets::default(),
+            give_ups: GiveUps::default(),
+            findings: Findings::default(),
+            inquiries: Inquiries::default(),
+            links: BTreeMap::new(),
+            sweeps,
+            touched: Vec::new(),
+            totals: Totals::default(),
+        }
+    }
+
+    /// Takes in one event. Its own time counts, in any order.
+    pub fn handle_event(&mut self, event: &Event) {
+        self.totals.events += 1;
+        match &event.kind {
+            EventKind::Connect => self.totals.connects += 1,
+            EventKind::Established => self.handle_established(event),
+            EventKind::Failed { errno } => self.handle_end(event, *errno, false),
+            EventKind::Closed { errno } => self.handle_end(event, *errno, true),
+            EventKind::Retransmit(retransmit) => {
+                let id = self.flow_of(event, Phase::Connecting);
+                if let Some(flow) = id.and_then(|id| self.flows.get_mut(id)) {
+                    flow.retransmitted(event.at, *retransmit);
+                }
+                self.touch(id);
+            }
+            EventKind::RstSent(sent) => self.handle_rst_sent(event, sent),
+            EventKind::RstReceived { state } => self.handle_rst_received(event, *state),
+            EventKind::Drop(dropped) => {
+                if event.socket.is_some() && event.owner.is_some() {
+                    self.flow_of(event, Phase::Connecting);
+                }
+                self.handle_packet(PacketSeen {
+                    at: event.at,
+                    netns: event.netns,
+                    packet: dropped.packet,
+                    what: What::Drop(dropped.clone()),
+                });
+            }
+        }
+        self.review_touched(event.at);
+    }
+
+    /// Takes in what an inquiry found.
+    pub fn handle_answer(&mut self, answer: Answer) {
+        let Answer { id, at, enter, reply } = answer;
+        match (self.inquiries.take(id), reply) {
+            (Some(Asker::Flow(flow)), reply) => self.examined(flow, at, enter, reply),
+            (Some(Asker::Link { netns, ifindex }), reply) => {
+                let far = if let Reply::Link(far) = reply { far } else { None };
+                self.links.insert((netns, ifindex), Link::Known(far));
+                self.rejoin_packets();
+            }
+            (Some(Asker::Sweep), reply) => {
+                self.sweeps.asked = false;
+                if let Reply::Swept(waiting) = reply {
+                    self.swept(at, waiting);
+                }
+            }
+            (None, _) => {}
+        }
+        self.review_touched(at);
+    }
+
+    /// When to call [`Self::handle_timeout`], at the latest.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        [
+            self.flow_deadlines.next(),
+            self.packet_deadlines.next(),
+            self.findings.poll_timeout(),
+            self.sweeps.next_at.filter(|_| !self.sweeps.asked),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Does what is due. Calling it too early, or again, changes nothing.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        while let Some((at, id)) = self.flow_deadlines.pop_due(now) {
+            if self.flows.get(id).is_some_and(|flow| flow.deadline == Some(at)) {
+                self.touch(Some(id));
+            }
+        }
+        while let Some((_, id)) = self.packet_deadlines.pop_due(now) {
+            self.packet_expired(id);
+        }
+        self.review_touched(now);
+        self.findings.handle_timeout(now);
+        self.sweep(now);
+        let flows = &self.flows;
+        let armed = |at, id| flows.get(id).is_some_and(|flow| flow.deadline == Some(at));
+        self.flow_deadlines.prune(flows.len(), armed);
+    }
+
+    pub fn poll_inquiry(&mut self) -> Option<Inquiry> {
+        self.inquiries.poll()
+    }
+
+    pub fn poll_finding(&mut self) -> Option<Finding> {
+        self.findings.poll()
+    }
+
+    /// Flushes at the end: drain [`Self::poll_finding`] once more after it.
+    pub fn finish(&mut self, now: Timestamp) {
+        self.handle_timeout(now);
+        self.findings.finish(now);
+        self.totals.unresolved = self.inquiries.unresolved();
+    }
+
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// Connections under suspicion now.
+    pub fn tracked(&self) -> usize {
+        self.flows.len()
+    }
+
+    fn handle_established(&mut self, event: &Event) {
+        self.totals.established += 1;
+        let Some(id) = event.socket.and_then(|socket| self.flows.by_socket(socket)) else {
+            return;
+        };
+        let Some(flow) = self.flows.get_mut(id) else {
+            return;
+        };
+        // Data may have been sent again before this late event came.
+        if flow.phase == Phase::Connecting && flow.last_retransmit.is_none_or(|last| last <= event.at) {
+            self.finish_flow(id, Ordinary::Recovered, event.at);
+        }
+    }
+
+    fn handle_end(&mut self, event: &Event, errno: u32, connected: bool) {
+        if connected {
+            self.totals.closed += 1;
+        }
+        let known = event.socket.and_then(|socket| self.flows.by_socket(socket));
+        // Only a failed connect is worth a closer look by itself.
+        let id = if connected && errno == 0 {
+            known
+        } else {
+            self.flow_of(event, Phase::Connecting)
+        };
+        if let Some(flow) = id.and_then(|id| self.flows.get_mut(id)) {
+            let connected = connected || flow.phase == Phase::Established;
+            flow.phase = Phase::Ended {
+                at: event.at,
+                errno,
+                connected,
+            };
+            if !connected && errno == 0 && flow.syn_retransmits > 0 {
+                self.give_ups.count(flow.netns, flow.tuple.destination, event.at);
+            }
+        }
+        self.touch(id);
+    }
+
+    fn handle_rst_received(&mut self, event: &Event, state: Option<TcpState>) {
+        let id = self.flow_of(event, Phase::Established);
+        if let Some(flow) = id.and_then(|id| self.flows.get_mut(id)) {
+            flow.reset_received = Some((event.at, state));
+            let connected = state != Some(TcpState::SynSent);
+            if !flow.is_ended() {
+                let errno = if connected { ECONNRESET } else { ECONNREFUSED };
+                flow.phase = Phase::Ended {
+                    at: event.at,
+                    errno,
+                    connected,
+                };
+            }
+        }
+        self.touch(id);
+    }
+
+    fn handle_rst_sent(&mut self, event: &Event, sent: &RstSent) {
+        if let (true, Some(tuple)) = (sent.active, event.tuple) {
+            self.resets.remember(event.at, RstMaker::Socket, tuple);
+        }
+        // An active one has no packet, and what it answers is no packet of the receiver's.
+        if let Some(packet) = sent.packet {
+            let what = What::Reset(sent.clone());
+            self.handle_packet(PacketSeen {
+                at: event.at,
+                netns: event.netns,
+                packet,
+                what,
+            });
+        }
+    }
+
+    /// The flow of the event's socket, entered if it is new; `None` where the event has no tuple.
+    fn flow_of(&mut self, event: &Event, phase: Phase) -> Option<u64> {
+        let tuple = event.tuple?;
+        let known = event.socket.and_then(|socket| self.flows.by_socket(socket));
+        let known = known.or_else(|| self.flow_by_tuple(event, tuple));
+        if let Some(id) = known {
+            if self.flows.get(id).is_some_and(|flow| belongs(flow, event)) {
+                self.complete(id, event);
+                return Some(id);
+            }
+            // The socket connects again: its previous attempt is over, and judged by itself when it settles.
+            self.flows.detach(id);
+            if let Some(flow) = self.flows.get_mut(id).filter(|flow| !flow.is_ended()) {
+                flow.phase = Phase::Ended {
+                    at: event.at,
+                    errno: 0,
+                    connected: flow.phase == Phase::Established,
+                };
+            }
+            self.touch(Some(id));
+        }
+        let (id, evicted) = self.flows.insert(new_flow(event, tuple, phase));
+        self.totals.evicted += u64::from(evicted.is_some());
+        if let Some(flow) = evicted {
+            self.release_finding(&flow, event.at);
+        }
+        self.claim_packets(tuple);
+        Some(id)
+    }
+
+    /// A flow that is known by its tuple only so far.
+    fn flow_by_tuple(&self, event: &Event, tuple: Tuple) -> Option<u64> {
+        let fits = |flow: &Flow| {
+            let other_socket = flow.socket.is_some() && event.socket.is_some();
+            flow.netns == event.netns && flow.tuple == tuple && !other_socket && belongs(flow, event)
+        };
+        let mut ids = self.flows.by_pair(tuple.into()).iter();
+        ids.find(|id| self.flows.get(**id).is_some_and(fits)).copied()
+    }
+
+    /// Fills in what an earlier event could not know.
+    fn complete(&mut self, id: u64, event: &Event) {
+        let Some(flow) = self.flows.get_mut(id) else {
+            return;
+        };
+        flow.owner = flow.owner.or(event.owner);
+        flow.first_seen = flow.first_seen.min(event.at);
+        if let Some(tuple) = event.tuple
+            && flow.tuple.source.port == 0
+            && tuple.source.port != 0
+        {
+            flow.tuple = tuple;
+            self.flows.index(id, tuple);
+            self.claim_packets(tuple);
+        }
+    }
+}
+
+/// Whether the event is of the same connect as the flow: a socket may connect again and again.
+fn belongs(flow: &Flow, event: &Event) -> bool {
+    match (flow.started(), event.owner) {
+        (Some(started), Some(owner)) => started == owner.started,
+        _ => true,
+    }
+}
+
+pub(super) fn new_flow(event: &Event, tuple: Tuple, phase: Phase) -> Flow {
+    Flow {
+        id: 0,
+        netns: event.netns,
+        socket: event.socket,
+        tuple,
+        way: Way::Outbound,
+        owner: event.owner,
+        phase,
+        first_seen: event.at,
+        syn_retransmits: 0,
+        retransmits: 0,
+        unacked: 0,
+        last_retransmit: None,
+        stalled_since: None,
+        drops: Vec::new(),
+        reset: None,
+        reset_received: None,
+        conntrack: None,
+        examination: Examination::None,
+        finding: None,
+        deadline: None,
+    }
+}

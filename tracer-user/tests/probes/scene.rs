@@ -1,0 +1,164 @@
+//! A namespace of its own with probes watching it.
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::sockopt::set_socket_linger;
+use rustix::thread::{UnshareFlags, gettid, unshare_unsafe};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt as _;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use std::{fs, process};
+use tracer_common::stat::Hook;
+use tracer_user::decode::Tables;
+use tracer_user::kernel::clock;
+use tracer_user::kernel::load::{Probes, Settings};
+use tracer_user::kernel::plan::HookStatus;
+use tracer_user::kernel::ring::Ring;
+use tracer_user::kernel::stat::Stats;
+use tracer_user::kernel::symbols::Symbols;
+use tracer_user::model::event::{Event, EventKind};
+use tracer_user::model::identity::Comm;
+
+pub(crate) struct Scene {
+    probes: Probes,
+    ring: Ring,
+    stats: Stats,
+    tables: Tables,
+    symbols: Symbols,
+    netns: u32,
+}
+
+impl Scene {
+    /// Moves this thread into a new namespace and loads the probes.
+    pub(crate) fn new(export_all: bool) -> Self {
+        Self::with(Settings {
+            export_all,
+            ..Settings::default()
+        })
+    }
+
+    /// The same with a limit on drops a second.
+    pub(crate) fn limited(drops_per_second: u32) -> Self {
+        Self::with(Settings {
+            drops_per_second,
+            ..Settings::default()
+        })
+    }
+
+    fn with(settings: Settings) -> Self {
+        // SAFETY: only the namespace is unshared, no file table.
+        unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.expect("these tests make network namespaces: run them as root");
+        let mut probes = Probes::load(&settings).expect("the probes load");
+        let facts = probes.facts();
+        let tables = Tables {
+            drop_reasons: facts.drop_reasons.clone(),
+            rst_reasons: facts.rst_reasons.clone(),
+            jiffy: clock::jiffy(),
+        };
+        let scene = Self {
+            ring: probes.take_ring().unwrap(),
+            stats: probes.take_stats().unwrap(),
+            probes,
+            tables,
+            symbols: Symbols::default(),
+            netns: u32::try_from(fs::metadata("/proc/thread-self/ns/net").unwrap().ino()).unwrap(),
+        };
+        run("ip link set lo up");
+        scene
+    }
+
+    pub(crate) fn hooks(&self) -> &[HookStatus] {
+        self.probes.hooks()
+    }
+
+    /// The namespace's events up to the one that `is_last`.
+    pub(crate) fn until(&mut self, what: &str, mut is_last: impl FnMut(&Event) -> bool) -> Vec<Event> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut events = Vec::new();
+        while Instant::now() < deadline {
+            let mut event = None;
+            if self.ring.drain(1, |bytes| event = Some(bytes.to_vec())) == 0 {
+                self.wait();
+            }
+            let Some(bytes) = event else { continue };
+            let event = self
+                .tables
+                .decode(&bytes, |address| self.symbols.name(address))
+                .unwrap();
+            if event.netns.inode != self.netns {
+                continue;
+            }
+            let last = is_last(&event);
+            events.push(event);
+            if last {
+                return events;
+            }
+        }
+        panic!("waited for {what}; came: {events:#?}");
+    }
+
+    fn wait(&self) {
+        let timeout = Timespec::try_from(Duration::from_millis(100)).unwrap();
+        poll(&mut [PollFd::new(&self.ring, PollFlags::IN)], Some(&timeout)).unwrap();
+    }
+
+    /// Drops that the limiter kept back.
+    pub(crate) fn suppressed(&self) -> u64 {
+        let counters = self.stats.read().unwrap();
+        counters
+            .iter()
+            .find(|row| row.hook == Hook::Drop)
+            .unwrap()
+            .total()
+            .suppressed
+    }
+}
+
+/// Runs a command in this thread's namespace.
+pub(crate) fn run(command: &str) {
+    let mut words = command.split_whitespace();
+    let status = Command::new(words.next().unwrap()).args(words).status();
+    assert!(status.is_ok_and(|status| status.success()), "{command}");
+}
+
+/// Connects to a port that nobody listens on; returns it.
+pub(crate) fn refuse(address: &str) -> u16 {
+    let listener = TcpListener::bind(format!("{address}:0")).unwrap();
+    let target = listener.local_addr().unwrap();
+    drop(listener);
+    TcpStream::connect(target).unwrap_err();
+    target.port()
+}
+
+/// The server's port of a connection's event.
+pub(crate) fn port(event: &Event) -> Option<u16> {
+    let packet = match &event.kind {
+        EventKind::RstSent(rst) => rst.packet.map(|packet| packet.tuple),
+        EventKind::Drop(dropped) => Some(dropped.packet.tuple),
+        EventKind::Connect
+        | EventKind::Established
+        | EventKind::Failed { .. }
+        | EventKind::Closed { .. }
+        | EventKind::Retransmit(_)
+        | EventKind::RstReceived { .. } => event.tuple,
+    };
+    Some(packet?.destination.port)
+}
+
+/// Closes with a RST.
+pub(crate) fn abort(stream: TcpStream) {
+    set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
+    drop(stream);
+}
+
+pub(crate) fn this_thread() -> (u32, u32, u32) {
+    let thread = u32::try_from(gettid().as_raw_nonzero().get()).unwrap();
+    (process::id(), thread, rustix::process::getuid().as_raw())
+}
+
+pub(crate) fn this_comm() -> Comm {
+    let name = fs::read("/proc/thread-self/comm").unwrap();
+    Comm::new(name.strip_suffix(b"\n").unwrap())
+}
+
+const PATIENCE: Duration = Duration::from_secs(20);

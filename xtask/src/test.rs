@@ -1,0 +1,77 @@
+//! `cargo xtask test`: all tests, by plain `cargo test`. Where the user is not root, only the live tests are elevated.
+//!
+//! Nothing is skipped: tests that cannot run are an error.
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    path::Path,
+    process::Command,
+};
+
+use anyhow::Context as _;
+
+use crate::{
+    elevate::{self, Access},
+    process::{replace_with, run},
+    setup::setup,
+    workspace::Workspace,
+};
+
+pub(crate) fn test(workspace: &Workspace, args: &[OsString]) -> anyhow::Result<()> {
+    let access = elevate::access("the live tests need root (network namespaces, eBPF)")?;
+    setup(workspace)?;
+    let mut cargo = workspace.cargo();
+    cargo.args(["test", "--workspace", "--exclude", "tracer-ebpf", "--locked"]);
+    if access != Access::Root {
+        cargo.arg("--config").arg(runner_setting()?);
+    }
+    run(cargo.args(args))
+}
+
+/// Runs one test program, as cargo asks its runner to: with sudo if it is one of the live tests.
+pub(crate) fn run_one(program: &OsStr, args: &[OsString]) -> anyhow::Result<()> {
+    let mut command = Command::new(program);
+    if needs_root(Path::new(program)) {
+        command = Command::new("sudo");
+        // Without a kept PATH, Rust's own tools and those under target/ would be out of the tests' sight.
+        command.args(["-E", "env"]).arg(path_assignment()).arg(program);
+    }
+    Err(replace_with(command.args(args)))
+}
+
+/// The live tests: the integration tests of tracer-user whose file name begins with `live`.
+fn needs_root(program: &Path) -> bool {
+    program
+        .file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with("live"))
+}
+
+fn path_assignment() -> OsString {
+    let mut assignment = OsString::from("PATH=");
+    assignment.push(env::var_os("PATH").unwrap_or_default());
+    assignment
+}
+
+/// cargo's `runner` for every target, as a list so that a folder's name may hold a space.
+fn runner_setting() -> anyhow::Result<String> {
+    let own = env::current_exe().context("the path of this program")?;
+    let own = own
+        .to_str()
+        .context("the path of this program is not UTF-8; move the clone")?;
+    Ok(format!("target.'cfg(unix)'.runner=[{own:?}, \"run-one-test\"]"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_live_test_programs_need_root() {
+        assert!(needs_root(Path::new("/x/target/debug/deps/live-0123456789abcdef")));
+        assert!(needs_root(Path::new("deps/live_reset-0123456789abcdef")));
+        assert!(!needs_root(Path::new(
+            "/home/live/target/debug/deps/conntracer-0123456789abcdef"
+        )));
+    }
+}
