@@ -75,11 +75,38 @@ fn fill_in(text: &str, family: Family) -> String {
         .replace("{ip}", ip)
 }
 
+/// nft's text for a table with one base chain of one rule: table, chain type, hook, priority, rule.
+macro_rules! nft_rule {
+    ($table:literal, $kind:literal, $hook:literal, $priority:literal, $rule:literal) => {
+        concat!(
+            "table inet ",
+            $table,
+            " {\n chain ",
+            $hook,
+            " {\n  type ",
+            $kind,
+            " hook ",
+            $hook,
+            " priority ",
+            $priority,
+            ";\n  ",
+            $rule,
+            "\n }\n}"
+        )
+    };
+}
+pub(super) use nft_rule;
+
 /// What keeps connection tracking alive where no other rule needs it.
 pub(super) const KEEP_TRACKING: Rules = Rules {
     iptables: &["-A INPUT -p udp -m conntrack --ctstate INVALID -j DROP"],
-    nft: "table inet keep { chain input { type filter hook input priority filter;
-        meta l4proto udp ct state invalid drop; } }",
+    nft: nft_rule!(
+        "keep",
+        "filter",
+        "input",
+        "filter",
+        "meta l4proto udp ct state invalid drop"
+    ),
 };
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! Every host has both families' addresses, whichever one a scenario uses.
 
-use crate::lab::address::{self, Link, OTHER_PEER, PEER, POD, ROUTER, with_prefix};
+use crate::lab::address::{self, Link, OTHER_PEER, PEER, POD, ROUTER, TWIN_ROUTER, with_prefix};
 use crate::lab::error::LabError;
 use crate::lab::options::{Family, PeerKind};
 use crate::lab::rules::{Invocation, KEEP_TRACKING};
@@ -27,7 +27,7 @@ impl World {
         }
         self.cable(("pod", "eth0"), ("router", "to-pod"))?;
         self.cable(("peer", "eth0"), ("router", "to-peer"))?;
-        self.router_ends(&["to-pod"], &["to-peer"])?;
+        self.router_ends(&[("to-pod", Link::Near, ROUTER), ("to-peer", Link::Far, ROUTER)])?;
         self.end("pod", Link::Near, &[POD], Some(ROUTER))?;
         self.peer_end("peer", Link::Far, "router", "to-peer")?;
         self.add_rules("pod", &KEEP_TRACKING)?;
@@ -45,19 +45,28 @@ impl World {
         self.cable(("peer", "eth0"), ("router", "to-peer"))?;
         self.cable(("twin", "eth0"), ("router", "to-twin"))?;
         self.cable(("twin-peer", "eth0"), ("router", "to-twin-peer"))?;
-        self.router_ends(&["to-pod", "to-twin"], &["to-peer", "to-twin-peer"])?;
+        self.router_ends(&[
+            ("to-pod", Link::Near, ROUTER),
+            ("to-peer", Link::Far, ROUTER),
+            ("to-twin", Link::Near, TWIN_ROUTER),
+            ("to-twin-peer", Link::Far, TWIN_ROUTER),
+        ])?;
         self.separate("to-pod", "to-peer", 101)?;
         self.separate("to-twin", "to-twin-peer", 102)?;
-        for pod in ["pod", "twin"] {
-            self.end(pod, Link::Near, &[POD], Some(ROUTER))?;
+        for (pod, peer, gateway) in [("pod", "peer", ROUTER), ("twin", "twin-peer", TWIN_ROUTER)] {
+            self.end(pod, Link::Near, &[POD], Some(gateway))?;
+            self.end(peer, Link::Far, &[PEER], Some(gateway))?;
             self.add_rules(pod, &KEEP_TRACKING)?;
         }
-        self.end("peer", Link::Far, &[PEER], Some(ROUTER))?;
-        self.end("twin-peer", Link::Far, &[PEER], Some(ROUTER))
+        Ok(())
     }
 
     /// A veth pair between two hosts.
     fn cable(&mut self, from: (&'static str, &str), to: (&'static str, &str)) -> Result<(), LabError> {
+        for host in [from.0, to.0] {
+            // Also for link-local addresses, which a router needs to find its neighbours: usable at once.
+            self.set(host, "ipv6/conf/default/accept_dad", "0")?;
+        }
         let other = self.host(to.0)?.pid();
         self.ip(
             from.0,
@@ -115,12 +124,14 @@ impl World {
         self.ip(neighbour, &lines)
     }
 
-    fn router_ends(&mut self, near: &[&str], far: &[&str]) -> Result<(), LabError> {
+    fn router_ends(&mut self, ends: &[(&str, Link, u8)]) -> Result<(), LabError> {
         self.set("router", "ipv4/ip_forward", "1")?;
         self.set("router", "ipv6/conf/all/forwarding", "1")?;
         let mut lines = vec!["link set lo up".to_owned()];
-        lines.extend(near.iter().flat_map(|device| addresses(device, Link::Near, &[ROUTER])));
-        lines.extend(far.iter().flat_map(|device| addresses(device, Link::Far, &[ROUTER])));
+        lines.extend(
+            ends.iter()
+                .flat_map(|(device, link, host)| addresses(device, *link, &[*host])),
+        );
         self.ip("router", &lines)
     }
 
@@ -156,11 +167,7 @@ fn ip(arguments: &[&str], input: &str) -> Invocation {
 }
 
 fn addresses(device: &str, link: Link, hosts: &[u8]) -> Vec<String> {
-    // No address of its own making and no duplicate detection: it is usable at once.
-    let mut lines = vec![
-        format!("link set {device} addrgenmode none"),
-        format!("link set {device} up"),
-    ];
+    let mut lines = vec![format!("link set {device} up")];
     for &host in hosts {
         lines.push(format!(
             "address add {} dev {device}",

@@ -3,7 +3,7 @@
 use crate::lab::address;
 use crate::lab::error::LabError;
 use crate::lab::options::{Backend, Family};
-use crate::lab::rules::{Invocation, Rules};
+use crate::lab::rules::{Invocation, Rules, nft_rule};
 use crate::lab::scenario::redirect::AGENT_PORT;
 use crate::lab::scenario::{EITHER_PEER, Outcome, Scenario};
 use crate::lab::script::{Connect, Script};
@@ -106,14 +106,18 @@ fn flush(family: Family) -> Invocation {
 
 const REJECT_MARKED: Rules = Rules {
     iptables: &["-A INPUT -p tcp -m connmark --mark 0x1 -j REJECT --reject-with tcp-reset"],
-    nft: "table inet filter { chain input { type filter hook input priority filter;
-        meta l4proto tcp ct mark 0x1 reject with tcp reset; } }",
+    nft: nft_rule!(
+        "filter",
+        "filter",
+        "input",
+        "filter",
+        "meta l4proto tcp ct mark 0x1 reject with tcp reset"
+    ),
 };
 
 const MARK: Rules = Rules {
     iptables: &["-t mangle -A OUTPUT -p tcp --dport 9000 -j CONNMARK --set-mark 1"],
-    nft: "table inet mangle { chain output { type filter hook output priority mangle;
-        tcp dport 9000 ct mark set 0x1; } }",
+    nft: nft_rule!("mangle", "filter", "output", "mangle", "tcp dport 9000 ct mark set 0x1"),
 };
 
 /// A sidecar's REDIRECT rules, with the OUTPUT jump twice as the report of the seed bug has it.
@@ -141,8 +145,12 @@ const ISTIO: Rules = Rules {
         "-t nat -A ISTIO_OUTPUT -j ISTIO_REDIRECT",
     ],
     nft: "table inet istio-proxy-nat {
-        chain istio-redirect { meta l4proto tcp counter redirect to :15001; }
-        chain istio-in-redirect { meta l4proto tcp counter redirect to :15006; }
+        chain istio-redirect {
+            meta l4proto tcp counter redirect to :15001
+        }
+        chain istio-in-redirect {
+            meta l4proto tcp counter redirect to :15006
+        }
         chain istio-inbound {
             tcp dport 15008 counter return
             meta l4proto tcp counter jump istio-in-redirect
@@ -183,13 +191,21 @@ const MIRRORD: Rules = Rules {
         "-t nat -A OUTPUT -j MIRRORD_OUTPUT_hT2vq",
     ],
     nft: "table inet mirrord {
-        chain MIRRORD_INPUT_RkDdj { meta l4proto tcp ct mark 0x1 counter reject with tcp reset; }
+        chain MIRRORD_INPUT_RkDdj {
+            meta l4proto tcp ct mark 0x1 counter reject with tcp reset
+        }
         chain MIRRORD_OUTPUT_hT2vq {
             meta skgid 41337 meta l4proto tcp counter return
             oifname lo tcp dport 9000 counter redirect to :37673
             return
         }
-        chain input { type filter hook input priority filter; counter jump MIRRORD_INPUT_RkDdj; }
-        chain output { type nat hook output priority -99; counter jump MIRRORD_OUTPUT_hT2vq; }
+        chain input {
+            type filter hook input priority filter;
+            counter jump MIRRORD_INPUT_RkDdj
+        }
+        chain output {
+            type nat hook output priority -99;
+            counter jump MIRRORD_OUTPUT_hT2vq
+        }
     }",
 };
