@@ -71,7 +71,7 @@ mod tests {
         assert!(needs_root(Path::new("/x/target/debug/deps/live-0123456789abcdef")));
         assert!(needs_root(Path::new("deps/live_reset-0123456789abcdef")));
         assert!(!needs_root(Path::new(
-            "/home/live/target/debug/deps/conntracer-0123456789abcdef"
+            "/srv/live/target/debug/deps/conntracer-0123456789abcdef"
         )));
     }
 }
