@@ -10,7 +10,7 @@ use crate::{
 
 pub(crate) fn ci(workspace: &Workspace) -> anyhow::Result<()> {
     let begin = Instant::now();
-    let before = Snapshot::take(workspace);
+    let before = Snapshot::take();
     for (name, step) in STEPS {
         println!("ci: {name}");
         let start = Instant::now();
@@ -20,7 +20,7 @@ pub(crate) fn ci(workspace: &Workspace) -> anyhow::Result<()> {
         outcome?;
     }
     before
-        .compare_with_now(workspace)
+        .compare_with_now()
         .inspect_err(|_| println!("ci: the machine is not as it was found"))?;
     println!(
         "ci: all passed after {}; nothing left behind but what setup installed",
