@@ -18,6 +18,8 @@ pub const MAX_GIVE_UPS: usize = 4_096;
 pub const MAX_LINKS: usize = 4_096;
 /// RSTs of local sockets remembered for the side that receives them.
 pub const MAX_RESETS: usize = 1_024;
+/// Namespaces whose entrance (a path for `nsenter`) is remembered; past it one is forgotten.
+pub const MAX_ENTRANCES: usize = 4_096;
 /// Unaccepted connections watched by the sweep.
 pub const MAX_WAITING: usize = 4_096;
 

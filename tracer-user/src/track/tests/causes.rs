@@ -194,6 +194,22 @@ fn rejected_answers_on_a_pooled_connection_are_found_while_it_hangs_and_closed_w
 }
 
 #[test]
+fn the_first_drop_of_an_established_socket_is_kept_until_its_data_hangs() {
+    let stuck = Examined { socket: Some(socket(TcpState::Established, 4, 1)), ..waiting() };
+    let mut world = World::finding(stuck);
+    // Early demultiplexing gave the packet its socket.
+    let mut first = rejected_reply(10, ConntrackState::Close);
+    (first.socket, first.tuple, first.owner) = (std::num::NonZeroU64::new(500), Some(connection()), Some(owner(0)));
+    if let EventKind::Drop(dropped) = &mut first.kind {
+        dropped.state = Some(TcpState::Established);
+    }
+    let second = rejected_reply(11, ConntrackState::Close);
+    world.play(vec![first, second, retransmit(400, 1), retransmit(800, 2)], 4_000);
+    assert_eq!(world.only().cause, Cause::ReplyRejected);
+    assert!(matches!(world.only().evidence.first(), Some(Evidence::Drop { count: 2, rejected: true, .. })));
+}
+
+#[test]
 fn a_syn_dropped_on_its_way_out_is_found_at_the_second_one() {
     let mut world = World::new();
     world.play(
