@@ -194,7 +194,10 @@ fn one(arguments: &DemoArguments, scenario: &'static Scenario) -> Result<Found, 
             ..Filter::default()
         },
         log_probes: arguments.output.verbose > 2,
-        described: vec![("demo", scenario.name.to_owned())],
+        described: vec![
+            ("demo", scenario.name.to_owned()),
+            ("hang-after", humantime::format_duration(HANG_AFTER).to_string()),
+        ],
     };
     let found = RefCell::new(Found::default());
     run::block_on(async {

@@ -5,6 +5,7 @@ mod doctor;
 mod failure;
 mod netns;
 mod output;
+mod replay;
 mod trace;
 mod values;
 
@@ -39,6 +40,8 @@ enum Command {
     Trace(trace::TraceArguments),
     /// Build a failure in throwaway network namespaces, trace it, explain it, remove it
     Demo(demo::DemoArguments),
+    /// Find the same again in recorded JSONL, on any machine
+    Replay(replay::ReplayArguments),
     /// Say what this kernel and these privileges allow
     Doctor(doctor::DoctorArguments),
 }
@@ -73,6 +76,7 @@ fn run(arguments: Arguments) -> Result<bool, Failure> {
         None => trace::run(&arguments.trace),
         Some(Command::Trace(arguments)) => trace::run(&arguments),
         Some(Command::Demo(arguments)) => demo::run(&arguments),
+        Some(Command::Replay(arguments)) => replay::run(&arguments),
         Some(Command::Doctor(arguments)) => doctor::run(&arguments),
     }
 }

@@ -224,7 +224,9 @@ impl Shell {
             &self.options,
             &mut output,
         ) {}
-        self.tracker.finish(clock::now());
+        let now = clock::now();
+        self.record(Record::Deadline(now), &mut output);
+        self.tracker.finish(now);
         self.hand_out(&mut output);
         self.account.finish(&self.probes, &self.tracker, &output.writer);
         let written = output.writer.finish();
