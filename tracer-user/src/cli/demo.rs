@@ -28,7 +28,7 @@ pub(super) struct DemoArguments {
     #[arg(long)]
     list: bool,
     /// Run every scenario and compare what was expected with what was found
-    #[arg(long, conflicts_with = "list")]
+    #[arg(long, conflicts_with_all = ["list", "output"])]
     all: bool,
     /// Which program makes the rules
     #[arg(long, default_value = Backend::IptablesNft.name(), value_parser = backend)]
