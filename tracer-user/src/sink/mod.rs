@@ -14,3 +14,6 @@ pub mod writer;
 pub use clock::Clock;
 pub use record::{Format, Hello, Loss, Record, Stats, Summary};
 pub use writer::{Writer, WriterReport};
+
+#[cfg(test)]
+mod sample;

@@ -38,7 +38,6 @@ pub(super) fn write(finding: &Finding, before: Option<Cause>, clock: Clock, page
     if finding.state == State::Closed {
         page.field("now", &revision::ended(finding));
     }
-    page.blank();
 }
 
 fn headline(finding: &Finding, before: Option<Cause>, clock: Clock, page: &mut Page<'_>) {

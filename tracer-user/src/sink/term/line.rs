@@ -123,7 +123,7 @@ pub(super) fn stats(stats: &Stats, page: &mut Page<'_>) {
             .map(|bytes| format!("memory {}", words::bytes(bytes))),
     );
     parts.extend(stats.map_bytes.map(|bytes| format!("maps {}", words::bytes(bytes))));
-    page.line(&[(style::DIM, &format!("stats: {}", parts.join(", ")))]);
+    page.paragraph(style::DIM, &format!("stats: {}", parts.join(", ")));
 }
 
 pub(super) fn loss(loss: &Loss, page: &mut Page<'_>) {
@@ -152,6 +152,7 @@ pub(super) fn summary(summary: &Summary, page: &mut Page<'_>) {
         seconds(summary.duration),
         count(summary.events, "event")
     );
+    page.blank();
     page.line(&[(style::STRONG, &head)]);
     page.field(
         "connections",

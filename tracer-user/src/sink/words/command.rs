@@ -13,7 +13,7 @@ pub fn netns_name(enter: &str) -> Option<&str> {
     ["/run/netns/", "/var/run/netns/"]
         .iter()
         .find_map(|folder| enter.strip_prefix(folder))
-        .filter(|name| !name.is_empty() && !name.contains('/'))
+        .filter(|name| (1..=NAME_MAX).contains(&name.len()) && !name.contains('/'))
 }
 
 /// `command`, run in `netns`: by its path, by a process of it, or by its inode, whichever is known first.
@@ -26,7 +26,7 @@ pub(super) fn within(finding: &Finding, netns: Netns, command: &str) -> String {
     }
     match netns.inode {
         0 => command.to_owned(),
-        inode => format!("nsenter --net=/proc/$(lsns -n -o PID {inode} | head -n 1 | tr -d ' ')/ns/net {command}"),
+        inode => format!("nsenter --net=/proc/$(lsns -rnoPID {inode} | head -n1)/ns/net {command}"),
     }
 }
 
@@ -108,6 +108,9 @@ fn member(finding: &Finding, netns: Netns) -> Option<u32> {
     let pid = owner.or_else(|| connection.holder.map(|holder| holder.pid));
     pid.filter(|&pid| open && pid != 0 && connection.netns == netns)
 }
+
+/// The longest name of a file.
+const NAME_MAX: usize = 255;
 
 #[cfg(test)]
 mod tests {

@@ -79,16 +79,13 @@ pub fn sentence(finding: &Finding, evidence: &Evidence) -> String {
             unacked,
             syn,
         } => {
-            let what = if *syn {
-                "the SYN".to_owned()
+            let (times, waited) = (count(u64::from(*times), "time"), seconds(at.since(*since)));
+            if *syn {
+                format!("the SYN was sent again {times}, unanswered for {waited}")
             } else {
-                count(u64::from(*unacked), "byte")
-            };
-            let times = count(u64::from(*times), "time");
-            format!(
-                "{what} sent again {times}, unacknowledged for {}",
-                seconds(at.since(*since))
-            )
+                let bytes = count(u64::from(*unacked), "byte");
+                format!("{bytes} sent again {times}, unacknowledged for {waited}")
+            }
         }
         Evidence::Conntrack { entry, queried, .. } => conntrack(entry, *queried),
         Evidence::NoConntrack { .. } => "conntrack has no entry for the connection".to_owned(),

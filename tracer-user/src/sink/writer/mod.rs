@@ -36,7 +36,7 @@ pub enum WriterState {
 /// What became of an output.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriterReport {
-    /// Lines (or blocks of text) written.
+    /// Records written; the `loss` lines that an overflow makes are not among them.
     pub written: u64,
     /// Events, inquiries, answers and deadlines lost because the queue was full.
     pub lost_events: u64,

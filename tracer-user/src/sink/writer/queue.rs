@@ -203,6 +203,11 @@ impl Item {
         Self::Rare(Box::new(rare))
     }
 
+    /// Whether it was pushed as a record.
+    pub(super) fn is_record(&self) -> bool {
+        !matches!(self, Self::Clock(_) | Self::Lost { .. })
+    }
+
     /// Calls `write` with each record of this item.
     pub(super) fn each(&self, mut write: impl FnMut(Record<'_>)) {
         match self {
@@ -242,9 +247,7 @@ impl Rare {
 }
 
 fn count(items: &VecDeque<Item>) -> u64 {
-    let records = items
-        .iter()
-        .filter(|item| !matches!(item, Item::Clock(_) | Item::Lost { .. }));
+    let records = items.iter().filter(|item| item.is_record());
     u64::try_from(records.count()).unwrap_or(u64::MAX)
 }
 

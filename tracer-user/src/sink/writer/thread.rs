@@ -20,7 +20,7 @@ pub(super) struct Output {
     seq: u64,
     /// Lines that are not written yet.
     lines: BytesMut,
-    /// Records in `lines`.
+    /// Records in `lines`, our own losses left out.
     pending: u64,
     shared: Arc<Shared>,
     changed: Box<dyn Fn() + Send>,
@@ -94,6 +94,7 @@ impl Output {
                 self.clock = clock;
             }
             item.each(|record| self.append(record));
+            self.pending += u64::from(item.is_record());
             if self.lines.len() >= CHUNK {
                 self.flush()?;
             }
@@ -111,7 +112,6 @@ impl Output {
             }
         }
         self.seq += 1;
-        self.pending += 1;
     }
 
     /// Writes all lines, however long that takes: what is left of a line after an error is written before anything else.
@@ -148,7 +148,6 @@ impl Output {
             ErrorKind::WouldBlock => BUSY,
             ErrorKind::BrokenPipe => {
                 queue.report.closed = true;
-                queue.report.unwritten = queue.waiting();
                 drop(queue);
                 (self.changed)();
                 return Err(Over);
