@@ -286,28 +286,28 @@ proptest! {
     #[test]
     fn events_come_back(event in event()) {
         let line = line(Record::Event(&event));
-        match read(&line).unwrap().input {
-            Input::Event(read) => same(&event, &read),
-            other => panic!("{other:?}"),
-        }
+        let Input::Event(read) = read(&line).unwrap().input else {
+            panic!("not a event");
+        };
+        same(&event, &read);
     }
 
     #[test]
     fn inquiries_come_back(inquiry in inquiry()) {
         let line = line(Record::Inquiry(&inquiry));
-        match read(&line).unwrap().input {
-            Input::Inquiry(read) => same(&inquiry, &read),
-            other => panic!("{other:?}"),
-        }
+        let Input::Inquiry(read) = read(&line).unwrap().input else {
+            panic!("not a inquiry");
+        };
+        same(&inquiry, &read);
     }
 
     #[test]
     fn answers_come_back(answer in answer()) {
         let line = line(Record::Answer(&answer));
-        match read(&line).unwrap().input {
-            Input::Answer(read) => same(&answer, &read),
-            other => panic!("{other:?}"),
-        }
+        let Input::Answer(read) = read(&line).unwrap().input else {
+            panic!("not a answer");
+        };
+        same(&answer, &read);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::model::conntrack::Conntrack;
 use crate::model::finding::{Finding, State};
 use crate::model::identity::Netns;
+use crate::model::reason::DropReason;
 use crate::model::tuple::Tuple;
 use crate::sink::text::quote;
 use crate::sink::words::phrase;
@@ -46,6 +47,21 @@ pub(super) fn rules(location: Option<&str>, family: Family) -> String {
         // Only nf_tables drops there, iptables-nft included.
         Some("nft_do_chain") => "nft list ruleset".to_owned(),
         _ => format!("sh -c '{legacy}; nft list ruleset'"),
+    }
+}
+
+/// Shows what drops packets without a netfilter rule.
+pub(super) fn attached(reason: DropReason) -> &'static str {
+    match reason {
+        DropReason::TcIngress | DropReason::TcEgress | DropReason::Xdp => "bpftool net show",
+        DropReason::BpfCgroupEgress => "bpftool cgroup tree",
+        DropReason::IpLocalnet | DropReason::IpRpfilter => "sysctl -a --pattern 'route_localnet|rp_filter'",
+        DropReason::IpOutNoRoutes => "ip route show table all",
+        DropReason::NeighFailed => "ip neighbour show",
+        DropReason::Netfilter | DropReason::SecurityHook => "dmesg",
+        DropReason::TcpListenOverflow | DropReason::SocketBacklog => {
+            "nstat -az TcpExtListenOverflows TcpExtTCPBacklogDrop"
+        }
     }
 }
 

@@ -211,38 +211,30 @@ fn unanswered(facts: Facts<'_>) -> Vec<Fix> {
 
 /// Lists the rules where the packets were dropped, and says which one to look for.
 fn dropping_rule(facts: Facts<'_>, drop: Drop<'_>) -> Fix {
-    let command = match drop.reason {
-        DropReason::Netfilter => command::rules(drop.location, Family::of(drop.packet)),
-        DropReason::TcIngress | DropReason::TcEgress | DropReason::Xdp | DropReason::BpfCgroupEgress => {
-            "bpftool net list".to_owned()
-        }
-        _ => "ip route show table all".to_owned(),
-    };
-    let verb = if drop.rejected || facts.0.cause == Cause::RejectedByRule {
-        "rejects"
+    if !drop.is_by_rule() {
+        let why = format!(
+            "No netfilter rule did it ({}): see what is attached there.",
+            drop.reason.name()
+        );
+        return Fix::command(facts.0, drop.netns, command::attached(drop.reason), why);
+    }
+    let (cause, packet) = (facts.0.cause, drop.packet);
+    let rejects = drop.rejected || cause == Cause::RejectedByRule;
+    let verb = if rejects { "rejects" } else { "drops" };
+    let packets = if cause == Cause::ReplyRejected {
+        format!("from {}", packet.source)
     } else {
-        "drops"
+        format!("to {}", packet.destination)
     };
-    let packets = match facts.0.cause {
-        Cause::ReplyRejected => format!("from {}", drop.packet.source),
-        _ => format!("to {}", drop.packet.destination),
+    let mark = match drop.conntrack.map_or(0, |entry| entry.mark) {
+        0 => String::new(),
+        mark => format!("; look at matches on connmark {mark:#x} first"),
     };
-    let mark = drop.conntrack.map_or(0, |entry| entry.mark);
-    let mark = if mark == 0 {
-        String::new()
-    } else {
-        format!("; look at matches on connmark {mark:#x} first")
-    };
-    let why = match drop.reason {
-        DropReason::Netfilter => format!(
-            "Find the rule that {verb} packets {packets} {}{mark}.",
-            hooks(drop.place)
-        ),
-        reason => format!(
-            "The reason is {}: no netfilter rule. Look at what is attached.",
-            reason.name()
-        ),
-    };
+    let why = format!(
+        "Find the rule that {verb} packets {packets} {}{mark}.",
+        hooks(drop.place)
+    );
+    let command = command::rules(drop.location, Family::of(packet));
     Fix::command(facts.0, drop.netns, &command, why)
 }
 

@@ -2,7 +2,6 @@
 
 use crate::model::finding::{Cause, Finding};
 use crate::model::inquiry::Listener;
-use crate::model::reason::DropReason;
 use crate::model::tcp::TcpState;
 use crate::sink::words::facts::Facts;
 use crate::sink::words::phrase::capitalised;
@@ -135,7 +134,7 @@ fn redirected(facts: Facts<'_>) -> String {
 /// Who drops: a rule where netfilter does, else the kernel, with its reason.
 fn dropper(facts: Facts<'_>) -> String {
     match facts.drop() {
-        Some(drop) if drop.reason != DropReason::Netfilter => {
+        Some(drop) if !drop.is_by_rule() => {
             format!("the kernel ({}){} drops", drop.reason.name(), whereabouts(facts))
         }
         _ => format!("a rule{} drops", whereabouts(facts)),

@@ -2,7 +2,6 @@
 
 use crate::model::evidence::Place;
 use crate::model::finding::{Cause, Finding};
-use crate::model::reason::DropReason;
 use crate::model::tcp::{ConntrackState, TcpState};
 use crate::sink::words::facts::{Drop, Facts, hooks};
 use crate::sink::words::phrase::capitalised;
@@ -189,9 +188,11 @@ fn translation(facts: Facts<'_>) -> String {
 }
 
 fn dropper(facts: Facts<'_>, drop: Drop<'_>) -> String {
-    match drop.reason {
-        DropReason::Netfilter => format!("a rule in {}", netns(facts.0, drop.netns)),
-        reason => format!("the kernel ({}) in {}", reason.name(), netns(facts.0, drop.netns)),
+    let netns = netns(facts.0, drop.netns);
+    if drop.is_by_rule() {
+        format!("a rule in {netns}")
+    } else {
+        format!("the kernel ({}) in {netns}", drop.reason.name())
     }
 }
 

@@ -231,7 +231,7 @@ fn a_disk_that_stays_full_does_not_hold_up_the_end() {
     rig.writer.push(Record::Hello(&sample::hello()));
     rig.changes.recv().unwrap();
     rig.writer.push(Record::Summary(&sample::summary()));
-    let report = rig.writer.finish_within(Duration::from_secs(60));
+    let report = rig.writer.finish_within(Duration::from_mins(1));
     assert_eq!((report.written, report.unwritten, report.timed_out), (0, 2, false));
     assert_eq!(report.error.as_deref(), Some("no storage space"));
 }
