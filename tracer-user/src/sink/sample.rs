@@ -1,0 +1,504 @@
+//! Findings as the Tracker makes them, one for each cause, and the other records, for the tests of the sinks.
+
+use crate::model::conntrack::{Conntrack, Direction};
+use crate::model::event::RstMaker;
+use crate::model::evidence::{Evidence, Place};
+use crate::model::finding::{Cause, Confidence, Connection, Considered, Culprit, Finding, Severity, State, Way};
+use crate::model::identity::{Comm, Netns, Owner, Process};
+use crate::model::inquiry::{Listener, SocketInfo};
+use crate::model::reason::{DropReason, RstReason};
+use crate::model::tcp::{ACK, ConntrackState, SYN, TcpState};
+use crate::model::time::Timestamp;
+use crate::model::tuple::{Endpoint, Tuple};
+use crate::sink::clock::Clock;
+use crate::sink::record::{Hello, Hook, HookStats, How, Loss, LossSource, Stats, Summary};
+use std::time::Duration;
+
+/// Milliseconds after the connect, which was at 100 s.
+pub(super) fn ms(millis: u64) -> Timestamp {
+    Timestamp::from_nanos(100_000_000_000 + millis * 1_000_000)
+}
+
+/// 2026-03-04T05:06:07Z at the connect.
+pub(super) fn clock() -> Clock {
+    Clock::new(ms(0), "2026-03-04T05:06:07Z".parse().unwrap())
+}
+
+pub(super) fn endpoint(text: &str) -> Endpoint {
+    text.parse::<std::net::SocketAddr>().unwrap().into()
+}
+
+pub(super) fn tuple(source: &str, destination: &str) -> Tuple {
+    Tuple::new(endpoint(source), endpoint(destination))
+}
+
+pub(super) const POD: Netns = Netns {
+    cookie: 4097,
+    inode: 4_026_532_281,
+};
+
+pub(super) fn entry(state: ConntrackState, mark: u32, target: Option<&str>) -> Conntrack {
+    let original = tuple("10.77.0.2:35468", "10.77.0.3:9000");
+    let target = target.map_or(original.destination, endpoint);
+    Conntrack {
+        original,
+        reply: Tuple::new(target, original.source),
+        status: 0b1110 | if original.destination == target { 0 } else { 0x120 },
+        state: Some(state),
+        mark,
+        zone: 0,
+        id: None,
+    }
+}
+
+fn owner() -> Owner {
+    Owner {
+        started: ms(0),
+        pid: 4711,
+        tid: 4712,
+        uid: 1000,
+        cgroup: 7321,
+        comm: Comm::new(b"curl"),
+    }
+}
+
+fn connection() -> Connection {
+    Connection {
+        id: 12,
+        tuple: tuple("10.77.0.2:35468", "10.77.0.3:9000"),
+        translated: None,
+        way: Way::Outbound,
+        netns: POD,
+        enter: Some("/run/netns/pod".into()),
+        owner: Some(owner()),
+        holder: None,
+        state: Some(TcpState::SynSent),
+        started: Some(ms(0)),
+        ended: None,
+        syn_retransmits: 2,
+        retransmits: 0,
+        unacked: 0,
+    }
+}
+
+fn redirected() -> Connection {
+    Connection {
+        translated: Some(tuple("10.77.0.2:35468", "127.0.0.1:37673")),
+        ..connection()
+    }
+}
+
+fn finding(cause: Cause, connection: Connection, evidence: Vec<Evidence>) -> Finding {
+    Finding {
+        id: 3,
+        revision: 0,
+        at: ms(3_001),
+        cause,
+        state: State::Open,
+        severity: Severity::Error,
+        confidence: Confidence::Proved,
+        examples: vec![connection.clone()],
+        connection,
+        count: 1,
+        victims: Vec::new(),
+        culprits: vec![Culprit::Rule {
+            netns: POD,
+            enter: Some("/run/netns/pod".into()),
+            evidence: 0,
+        }],
+        evidence,
+        considered: Vec::new(),
+        first: ms(1),
+        last: ms(3_001),
+    }
+}
+
+fn dropped(place: Place, packet: Tuple, flags: u8, conntrack: Option<Conntrack>, rejected: bool) -> Evidence {
+    Evidence::Drop {
+        at: ms(1),
+        count: 3,
+        reason: DropReason::Netfilter,
+        location: Some("nf_hook_slow".into()),
+        netns: POD,
+        place,
+        direction: Some(Direction::Original),
+        packet,
+        tcp_flags: flags,
+        mark: 0,
+        conntrack,
+        rejected,
+    }
+}
+
+fn syn_again() -> Evidence {
+    Evidence::Retransmits {
+        at: ms(3_050),
+        since: ms(0),
+        count: 2,
+        unacked: 1,
+        syn: true,
+    }
+}
+
+pub(super) fn listener(address: &str, queue: u32, backlog: u32) -> Listener {
+    Listener {
+        address: endpoint(address),
+        queue,
+        backlog,
+        uid: 0,
+        inode: 8_101,
+        process: Some(Process {
+            pid: 77,
+            comm: Comm::new(b"mirrord-agent"),
+        }),
+    }
+}
+
+fn socket() -> SocketInfo {
+    SocketInfo {
+        state: Some(TcpState::Established),
+        receive_queue: 0,
+        send_queue: 9,
+        unacked: Some(1),
+        retransmits: 4,
+        uid: 1000,
+        inode: 8_100,
+        process: None,
+    }
+}
+
+/// One finding for each cause.
+pub(super) fn findings() -> Vec<Finding> {
+    Cause::ALL.iter().map(|&cause| finding_of(cause)).collect()
+}
+
+pub(super) fn finding_of(cause: Cause) -> Finding {
+    match cause {
+        Cause::ReplyRejected => reply_rejected(),
+        Cause::RedirectTargetBlocked => redirect_target_blocked(),
+        Cause::RedirectTargetStalled => redirect_target_stalled(),
+        Cause::RedirectToDeadPort => redirect_to_dead_port(),
+        Cause::SynDropped => syn_dropped(),
+        Cause::RejectedByRule => rejected_by_rule(),
+        Cause::AcceptQueueFull => accept_queue_full(),
+        Cause::ResetByPeer => reset_by_peer(),
+        Cause::Unanswered => unanswered(),
+    }
+}
+
+fn reply_rejected() -> Finding {
+    let connection = Connection {
+        state: Some(TcpState::Established),
+        syn_retransmits: 0,
+        retransmits: 4,
+        unacked: 9,
+        ..connection()
+    };
+    let answer = tuple("10.77.0.3:9000", "10.77.0.2:35468");
+    let close = entry(ConntrackState::Close, 1, None);
+    let waiting = Connection {
+        id: 11,
+        tuple: tuple("10.77.0.2:41000", "10.77.0.3:9000"),
+        state: Some(TcpState::Established),
+        ..self::connection()
+    };
+    Finding {
+        victims: vec![waiting],
+        considered: vec![Considered {
+            cause: Cause::Unanswered,
+            why_not: "packets of the peer do arrive",
+        }],
+        ..finding(
+            Cause::ReplyRejected,
+            connection,
+            vec![
+                dropped(Place::Input, answer, ACK, Some(close), true),
+                Evidence::Retransmits {
+                    at: ms(2_900),
+                    since: ms(1),
+                    count: 4,
+                    unacked: 9,
+                    syn: false,
+                },
+                Evidence::Socket {
+                    at: ms(3_001),
+                    socket: socket(),
+                },
+                Evidence::Conntrack {
+                    at: ms(3_001),
+                    entry: close,
+                    queried: true,
+                },
+            ],
+        )
+    }
+}
+
+fn redirect_target_blocked() -> Finding {
+    let syn = tuple("10.77.0.2:35468", "127.0.0.1:37673");
+    let entry = entry(ConntrackState::SynSent, 0, Some("127.0.0.1:37673"));
+    finding(
+        Cause::RedirectTargetBlocked,
+        redirected(),
+        vec![
+            dropped(Place::Input, syn, SYN, Some(entry), false),
+            syn_again(),
+            Evidence::Listener {
+                at: ms(3_001),
+                listener: listener("0.0.0.0:37673", 0, 128),
+            },
+        ],
+    )
+}
+
+fn redirect_target_stalled() -> Finding {
+    let listener = listener("0.0.0.0:37673", 1, 128);
+    Finding {
+        culprits: vec![Culprit::Listener(listener.clone())],
+        ..finding(
+            Cause::RedirectTargetStalled,
+            Connection {
+                state: Some(TcpState::Established),
+                syn_retransmits: 0,
+                ..redirected()
+            },
+            vec![
+                Evidence::NotAccepted {
+                    at: ms(6_000),
+                    since: ms(2),
+                    tuple: tuple("127.0.0.1:37673", "10.77.0.2:35468"),
+                    receive_queue: 9,
+                },
+                Evidence::Listener {
+                    at: ms(6_000),
+                    listener,
+                },
+            ],
+        )
+    }
+}
+
+fn redirect_to_dead_port() -> Finding {
+    let entry = entry(ConntrackState::Close, 0, Some("127.0.0.1:37673"));
+    Finding {
+        state: State::Closed,
+        culprits: vec![Culprit::ConntrackEntry(entry)],
+        ..finding(
+            Cause::RedirectToDeadPort,
+            Connection {
+                state: Some(TcpState::Close),
+                ended: Some(ms(1)),
+                syn_retransmits: 0,
+                ..redirected()
+            },
+            vec![
+                Evidence::RstSent {
+                    at: ms(0),
+                    netns: POD,
+                    maker: RstMaker::NoSocket,
+                    reason: Some(RstReason::NoSocket),
+                    packet: Some(tuple("10.77.0.2:35468", "127.0.0.1:37673")),
+                },
+                Evidence::Conntrack {
+                    at: ms(0),
+                    entry,
+                    queried: false,
+                },
+                Evidence::RstReceived {
+                    at: ms(0),
+                    state: Some(TcpState::SynSent),
+                },
+                Evidence::Errno { at: ms(1), errno: 111 },
+                Evidence::NoListener {
+                    at: ms(4),
+                    endpoint: endpoint("127.0.0.1:37673"),
+                },
+            ],
+        )
+    }
+}
+
+fn syn_dropped() -> Finding {
+    let node = Netns {
+        cookie: 1,
+        inode: 4_026_531_840,
+    };
+    let mut drop = dropped(Place::Forward, connection().tuple, SYN, None, false);
+    if let Evidence::Drop { netns, location, .. } = &mut drop {
+        *netns = node;
+        *location = Some("nft_do_chain".into());
+    }
+    Finding {
+        culprits: vec![Culprit::Rule {
+            netns: node,
+            enter: Some("/proc/1/ns/net".into()),
+            evidence: 0,
+        }],
+        ..finding(Cause::SynDropped, connection(), vec![drop, syn_again()])
+    }
+}
+
+fn rejected_by_rule() -> Finding {
+    let ended = Connection {
+        state: Some(TcpState::Close),
+        ended: Some(ms(1)),
+        syn_retransmits: 0,
+        enter: None,
+        ..connection()
+    };
+    let drop = dropped(Place::Output, ended.tuple, SYN, None, true);
+    Finding {
+        state: State::Closed,
+        severity: Severity::Warning,
+        culprits: Vec::new(),
+        examples: Vec::new(),
+        ..finding(
+            Cause::RejectedByRule,
+            ended,
+            vec![drop, Evidence::Errno { at: ms(1), errno: 111 }],
+        )
+    }
+}
+
+fn accept_queue_full() -> Finding {
+    let listener = listener("0.0.0.0:9000", 3, 2);
+    Finding {
+        severity: Severity::Warning,
+        culprits: vec![Culprit::Listener(listener.clone())],
+        count: 4,
+        ..finding(
+            Cause::AcceptQueueFull,
+            connection(),
+            vec![
+                syn_again(),
+                Evidence::Listener {
+                    at: ms(3_001),
+                    listener,
+                },
+            ],
+        )
+    }
+}
+
+fn reset_by_peer() -> Finding {
+    Finding {
+        severity: Severity::Info,
+        state: State::Closed,
+        culprits: vec![Culprit::Peer {
+            endpoint: endpoint("10.77.0.3:9000"),
+            maker: RstMaker::Remote,
+        }],
+        ..finding(
+            Cause::ResetByPeer,
+            Connection {
+                state: Some(TcpState::Close),
+                ended: Some(ms(3_000)),
+                syn_retransmits: 0,
+                ..connection()
+            },
+            vec![Evidence::RstReceived {
+                at: ms(3_000),
+                state: Some(TcpState::Established),
+            }],
+        )
+    }
+}
+
+fn unanswered() -> Finding {
+    Finding {
+        severity: Severity::Warning,
+        confidence: Confidence::Possible,
+        culprits: Vec::new(),
+        ..finding(
+            Cause::Unanswered,
+            connection(),
+            vec![
+                syn_again(),
+                Evidence::NoConntrack { at: ms(3_001) },
+                Evidence::GaveUp {
+                    at: ms(3_001),
+                    count: 3,
+                },
+                Evidence::NotExamined {
+                    at: ms(3_001),
+                    why: "setns: Operation not permitted".into(),
+                },
+            ],
+        )
+    }
+}
+
+pub(super) fn hello() -> Hello {
+    let hook = |name: &'static str, how| Hook {
+        name: name.into(),
+        how,
+        reason: None,
+        weakens: Vec::new(),
+    };
+    Hello {
+        at: ms(0),
+        session: "6fa459ea-ee8a-4ca4-894e-db77e160355e".to_owned(),
+        boot_id: Some("0d1f3f4e-1b7c-4a6e-9df6-6f0f2c8d8f10".to_owned()),
+        part: 0,
+        host: Some("node-1".to_owned()),
+        kernel: "6.18.44".to_owned(),
+        architecture: "x86_64".to_owned(),
+        version: "0.1.0".to_owned(),
+        options: [("hang-after".to_owned(), "3s".to_owned())].into(),
+        hooks: vec![
+            hook("inet_sock_set_state", How::TpBtf),
+            Hook {
+                reason: Some("not in this kernel's BTF".to_owned()),
+                weakens: vec![Cause::RedirectToDeadPort],
+                ..hook("tcp_send_reset", How::Absent)
+            },
+        ],
+    }
+}
+
+pub(super) fn stats() -> Stats {
+    Stats {
+        at: ms(10_000),
+        hooks: vec![HookStats {
+            name: "inet_sock_set_state".into(),
+            runs: Some(12_345),
+            nanos: Some(1_234_500),
+            lost: 2,
+            recursion_misses: Some(0),
+            ..HookStats::default()
+        }],
+        ring_high_water: Some(4096),
+        ring_bytes: Some(1 << 20),
+        tracked: 17,
+        evictions: 0,
+        cpu: Some(Duration::from_millis(120)),
+        resident_bytes: Some(12 << 20),
+        map_bytes: Some(8 << 20),
+        watermark: Some(ms(9_900)),
+    }
+}
+
+pub(super) fn loss() -> Loss {
+    Loss {
+        at: ms(10_000),
+        source: LossSource::Hook("kfree_skb".into()),
+        cpu: Some(1),
+        lost: 2,
+    }
+}
+
+pub(super) fn summary() -> Summary {
+    Summary {
+        at: ms(30_000),
+        duration: Duration::from_secs(30),
+        events: 1_234,
+        established: 12,
+        refused: 3,
+        aborted: 1,
+        given_up: 1,
+        findings: vec![(Cause::ReplyRejected, 1), (Cause::SynDropped, 2)],
+        lost: 2,
+        evictions: 1,
+        unresolved_inquiries: 0,
+    }
+}
