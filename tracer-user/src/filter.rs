@@ -22,7 +22,9 @@ pub struct Filter {
 impl Filter {
     /// Whether one of the finding's connections passes.
     pub fn wants_finding(&self, finding: &Finding) -> bool {
-        std::iter::once(&finding.connection).chain(&finding.examples).any(|connection| self.wants_connection(connection))
+        std::iter::once(&finding.connection)
+            .chain(&finding.examples)
+            .any(|connection| self.wants_connection(connection))
     }
 
     /// Whether the event passes, as far as it tells: an event of a packet has no process.
@@ -38,7 +40,11 @@ impl Filter {
             | EventKind::RstReceived { .. } => None,
         };
         let entry = packet.and_then(|packet| packet.conntrack);
-        let tuples = [event.tuple, packet.map(|packet| packet.tuple), entry.map(|entry| entry.original)];
+        let tuples = [
+            event.tuple,
+            packet.map(|packet| packet.tuple),
+            entry.map(|entry| entry.original),
+        ];
         let owner = event.owner.map(|owner| (owner.pid, owner.comm));
         self.wants(event.netns, &tuples, owner)
     }
@@ -46,11 +52,20 @@ impl Filter {
     fn wants_connection(&self, connection: &Connection) -> bool {
         let owner = connection.owner.map(|owner| (owner.pid, owner.comm));
         let holder = connection.holder.map(|holder| (holder.pid, holder.comm));
-        self.wants(connection.netns, &[Some(connection.tuple), connection.translated], owner.or(holder))
+        self.wants(
+            connection.netns,
+            &[Some(connection.tuple), connection.translated],
+            owner.or(holder),
+        )
     }
 
     fn wants(&self, netns: Netns, tuples: &[Option<Tuple>], process: Option<(u32, Comm)>) -> bool {
-        let ends = || tuples.iter().flatten().flat_map(|tuple| [tuple.source, tuple.destination]);
+        let ends = || {
+            tuples
+                .iter()
+                .flatten()
+                .flat_map(|tuple| [tuple.source, tuple.destination])
+        };
         passes(&self.netns, |inode| *inode == netns.inode)
             && passes(&self.ports, |port| ends().any(|end| end.port == *port))
             && passes(&self.prefixes, |prefix| ends().any(|end| prefix.contains(end.address)))
@@ -79,9 +94,11 @@ impl Prefix {
 
     pub fn contains(self, address: IpAddr) -> bool {
         match (self.address, address) {
-            (IpAddr::V4(of), IpAddr::V4(address)) => {
-                same_start(u128::from(of.to_bits()) << 96, u128::from(address.to_bits()) << 96, self.length)
-            }
+            (IpAddr::V4(of), IpAddr::V4(address)) => same_start(
+                u128::from(of.to_bits()) << 96,
+                u128::from(address.to_bits()) << 96,
+                self.length,
+            ),
             (IpAddr::V6(of), IpAddr::V6(address)) => same_start(of.to_bits(), address.to_bits(), self.length),
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
         }
@@ -118,10 +135,27 @@ mod tests {
 
     #[test]
     fn values_of_one_filter_are_alternatives_and_filters_add_up() {
-        let filter = Filter { ports: vec![1, 9_000], netns: vec![5], ..Filter::default() };
+        let filter = Filter {
+            ports: vec![1, 9_000],
+            netns: vec![5],
+            ..Filter::default()
+        };
         assert!(filter.wants_event(&event()));
-        assert!(!Filter { netns: vec![6], ..filter.clone() }.wants_event(&event()));
-        assert!(!Filter { pids: vec![1], ..filter }.wants_event(&event()), "an unknown process is not that one");
+        assert!(
+            !Filter {
+                netns: vec![6],
+                ..filter.clone()
+            }
+            .wants_event(&event())
+        );
+        assert!(
+            !Filter {
+                pids: vec![1],
+                ..filter
+            }
+            .wants_event(&event()),
+            "an unknown process is not that one"
+        );
     }
 
     #[test]

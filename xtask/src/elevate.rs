@@ -13,8 +13,11 @@ pub(crate) enum Access {
 /// Finds the way, or ends with the reason why root is needed.
 pub(crate) fn access(reason: &str) -> anyhow::Result<Access> {
     let sudo = find_program("sudo");
-    decide(is_root(), env::var("CI").is_ok_and(|ci| ci == "true"), sudo)
-        .map_err(|problem| Exit::not_possible(format!("{reason}, and {problem}")))
+    decide(is_root(), is_ci(), sudo).map_err(|problem| Exit::not_possible(format!("{reason}, and {problem}")))
+}
+
+pub(crate) fn is_ci() -> bool {
+    env::var("CI").is_ok_and(|ci| ci == "true")
 }
 
 /// A CI job cannot type a password, and a sudo without one would hide that the job is not what it should be.

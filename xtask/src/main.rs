@@ -5,19 +5,27 @@
     reason = "a chore talks to the person who runs it"
 )]
 
+mod ci;
+mod cli;
 mod elevate;
+mod leftovers;
 mod licences;
 mod process;
 mod run;
 mod setup;
 mod test;
+mod tidy;
 mod workspace;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::Parser as _;
 
-use crate::{process::Exit, workspace::Workspace};
+use crate::{
+    cli::{Cli, Verb},
+    process::Exit,
+    workspace::Workspace,
+};
 
 fn main() -> ExitCode {
     let Err(error) = dispatch(&Cli::parse()) else {
@@ -36,38 +44,9 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
         Verb::Setup => setup::setup(&workspace),
         Verb::Run { args } => run::build_and_run(&workspace, args),
         Verb::Test { args } => test::test(&workspace, args),
+        Verb::Tidy => tidy::tidy(&workspace),
+        Verb::Ci => ci::ci(&workspace),
         Verb::Licences => licences::licences(&workspace),
         Verb::RunOneTest { program, args } => test::run_one(program, args),
     }
-}
-
-#[derive(Parser)]
-#[command(name = "cargo xtask", about = "conntracer's chores")]
-struct Cli {
-    #[command(subcommand)]
-    verb: Verb,
-}
-
-#[derive(Subcommand)]
-enum Verb {
-    /// Find or install what building, running and testing need; do nothing where it is all there
-    Setup,
-    /// Set up, build, and run `conntracer ARGS` as root
-    Run {
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        args: Vec<OsString>,
-    },
-    /// Set up and run all tests; ARGS go to `cargo test`
-    Test {
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        args: Vec<OsString>,
-    },
-    /// Check the licences of all crates that the product is made of
-    Licences,
-    #[command(hide = true)]
-    RunOneTest {
-        program: OsString,
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        args: Vec<OsString>,
-    },
 }

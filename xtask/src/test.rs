@@ -13,6 +13,7 @@ use anyhow::Context as _;
 
 use crate::{
     elevate::{self, Access},
+    leftovers,
     process::{replace_with, run},
     setup::setup,
     workspace::Workspace,
@@ -22,7 +23,9 @@ pub(crate) fn test(workspace: &Workspace, args: &[OsString]) -> anyhow::Result<(
     let access = elevate::access("the live tests need root (network namespaces, eBPF)")?;
     setup(workspace)?;
     let mut cargo = workspace.cargo();
-    cargo.args(["test", "--workspace", "--exclude", "tracer-ebpf", "--locked"]);
+    cargo
+        .args(["test", "--workspace", "--exclude", "tracer-ebpf", "--locked"])
+        .env(leftovers::MARK, leftovers::mark());
     if access != Access::Root {
         cargo.arg("--config").arg(runner_setting()?);
     }
@@ -71,7 +74,7 @@ mod tests {
         assert!(needs_root(Path::new("/x/target/debug/deps/live-0123456789abcdef")));
         assert!(needs_root(Path::new("deps/live_reset-0123456789abcdef")));
         assert!(!needs_root(Path::new(
-            "/home/live/target/debug/deps/conntracer-0123456789abcdef"
+            "/srv/live/target/debug/deps/conntracer-0123456789abcdef"
         )));
     }
 }

@@ -19,7 +19,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    pub(super) fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |error| Self::System { what, error }
     }
 }

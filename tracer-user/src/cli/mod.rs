@@ -20,22 +20,27 @@ use std::process::ExitCode;
 /// Without a command it traces: it watches the connections of every network namespace and reports those that hang or
 /// are reset, with the cause, the proof and a fix. It never changes the system.
 #[derive(Debug, Parser)]
-#[command(name = "conntracer", version, args_conflicts_with_subcommands = true, propagate_version = true)]
+#[command(
+    name = "conntracer",
+    version,
+    args_conflicts_with_subcommands = true,
+    propagate_version = true
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    trace: trace::Arguments,
+    trace: trace::TraceArguments,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Watch live connections and explain the ones that hang or are reset (the default)
-    Trace(trace::Arguments),
+    Trace(trace::TraceArguments),
     /// Build a failure in throwaway network namespaces, trace it, explain it, remove it
-    Demo(demo::Arguments),
+    Demo(demo::DemoArguments),
     /// Say what this kernel and these privileges allow
-    Doctor(doctor::Arguments),
+    Doctor(doctor::DoctorArguments),
 }
 
 /// Exit code of a run that found something, where that was asked for.
@@ -82,9 +87,16 @@ fn usage(error: &clap::Error) -> ExitCode {
         }
         _ => {
             let text = error.render().to_string();
-            let what: Vec<_> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+            let what: Vec<_> = text
+                .lines()
+                .take_while(|line| !line.is_empty())
+                .map(str::trim)
+                .collect();
             let what = what.join(" ");
-            complain(&format!("{} (see conntracer --help)", what.strip_prefix("error: ").unwrap_or(&what)));
+            complain(&format!(
+                "{} (see conntracer --help)",
+                what.strip_prefix("error: ").unwrap_or(&what)
+            ));
             ExitCode::from(FAILED)
         }
     }

@@ -1,16 +1,14 @@
 //! Where results go, and in which form.
 
 use super::failure::Failure;
-use crate::sink::{Clock, Format, Writer};
+use crate::sink::{Clock, Format, Writer, writer};
 use clap::ValueEnum;
-use std::fs::OpenOptions;
 use std::io::{IsTerminal as _, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use tracing_subscriber::EnvFilter;
 
 #[derive(Clone, Debug, clap::Args)]
-pub(super) struct Arguments {
+pub(super) struct OutputArguments {
     /// Write JSONL (the default where standard output is no terminal)
     #[arg(long, conflicts_with = "format")]
     json: bool,
@@ -41,7 +39,7 @@ enum Color {
     Never,
 }
 
-impl Arguments {
+impl OutputArguments {
     pub(super) fn is_json(&self) -> bool {
         match self.format {
             Some(form) => form == Form::Json,
@@ -54,18 +52,26 @@ impl Arguments {
         let format = if self.is_json() {
             Format::Json
         } else {
-            Format::Text { width: width(), verbose: self.verbose > 0 }
+            Format::Text {
+                width: width(),
+                verbose: self.verbose > 0,
+            }
         };
-        Ok(Writer::start(self.target()?, format, clock))
+        let writer = Writer::start(self.target()?, format, clock);
+        writer.map_err(Failure::system("the writing thread cannot start"))
     }
 
     fn target(&self) -> Result<Box<dyn Write + Send>, Failure> {
-        let Some(path) = &self.output else {
-            let choice = self.color_choice();
-            return Ok(Box::new(anstream::AutoStream::new(std::io::stdout(), choice)));
+        let file = match &self.output {
+            Some(path) => writer::create(path).map_err(|error| Failure::Output {
+                path: path.clone(),
+                error,
+            })?,
+            None => writer::stdout().map_err(Failure::system("standard output"))?,
         };
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-        let file = file.map_err(|error| Failure::Output { path: path.clone(), error })?;
+        if self.is_json() {
+            return Ok(Box::new(file));
+        }
         Ok(Box::new(anstream::AutoStream::new(file, self.color_choice())))
     }
 
@@ -86,7 +92,11 @@ impl Arguments {
             _ => "trace",
         };
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).compact().init();
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .compact()
+            .init();
     }
 }
 
@@ -95,5 +105,9 @@ pub(super) fn width() -> usize {
     const NARROWEST: usize = 60;
     const USUAL: usize = 100;
     let size = rustix::termios::tcgetwinsize(std::io::stdout());
-    size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(USUAL).max(NARROWEST)
+    size.ok()
+        .map(|size| usize::from(size.ws_col))
+        .filter(|columns| *columns > 0)
+        .unwrap_or(USUAL)
+        .max(NARROWEST)
 }

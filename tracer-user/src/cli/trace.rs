@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use std::time::Duration;
 
 #[derive(Clone, Debug, clap::Args)]
-pub(super) struct Arguments {
+pub(super) struct TraceArguments {
     /// Stop after this time [default: until interrupted]
     #[arg(long = "for", value_name = "TIME", value_parser = values::duration)]
     duration: Option<Duration>,
@@ -38,7 +38,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     fail_on_finding: bool,
     #[command(flatten)]
-    output: output::Arguments,
+    output: output::OutputArguments,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -49,7 +49,7 @@ enum EventChoice {
 }
 
 /// `true`: something was found, and that was to be told by the exit code.
-pub(super) fn run(arguments: &Arguments) -> Result<bool, Failure> {
+pub(super) fn run(arguments: &TraceArguments) -> Result<bool, Failure> {
     arguments.output.start_log();
     let options = Options {
         hang_after: arguments.hang_after,
@@ -79,8 +79,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<bool, Failure> {
     Ok(arguments.fail_on_finding && report.found_above_info)
 }
 
-fn described(arguments: &Arguments) -> Vec<(&'static str, String)> {
-    let mut options = vec![("hang-after", humantime::format_duration(arguments.hang_after).to_string())];
+fn described(arguments: &TraceArguments) -> Vec<(&'static str, String)> {
+    let mut options = vec![(
+        "hang-after",
+        humantime::format_duration(arguments.hang_after).to_string(),
+    )];
     options.push(("events", format!("{:?}", arguments.events).to_lowercase()));
     options.push(("netns", arguments.netns.join(",")));
     if let Some(duration) = arguments.duration {

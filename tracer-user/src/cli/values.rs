@@ -16,7 +16,9 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 
 /// `10.0.0.0/8`, `2001:db8::/32`, or a single address.
 pub(super) fn prefix(text: &str) -> Result<Prefix, String> {
-    let (address, length) = text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
+    let (address, length) = text
+        .split_once('/')
+        .map_or((text, None), |(address, length)| (address, Some(length)));
     let wrong = || format!("`{text}` is no address prefix; write it like 10.0.0.0/8 or 2001:db8::/32");
     let address: IpAddr = address.parse().map_err(|_| wrong())?;
     let longest = if address.is_ipv4() { 32 } else { 128 };

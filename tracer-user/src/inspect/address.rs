@@ -40,3 +40,15 @@ const DESTINATION: u16 = 1;
 const TYPE: usize = 7;
 /// `RTN_LOCAL`.
 const LOCAL: u8 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_local_route_is_told_from_others() {
+        assert_eq!(parse(include_bytes!("testdata/route_local.bin")), Ok(true));
+        assert_eq!(parse(include_bytes!("testdata/route_elsewhere.bin")), Ok(false));
+        assert_eq!(parse(&[2, 32, 0, 0, 0, 0, 0]), Err(ShortRoute(7)));
+    }
+}

@@ -258,3 +258,79 @@ const FILTER_ORIG_FLAGS: u16 = 1;
 const FILTER_REPLY_FLAGS: u16 = 2;
 /// `CTA_FILTER_F_CTA_*`: both addresses (bits 0, 1), the protocol (3) and both ports (4, 5), but not the zone (2).
 const FILTER_BY_TUPLE: u32 = 0b11_1011;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const REDIRECT: &[u8] = include_bytes!("testdata/conntrack_redirect.bin");
+    const ZONE_7: &[u8] = include_bytes!("testdata/conntrack_zone.bin");
+    const IPV6: &[u8] = include_bytes!("testdata/conntrack_ipv6.bin");
+    const COUNT: &[u8] = include_bytes!("testdata/conntrack_count.bin");
+
+    #[test]
+    fn a_redirected_entry_has_both_tuples() {
+        let entry = parse(REDIRECT).unwrap().unwrap();
+        assert_eq!(entry.original.destination, endpoint("127.0.0.1:8080"));
+        assert_eq!(entry.leaving().destination, endpoint("127.0.0.1:9999"));
+        assert_eq!(entry.state, Some(ConntrackState::Established));
+        assert_eq!((entry.zone, entry.mark), (0, 0));
+        assert!(entry.redirects() && entry.id.is_some());
+        assert_ne!(entry.status & 0x20, 0, "DST_NAT");
+    }
+
+    #[test]
+    fn zones_and_ipv6_are_read() {
+        let entry = parse(ZONE_7).unwrap().unwrap();
+        assert_eq!((entry.zone, entry.redirects()), (7, false));
+        let entry = parse(IPV6).unwrap().unwrap();
+        assert_eq!(entry.leaving().destination, endpoint("[::1]:9999"));
+        assert_eq!(parse_count(COUNT), Ok(0));
+    }
+
+    #[test]
+    fn what_is_not_tcp_is_no_entry() {
+        let mut bytes = REDIRECT.to_vec();
+        // The protocol's number is in a value of one byte after its header.
+        let at = bytes.windows(5).position(|window| window == [5, 0, 1, 0, TCP]).unwrap();
+        bytes[at + 4] = 17;
+        assert_eq!(parse(&bytes), Ok(None));
+    }
+
+    #[test]
+    fn an_entry_without_a_tuple_is_an_error() {
+        assert_eq!(parse(&[2, 0, 0, 0]), Err(ConntrackError::Missing("protocol")));
+        assert_eq!(parse(&[2, 0]), Err(ConntrackError::Short(2)));
+        let tuple = Tuple::new(endpoint("10.0.0.1:1"), endpoint("10.0.0.2:2"));
+        assert_eq!(
+            parse(&get(1, tuple, None)[16..]),
+            Err(ConntrackError::Missing("reply tuple"))
+        );
+    }
+
+    #[test]
+    fn every_prefix_is_an_error_or_an_entry() {
+        for message in [REDIRECT, ZONE_7, IPV6, COUNT] {
+            for end in 0..message.len() {
+                let _ = (parse(&message[..end]), parse_count(&message[..end]));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_bytes_do_not_panic(at in 0..REDIRECT.len(), byte in any::<u8>(), noise in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let mut bytes = REDIRECT.to_vec();
+            bytes[at] = byte;
+            let _ = parse(&bytes);
+            bytes.truncate(at);
+            bytes.extend(noise);
+            let _ = parse(&bytes);
+        }
+    }
+
+    fn endpoint(text: &str) -> Endpoint {
+        text.parse::<std::net::SocketAddr>().unwrap().into()
+    }
+}

@@ -47,12 +47,12 @@ pub fn parse(payload: &[u8]) -> Result<Peer, LinkError> {
             _ => {}
         }
     }
-    Ok(match (paired, namespace, linked) {
+    Ok(match namespace {
         // A VLAN or macvlan has a lower device, which is no peer.
-        (false, _, _) => Peer::None,
-        (true, Some(id), _) if id >= 0 => Peer::Namespace(id),
-        (true, None, true) => Peer::SameNamespace,
-        (true, _, _) => Peer::None,
+        _ if !paired => Peer::None,
+        Some(id) if id >= 0 => Peer::Namespace(id),
+        None if linked => Peer::SameNamespace,
+        Some(_) | None => Peer::None,
     })
 }
 
@@ -101,3 +101,55 @@ const INFO_KIND: u16 = 1;
 const LINK_NETNSID: u16 = 37;
 const NSID: u16 = 1;
 const NSID_FD: u16 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const VETH: &[u8] = include_bytes!("testdata/link_veth.bin");
+    const VETH_SAME: &[u8] = include_bytes!("testdata/link_veth_same.bin");
+    const LO: &[u8] = include_bytes!("testdata/link_lo.bin");
+    const ID: &[u8] = include_bytes!("testdata/namespace_id.bin");
+    const NO_ID: &[u8] = include_bytes!("testdata/namespace_id_none.bin");
+
+    #[test]
+    fn the_peer_of_a_veth_is_told() {
+        assert_eq!(parse(VETH), Ok(Peer::Namespace(0)));
+        assert_eq!(parse(VETH_SAME), Ok(Peer::SameNamespace));
+        assert_eq!(parse(LO), Ok(Peer::None));
+    }
+
+    #[test]
+    fn only_paired_devices_have_a_peer() {
+        let vlan = Request::new(16, 0, 0, &[0; INTERFACE]).with(LINK, &3_u32.to_ne_bytes());
+        let vlan = vlan
+            .with(LINK_NETNSID, &1_i32.to_ne_bytes())
+            .with_nested(LINKINFO, |inside| inside.with(INFO_KIND, b"vlan\0"));
+        assert_eq!(parse(&vlan.finish()[16..]), Ok(Peer::None));
+    }
+
+    #[test]
+    fn an_id_is_told_where_there_is_one() {
+        assert_eq!((parse_id(ID), parse_id(NO_ID)), (Ok(Some(0)), Ok(None)));
+    }
+
+    #[test]
+    fn every_prefix_is_an_error_or_a_link() {
+        for message in [VETH, VETH_SAME, LO, ID] {
+            for end in 0..message.len() {
+                let _ = (parse(&message[..end]), parse_id(&message[..end]));
+            }
+        }
+        assert_eq!(parse(&VETH[..8]), Err(LinkError::Short(8)));
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_bytes_do_not_panic(at in 0..VETH.len(), byte in any::<u8>()) {
+            let mut bytes = VETH.to_vec();
+            bytes[at] = byte;
+            let _ = (parse(&bytes), parse_id(&bytes));
+        }
+    }
+}

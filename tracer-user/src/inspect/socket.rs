@@ -36,7 +36,6 @@ impl Family {
 pub struct Socket {
     /// Local to remote.
     pub tuple: Tuple,
-    pub family: Family,
     pub state: Option<TcpState>,
     /// Bytes to read; of a listener: connections to accept.
     pub receive_queue: u32,
@@ -101,11 +100,6 @@ pub fn parse(payload: &[u8]) -> Result<Socket, SocketError> {
             Endpoint::new(id.source_address, id.source_port),
             Endpoint::new(id.destination_address, id.destination_port),
         ),
-        family: if id.source_address.is_ipv6() {
-            Family::V6
-        } else {
-            Family::V4
-        },
         state: TcpState::from_number(header.state),
         receive_queue: header.recv_queue,
         send_queue: header.send_queue,
@@ -136,16 +130,12 @@ impl Socket {
 
     /// Whether a connection to `target` would reach this listener (devices that it is bound to are not considered).
     pub fn serves(&self, target: Endpoint) -> bool {
-        let address = self.tuple.source.address;
-        self.tuple.source.port == target.port
-            && match (self.family, address.is_unspecified()) {
-                (_, false) => address == target.address,
-                (Family::V4, true) => target.address.is_ipv4(),
-                // [::ffff:0.0.0.0] is canonical here, hence an IPv4 wildcard.
-                (Family::V6, true) => {
-                    (address.is_ipv4() || !self.only_v6 || target.address.is_ipv6())
-                        && (address.is_ipv6() || target.address.is_ipv4())
-                }
+        let Endpoint { address, port } = self.tuple.source;
+        port == target.port
+            && match address {
+                _ if !address.is_unspecified() => address == target.address,
+                IpAddr::V4(_) => target.address.is_ipv4(),
+                IpAddr::V6(_) => target.address.is_ipv6() || !self.only_v6,
             }
     }
 
@@ -230,3 +220,88 @@ const INFO: u16 = 2;
 const SKV6ONLY: u16 = 11;
 /// Offset of `tcpi_unacked` in `struct tcp_info`.
 const INFO_UNACKED: usize = 24;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const CONNECTED: &[u8] = include_bytes!("testdata/socket.bin");
+    const LISTENER: &[u8] = include_bytes!("testdata/listener.bin");
+    const LISTENER_V6: &[u8] = include_bytes!("testdata/listener_ipv6.bin");
+    const LISTENER_ONLY_V6: &[u8] = include_bytes!("testdata/listener_only_ipv6.bin");
+
+    #[test]
+    fn a_connection_is_read() {
+        let socket = parse(CONNECTED).unwrap();
+        assert_eq!(socket.state, Some(TcpState::Established));
+        assert_eq!(socket.tuple.destination, endpoint("127.0.0.1:8080"));
+        assert_eq!((socket.unacked, socket.retransmits, socket.uid), (Some(0), 0, 0));
+        assert_ne!(socket.inode, 0);
+    }
+
+    #[test]
+    fn a_listener_is_read() {
+        let socket = parse(LISTENER).unwrap();
+        assert!(socket.is_listening());
+        let listener = socket.listener(None);
+        assert_eq!((listener.address, listener.queue), (endpoint("127.0.0.1:9999"), 0));
+        assert_ne!(listener.backlog, 0);
+    }
+
+    #[test]
+    fn a_listener_serves_its_address_or_all() {
+        let exact = parse(LISTENER).unwrap();
+        assert!(exact.serves(endpoint("127.0.0.1:9999")));
+        assert!(!exact.serves(endpoint("127.0.0.2:9999")) && !exact.serves(endpoint("127.0.0.1:80")));
+        let all = parse(LISTENER_V6).unwrap();
+        assert!(all.serves(endpoint("10.0.0.1:7001")) && all.serves(endpoint("[2001:db8::1]:7001")));
+        let only = parse(LISTENER_ONLY_V6).unwrap();
+        assert!(!only.serves(endpoint("10.0.0.1:7002")) && only.serves(endpoint("[2001:db8::1]:7002")));
+        let all_v4 = Socket {
+            tuple: Tuple::new(endpoint("0.0.0.0:80"), endpoint("0.0.0.0:0")),
+            ..exact
+        };
+        assert!(all_v4.serves(endpoint("10.0.0.1:80")) && !all_v4.serves(endpoint("[::1]:80")));
+    }
+
+    #[test]
+    fn a_shorter_tcp_info_has_no_count() {
+        assert_eq!(unacked(&[0; 27]), None);
+        assert_eq!(unacked(&[1; 28]), Some(0x0101_0101));
+    }
+
+    #[test]
+    fn a_mapped_question_has_mapped_addresses() {
+        let tuple = Tuple::new(endpoint("10.0.0.1:1"), endpoint("10.0.0.2:2"));
+        let bytes = get(1, tuple, Family::V6);
+        assert!(bytes.windows(6).any(|window| window == [0xff, 0xff, 10, 0, 0, 2]));
+        assert_eq!(bytes.len(), 16 + 56);
+    }
+
+    #[test]
+    fn every_prefix_is_an_error_or_a_socket() {
+        for message in [CONNECTED, LISTENER, LISTENER_V6] {
+            for end in 0..message.len() {
+                assert!(end >= HEADER || parse(&message[..end]).is_err());
+                let _ = parse(&message[..end]);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_bytes_do_not_panic(at in 0..CONNECTED.len(), byte in any::<u8>(), noise in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let mut bytes = CONNECTED.to_vec();
+            bytes[at] = byte;
+            let _ = parse(&bytes);
+            bytes.truncate(at);
+            bytes.extend(noise);
+            let _ = parse(&bytes);
+        }
+    }
+
+    fn endpoint(text: &str) -> Endpoint {
+        text.parse::<std::net::SocketAddr>().unwrap().into()
+    }
+}

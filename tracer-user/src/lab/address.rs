@@ -43,6 +43,7 @@ pub(super) const POD: u8 = 2;
 pub(super) const PEER: u8 = 3;
 pub(super) const OTHER_PEER: u8 = 4;
 pub(super) const ROUTER: u8 = 1;
+pub(super) const TWIN_ROUTER: u8 = 5;
 
 #[cfg(test)]
 mod tests {

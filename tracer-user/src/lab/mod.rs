@@ -48,7 +48,11 @@ impl Lab {
         let peer = scenario.peer(&options);
         let mut world = World::new(options, peer);
         (scenario.set_up)(&mut world)?;
-        Ok(Self { scenario, world, waiting: Vec::new() })
+        Ok(Self {
+            scenario,
+            world,
+            waiting: Vec::new(),
+        })
     }
 
     /// What was made, a line each, for people.
@@ -57,19 +61,30 @@ impl Lab {
     }
 
     pub fn namespaces(&self) -> Vec<Namespace> {
-        let describe = |node: &node::Node| Namespace { name: node.name.clone(), inode: node.netns, pid: node.pid() };
+        let describe = |node: &node::Node| Namespace {
+            name: node.name.clone(),
+            inode: node.netns,
+            pid: node.pid(),
+        };
         self.world.hosts().iter().map(describe).collect()
     }
 
     /// Those whose kernel a tracer should look at: all but a phantom's.
     pub fn namespaces_to_trace(&self) -> Vec<Namespace> {
-        self.namespaces().into_iter().filter(|namespace| !self.world.is_phantom(&namespace.name)).collect()
+        self.namespaces()
+            .into_iter()
+            .filter(|namespace| !self.world.is_phantom(&namespace.name))
+            .collect()
     }
 
     /// Makes the failure, checking that each step goes as the scenario says. What hangs goes on hanging until the lab
     /// is finished. Blocks.
     pub fn drive(&mut self, on_step: &mut dyn FnMut(&str)) -> Result<(), LabError> {
-        let mut script = Script { world: &mut self.world, narrate: on_step, waiting: Vec::new() };
+        let mut script = Script {
+            world: &mut self.world,
+            narrate: on_step,
+            waiting: Vec::new(),
+        };
         (self.scenario.drive)(&mut script)?;
         self.waiting = script.waiting;
         Ok(())

@@ -43,11 +43,20 @@ impl Node {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .map_err(|source| LabError::Start { name: name.clone(), source })?;
+            .map_err(|source| LabError::Start {
+                name: name.clone(),
+                source,
+            })?;
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(LabError::Silent { name });
         };
-        let mut node = Self { name, netns: 0, child, stdin, answers: listen_to(stdout) };
+        let mut node = Self {
+            name,
+            netns: 0,
+            child,
+            stdin,
+            answers: listen_to(stdout),
+        };
         node.netns = node.hello()?;
         Ok(node)
     }
@@ -58,7 +67,10 @@ impl Node {
 
     /// Gives a command and does not wait.
     pub(super) fn tell(&mut self, command: &Command) -> Result<(), LabError> {
-        let talk = |source| LabError::Talk { name: self.name.clone(), source };
+        let talk = |source| LabError::Talk {
+            name: self.name.clone(),
+            source,
+        };
         let mut line = serde_json::to_string(command).map_err(|error| talk(error.into()))?;
         line.push('\n');
         self.stdin.write_all(line.as_bytes()).map_err(talk)
@@ -73,8 +85,13 @@ impl Node {
     pub(super) fn ask(&mut self, command: &Command) -> Result<Answer, LabError> {
         self.tell(command)?;
         match self.answer(PATIENCE) {
-            None => Err(LabError::Silent { name: self.name.clone() }),
-            Some(Answer::Failed { message, .. }) => Err(LabError::Refused { name: self.name.clone(), message }),
+            None => Err(LabError::Silent {
+                name: self.name.clone(),
+            }),
+            Some(Answer::Failed { message, .. }) => Err(LabError::Refused {
+                name: self.name.clone(),
+                message,
+            }),
             Some(answer) => Ok(answer),
         }
     }
@@ -82,9 +99,17 @@ impl Node {
     fn hello(&mut self) -> Result<u32, LabError> {
         match self.answer(PATIENCE) {
             Some(Answer::Hello { netns }) => Ok(netns),
-            Some(Answer::Failed { errno: Some(libc::EPERM), .. }) => Err(LabError::Privileges),
-            Some(Answer::Failed { message, .. }) => Err(LabError::Refused { name: self.name.clone(), message }),
-            _ => Err(LabError::Silent { name: self.name.clone() }),
+            Some(Answer::Failed {
+                errno: Some(libc::EPERM),
+                ..
+            }) => Err(LabError::Privileges),
+            Some(Answer::Failed { message, .. }) => Err(LabError::Refused {
+                name: self.name.clone(),
+                message,
+            }),
+            _ => Err(LabError::Silent {
+                name: self.name.clone(),
+            }),
         }
     }
 }
@@ -102,7 +127,9 @@ fn listen_to(stdout: ChildStdout) -> Receiver<Answer> {
     let (sender, answers) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            let Ok(answer) = serde_json::from_str(&line) else { return };
+            let Ok(answer) = serde_json::from_str(&line) else {
+                return;
+            };
             if sender.send(answer).is_err() {
                 return;
             }

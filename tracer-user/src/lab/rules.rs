@@ -27,9 +27,11 @@ impl Rules {
                 arguments: vec!["-f".to_owned(), "-".to_owned()],
                 input: fill_in(self.nft, family),
             }],
-            Backend::IptablesNft | Backend::IptablesLegacy => {
-                self.iptables.iter().map(|line| iptables(line, backend, family)).collect()
-            }
+            Backend::IptablesNft | Backend::IptablesLegacy => self
+                .iptables
+                .iter()
+                .map(|line| iptables(line, backend, family))
+                .collect(),
         }
     }
 }
@@ -51,8 +53,15 @@ fn iptables(line: &str, backend: Backend, family: Family) -> Invocation {
     // The legacy programs share one lock file, across namespaces.
     let wait = ["-w".to_owned(), "20".to_owned()];
     let words = fill_in(line, family);
-    let arguments = wait.into_iter().chain(words.split_whitespace().map(str::to_owned)).collect();
-    Invocation { program, arguments, input: String::new() }
+    let arguments = wait
+        .into_iter()
+        .chain(words.split_whitespace().map(str::to_owned))
+        .collect();
+    Invocation {
+        program,
+        arguments,
+        input: String::new(),
+    }
 }
 
 fn fill_in(text: &str, family: Family) -> String {
@@ -60,14 +69,44 @@ fn fill_in(text: &str, family: Family) -> String {
         Family::Ipv4 => ("127.0.0.1", "127.0.0.6", "icmp-port-unreachable", "ip"),
         Family::Ipv6 => ("::1", "::6", "icmp6-port-unreachable", "ip6"),
     };
-    text.replace("{lo}", lo).replace("{lo6}", lo6).replace("{icmp}", icmp).replace("{ip}", ip)
+    text.replace("{lo}", lo)
+        .replace("{lo6}", lo6)
+        .replace("{icmp}", icmp)
+        .replace("{ip}", ip)
 }
+
+/// nft's text for a table with one base chain of one rule: table, chain type, hook, priority, rule.
+macro_rules! nft_rule {
+    ($table:literal, $kind:literal, $hook:literal, $priority:literal, $rule:literal) => {
+        concat!(
+            "table inet ",
+            $table,
+            " {\n chain ",
+            $hook,
+            " {\n  type ",
+            $kind,
+            " hook ",
+            $hook,
+            " priority ",
+            $priority,
+            ";\n  ",
+            $rule,
+            "\n }\n}"
+        )
+    };
+}
+pub(super) use nft_rule;
 
 /// What keeps connection tracking alive where no other rule needs it.
 pub(super) const KEEP_TRACKING: Rules = Rules {
     iptables: &["-A INPUT -p udp -m conntrack --ctstate INVALID -j DROP"],
-    nft: "table inet keep { chain input { type filter hook input priority filter;
-        meta l4proto udp ct state invalid drop; } }",
+    nft: nft_rule!(
+        "keep",
+        "filter",
+        "input",
+        "filter",
+        "meta l4proto udp ct state invalid drop"
+    ),
 };
 
 #[cfg(test)]
@@ -76,8 +115,14 @@ mod tests {
 
     #[test]
     fn the_family_chooses_the_program_and_the_words() {
-        let rules = Rules { iptables: &["-A OUTPUT -d {lo} -j REJECT --reject-with {icmp}"], nft: "" };
+        let rules = Rules {
+            iptables: &["-A OUTPUT -d {lo} -j REJECT --reject-with {icmp}"],
+            nft: "",
+        };
         let made = rules.invocations(Backend::IptablesLegacy, Family::Ipv6);
-        assert_eq!(made[0].text(), "ip6tables-legacy -w 20 -A OUTPUT -d ::1 -j REJECT --reject-with icmp6-port-unreachable");
+        assert_eq!(
+            made[0].text(),
+            "ip6tables-legacy -w 20 -A OUTPUT -d ::1 -j REJECT --reject-with icmp6-port-unreachable"
+        );
     }
 }

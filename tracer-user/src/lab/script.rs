@@ -22,7 +22,16 @@ impl Script<'_> {
 
     /// Connects to a port of the peer.
     pub(super) fn connect(&mut self, app: &'static str, port: u16, expected: Outcome) -> Result<(), LabError> {
-        self.connect_as(app, Connect { to: self.world.peer(port), slot: 0, from_port: None, give_up_ms: None }, expected)
+        self.connect_as(
+            app,
+            Connect {
+                to: self.world.peer(port),
+                slot: 0,
+                from_port: None,
+                give_up_ms: None,
+            },
+            expected,
+        )
     }
 
     pub(super) fn connect_as(
@@ -31,20 +40,43 @@ impl Script<'_> {
         connect: Connect,
         expected: Outcome,
     ) -> Result<(), LabError> {
-        let Connect { to, slot, from_port, give_up_ms } = connect;
+        let Connect {
+            to,
+            slot,
+            from_port,
+            give_up_ms,
+        } = connect;
         let from = from_port.map(|port| format!(" from port {port}")).unwrap_or_default();
         let step = format!("connects to {to}{from}");
-        self.step(app, step, &Command::Connect { slot, to, from_port, give_up_ms }, expected)
+        self.step(
+            app,
+            step,
+            &Command::Connect {
+                slot,
+                to,
+                from_port,
+                give_up_ms,
+            },
+            expected,
+        )
     }
 
     /// Sends a line and waits for its answer.
     pub(super) fn request(&mut self, app: &'static str, slot: u8, expected: Outcome) -> Result<(), LabError> {
         self.send(app, slot)?;
-        self.step(app, "waits for the answer".to_owned(), &Command::Receive { slot }, expected)
+        self.step(
+            app,
+            "waits for the answer".to_owned(),
+            &Command::Receive { slot },
+            expected,
+        )
     }
 
     pub(super) fn send(&mut self, app: &'static str, slot: u8) -> Result<(), LabError> {
-        let command = Command::Send { slot, line: "hello".to_owned() };
+        let command = Command::Send {
+            slot,
+            line: "hello".to_owned(),
+        };
         self.step(app, "sends a request".to_owned(), &command, Outcome::Works)
     }
 
@@ -69,12 +101,20 @@ impl Script<'_> {
         let (node, host) = self.world.app(app)?;
         (self.narrate)(&format!("{app} in {host} {step}"));
         node.tell(command)?;
-        let within = if expected == Outcome::Hangs { HANGS_AFTER } else { WORKS_WITHIN };
+        let within = if expected == Outcome::Hangs {
+            HANGS_AFTER
+        } else {
+            WORKS_WITHIN
+        };
         let answer = node.answer(within);
         let outcome = Outcome::of(answer.as_ref());
         if outcome != Some(expected) {
             let got = answer.map_or_else(|| "nothing came".to_owned(), |answer| format!("{answer:?}"));
-            return Err(LabError::Unexpected { step: format!("{app} {step}"), expected, got });
+            return Err(LabError::Unexpected {
+                step: format!("{app} {step}"),
+                expected,
+                got,
+            });
         }
         if expected == Outcome::Hangs {
             self.waiting.push(app);
@@ -117,7 +157,10 @@ fn describe(answer: Option<&Answer>) -> Option<String> {
     match answer {
         None => Some("still waits".to_owned()),
         Some(Answer::Line(line)) => Some(format!("gets {line:?}")),
-        Some(Answer::Failed { errno: Some(libc::EINPROGRESS | libc::EAGAIN), .. }) => Some("gives up".to_owned()),
+        Some(Answer::Failed {
+            errno: Some(libc::EINPROGRESS | libc::EAGAIN),
+            ..
+        }) => Some("gives up".to_owned()),
         Some(Answer::Failed { message, .. }) => Some(format!("gets an error: {message}")),
         Some(Answer::Done | Answer::Hello { .. } | Answer::Ran { .. }) => None,
     }

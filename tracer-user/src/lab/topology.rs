@@ -2,7 +2,7 @@
 //!
 //! Every host has both families' addresses, whichever one a scenario uses.
 
-use crate::lab::address::{self, Link, OTHER_PEER, PEER, POD, ROUTER, with_prefix};
+use crate::lab::address::{self, Link, OTHER_PEER, PEER, POD, ROUTER, TWIN_ROUTER, with_prefix};
 use crate::lab::error::LabError;
 use crate::lab::options::{Family, PeerKind};
 use crate::lab::rules::{Invocation, KEEP_TRACKING};
@@ -27,7 +27,7 @@ impl World {
         }
         self.cable(("pod", "eth0"), ("router", "to-pod"))?;
         self.cable(("peer", "eth0"), ("router", "to-peer"))?;
-        self.router_ends(&["to-pod"], &["to-peer"])?;
+        self.router_ends(&[("to-pod", Link::Near, ROUTER), ("to-peer", Link::Far, ROUTER)])?;
         self.end("pod", Link::Near, &[POD], Some(ROUTER))?;
         self.peer_end("peer", Link::Far, "router", "to-peer")?;
         self.add_rules("pod", &KEEP_TRACKING)?;
@@ -45,22 +45,38 @@ impl World {
         self.cable(("peer", "eth0"), ("router", "to-peer"))?;
         self.cable(("twin", "eth0"), ("router", "to-twin"))?;
         self.cable(("twin-peer", "eth0"), ("router", "to-twin-peer"))?;
-        self.router_ends(&["to-pod", "to-twin"], &["to-peer", "to-twin-peer"])?;
+        self.router_ends(&[
+            ("to-pod", Link::Near, ROUTER),
+            ("to-peer", Link::Far, ROUTER),
+            ("to-twin", Link::Near, TWIN_ROUTER),
+            ("to-twin-peer", Link::Far, TWIN_ROUTER),
+        ])?;
         self.separate("to-pod", "to-peer", 101)?;
         self.separate("to-twin", "to-twin-peer", 102)?;
-        for pod in ["pod", "twin"] {
-            self.end(pod, Link::Near, &[POD], Some(ROUTER))?;
+        for (pod, peer, gateway) in [("pod", "peer", ROUTER), ("twin", "twin-peer", TWIN_ROUTER)] {
+            self.end(pod, Link::Near, &[POD], Some(gateway))?;
+            self.end(peer, Link::Far, &[PEER], Some(gateway))?;
             self.add_rules(pod, &KEEP_TRACKING)?;
         }
-        self.end("peer", Link::Far, &[PEER], Some(ROUTER))?;
-        self.end("twin-peer", Link::Far, &[PEER], Some(ROUTER))
+        Ok(())
     }
 
     /// A veth pair between two hosts.
     fn cable(&mut self, from: (&'static str, &str), to: (&'static str, &str)) -> Result<(), LabError> {
+        for host in [from.0, to.0] {
+            // Also for link-local addresses, which a router needs to find its neighbours: usable at once.
+            self.set(host, "ipv6/conf/default/accept_dad", "0")?;
+        }
         let other = self.host(to.0)?.pid();
-        self.ip(from.0, &[format!("link add {} type veth peer name {} netns {other}", from.1, to.1)])?;
-        self.made.push(format!("veth pair: {} in {}, {} in {}", from.1, from.0, to.1, to.0));
+        self.ip(
+            from.0,
+            &[format!(
+                "link add {} type veth peer name {} netns {other}",
+                from.1, to.1
+            )],
+        )?;
+        self.made
+            .push(format!("veth pair: {} in {}, {} in {}", from.1, from.0, to.1, to.0));
         Ok(())
     }
 
@@ -72,7 +88,10 @@ impl World {
             let via = gateway.map(|gateway| address::address(family, link, gateway));
             lines.extend(via.map(|via| format!("route add default via {via}")));
         }
-        let list: Vec<String> = hosts.iter().map(|&host| with_prefix(self.options.family, link, host)).collect();
+        let list: Vec<String> = hosts
+            .iter()
+            .map(|&host| with_prefix(self.options.family, link, host))
+            .collect();
         self.made.push(format!("{host}: {} on eth0", list.join(" and ")));
         self.ip(host, &lines)
     }
@@ -91,22 +110,28 @@ impl World {
         }
         self.set(peer, "ipv6/conf/eth0/disable_ipv6", "1")?;
         self.ip(peer, &["link set eth0 up".to_owned()])?;
-        let bytes = crate::lab::host::HARDWARE_ADDRESS.map(|byte| format!("{byte:02x}")).join(":");
+        let bytes = crate::lab::host::HARDWARE_ADDRESS
+            .map(|byte| format!("{byte:02x}"))
+            .join(":");
         let entry = |family: Family, host| {
             let address = address::address(family, link, host);
             format!("neighbour replace {address} lladdr {bytes} dev {device} nud permanent")
         };
-        let pairs = Family::ALL.iter().flat_map(|&family| [PEER, OTHER_PEER].map(|host| (family, host)));
+        let pairs = Family::ALL
+            .iter()
+            .flat_map(|&family| [PEER, OTHER_PEER].map(|host| (family, host)));
         let lines: Vec<String> = pairs.map(|(family, host)| entry(family, host)).collect();
         self.ip(neighbour, &lines)
     }
 
-    fn router_ends(&mut self, near: &[&str], far: &[&str]) -> Result<(), LabError> {
+    fn router_ends(&mut self, ends: &[(&str, Link, u8)]) -> Result<(), LabError> {
         self.set("router", "ipv4/ip_forward", "1")?;
         self.set("router", "ipv6/conf/all/forwarding", "1")?;
         let mut lines = vec!["link set lo up".to_owned()];
-        lines.extend(near.iter().flat_map(|device| addresses(device, Link::Near, &[ROUTER])));
-        lines.extend(far.iter().flat_map(|device| addresses(device, Link::Far, &[ROUTER])));
+        lines.extend(
+            ends.iter()
+                .flat_map(|(device, link, host)| addresses(device, *link, &[*host])),
+        );
         self.ip("router", &lines)
     }
 
@@ -118,7 +143,10 @@ impl World {
                 let mask = with_prefix(family, link, 0);
                 lines.push(format!("route add {mask} dev {device} table {table}"));
                 // `rule` alone is IPv4's.
-                self.run_quietly("router", ip(&[flag, "rule", "add", "iif", device, "table", &table.to_string()], ""))?;
+                self.run_quietly(
+                    "router",
+                    ip(&[flag, "rule", "add", "iif", device, "table", &table.to_string()], ""),
+                )?;
             }
         }
         self.ip("router", &lines)
@@ -131,15 +159,24 @@ impl World {
 
 fn ip(arguments: &[&str], input: &str) -> Invocation {
     let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
-    Invocation { program: "ip", arguments, input: input.to_owned() }
+    Invocation {
+        program: "ip",
+        arguments,
+        input: input.to_owned(),
+    }
 }
 
 fn addresses(device: &str, link: Link, hosts: &[u8]) -> Vec<String> {
-    // No address of its own making and no duplicate detection: it is usable at once.
-    let mut lines = vec![format!("link set {device} addrgenmode none"), format!("link set {device} up")];
+    let mut lines = vec![format!("link set {device} up")];
     for &host in hosts {
-        lines.push(format!("address add {} dev {device}", with_prefix(Family::Ipv4, link, host)));
-        lines.push(format!("address add {} dev {device} nodad", with_prefix(Family::Ipv6, link, host)));
+        lines.push(format!(
+            "address add {} dev {device}",
+            with_prefix(Family::Ipv4, link, host)
+        ));
+        lines.push(format!(
+            "address add {} dev {device} nodad",
+            with_prefix(Family::Ipv6, link, host)
+        ));
     }
     lines
 }

@@ -15,11 +15,16 @@ pub(super) enum Command {
         input: String,
     },
     /// Writes a setting under /proc/sys.
-    Set { path: String, value: String },
+    Set {
+        path: String,
+        value: String,
+    },
     /// Starts a server that goes on in the background.
     Serve(Server),
     /// Starts a transparent proxy with pooled upstream connections.
-    Proxy { listen: SocketAddr },
+    Proxy {
+        listen: SocketAddr,
+    },
     /// Opens the connection of a slot.
     Connect {
         slot: u8,
@@ -27,18 +32,35 @@ pub(super) enum Command {
         from_port: Option<u16>,
         give_up_ms: Option<u64>,
     },
-    Send { slot: u8, line: String },
+    Send {
+        slot: u8,
+        line: String,
+    },
     /// Waits for a line; an empty one is the end of the stream.
-    Receive { slot: u8 },
+    Receive {
+        slot: u8,
+    },
     /// Waits until there is something to read, and leaves it unread.
-    AwaitUnread { slot: u8 },
+    AwaitUnread {
+        slot: u8,
+    },
     /// Writes until the socket takes no more.
-    Fill { slot: u8, bytes: usize },
-    Close { slot: u8 },
+    Fill {
+        slot: u8,
+        bytes: usize,
+    },
+    Close {
+        slot: u8,
+    },
     /// Closes with SO_LINGER 0.
-    Abort { slot: u8 },
+    Abort {
+        slot: u8,
+    },
     /// Starts answering raw frames on a device.
-    Phantom { device: String, manner: Manner },
+    Phantom {
+        device: String,
+        manner: Manner,
+    },
     /// Makes the phantom reset every connection it has.
     PhantomReset,
 }
@@ -73,9 +95,17 @@ pub(super) enum Manner {
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Answer {
     /// The first line of every child.
-    Hello { netns: u32 },
+    Hello {
+        netns: u32,
+    },
     Done,
     Line(String),
-    Ran { success: bool, output: String },
-    Failed { errno: Option<i32>, message: String },
+    Ran {
+        success: bool,
+        output: String,
+    },
+    Failed {
+        errno: Option<i32>,
+        message: String,
+    },
 }

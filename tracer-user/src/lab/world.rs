@@ -29,7 +29,14 @@ struct App {
 
 impl World {
     pub(super) fn new(options: Options, peer_kind: PeerKind) -> Self {
-        Self { options, peer_kind, peer_link: Link::Near, made: Vec::new(), apps: Vec::new(), hosts: Vec::new() }
+        Self {
+            options,
+            peer_kind,
+            peer_link: Link::Near,
+            made: Vec::new(),
+            apps: Vec::new(),
+            hosts: Vec::new(),
+        }
     }
 
     pub(super) fn hosts(&self) -> &[Node] {
@@ -38,7 +45,14 @@ impl World {
 
     /// A host with an empty network namespace.
     pub(super) fn add_host(&mut self, name: &'static str) -> Result<(), LabError> {
-        let node = Node::start(&self.options.program, Role { name, joins: None, uid: 0 })?;
+        let node = Node::start(
+            &self.options.program,
+            Role {
+                name,
+                joins: None,
+                uid: 0,
+            },
+        )?;
         self.made.push(format!("network namespace {name} ({})", node.netns));
         self.hosts.push(node);
         Ok(())
@@ -68,11 +82,26 @@ impl World {
         self.add_app(name, host, 0)?;
         let listen = address::any(self.options.family, port);
         self.made.push(format!("{name} in {host} listens on {listen}"));
-        self.ask_app(name, &Command::Serve(Server { listen, backlog, accepts })).map(drop)
+        self.ask_app(
+            name,
+            &Command::Serve(Server {
+                listen,
+                backlog,
+                accepts,
+            }),
+        )
+        .map(drop)
     }
 
     pub(super) fn start_phantom(&mut self, manner: Manner) -> Result<(), LabError> {
-        self.ask_host("peer", &Command::Phantom { device: "eth0".to_owned(), manner }).map(drop)
+        self.ask_host(
+            "peer",
+            &Command::Phantom {
+                device: "eth0".to_owned(),
+                manner,
+            },
+        )
+        .map(drop)
     }
 
     pub(super) fn is_phantom(&self, host: &str) -> bool {
@@ -98,26 +127,54 @@ impl World {
 
     pub(super) fn run_quietly(&mut self, host: &'static str, invocation: Invocation) -> Result<(), LabError> {
         let command = invocation.text();
-        let Invocation { program, arguments, input } = invocation;
+        let Invocation {
+            program,
+            arguments,
+            input,
+        } = invocation;
         let node = self.host(host)?;
-        node.tell(&Command::Run { program: program.to_owned(), arguments, input })?;
+        node.tell(&Command::Run {
+            program: program.to_owned(),
+            arguments,
+            input,
+        })?;
         match node.answer(crate::lab::node::PATIENCE) {
             Some(Answer::Ran { success: true, .. }) => Ok(()),
-            Some(Answer::Ran { output, .. }) => Err(LabError::Program { host: host.to_owned(), command, output }),
-            Some(Answer::Failed { errno: Some(libc::ENOENT), .. }) => Err(missing(program)),
-            Some(Answer::Failed { message, .. }) => Err(LabError::Refused { name: host.to_owned(), message }),
+            Some(Answer::Ran { output, .. }) => Err(LabError::Program {
+                host: host.to_owned(),
+                command,
+                output,
+            }),
+            Some(Answer::Failed {
+                errno: Some(libc::ENOENT),
+                ..
+            }) => Err(missing(program)),
+            Some(Answer::Failed { message, .. }) => Err(LabError::Refused {
+                name: host.to_owned(),
+                message,
+            }),
             _ => Err(LabError::Silent { name: host.to_owned() }),
         }
     }
 
     pub(super) fn set(&mut self, host: &'static str, path: &str, value: &str) -> Result<(), LabError> {
         let path = format!("/proc/sys/net/{path}");
-        self.ask_host(host, &Command::Set { path, value: value.to_owned() }).map(drop)
+        self.ask_host(
+            host,
+            &Command::Set {
+                path,
+                value: value.to_owned(),
+            },
+        )
+        .map(drop)
     }
 
     /// A port of the peer.
     pub(super) fn peer(&self, port: u16) -> SocketAddr {
-        SocketAddr::new(address::address(self.options.family, self.peer_link, address::PEER), port)
+        SocketAddr::new(
+            address::address(self.options.family, self.peer_link, address::PEER),
+            port,
+        )
     }
 
     pub(super) fn host(&mut self, name: &str) -> Result<&mut Node, LabError> {
@@ -128,7 +185,11 @@ impl World {
     /// An application and the name of its host.
     pub(super) fn app(&mut self, name: &str) -> Result<(&mut Node, &'static str), LabError> {
         let unknown = || LabError::Unknown { name: name.to_owned() };
-        let app = self.apps.iter_mut().find(|app| app.node.name == name).ok_or_else(unknown)?;
+        let app = self
+            .apps
+            .iter_mut()
+            .find(|app| app.node.name == name)
+            .ok_or_else(unknown)?;
         Ok((&mut app.node, app.host))
     }
 
@@ -148,5 +209,8 @@ fn missing(program: &str) -> LabError {
         "conntrack" => "conntrack",
         _ => "iptables",
     };
-    LabError::MissingProgram { program: program.to_owned(), package }
+    LabError::MissingProgram {
+        program: program.to_owned(),
+        package,
+    }
 }

@@ -1,6 +1,6 @@
 //! What tracing costs and what it missed: read now and then, written as `stats`, `loss` and `summary`.
 
-use super::clock;
+use super::clock::{self, clock};
 use crate::decode::DecodeError;
 use crate::kernel::load::Probes;
 use crate::kernel::plan::tracepoint;
@@ -52,7 +52,7 @@ impl Account {
         tracing::debug!(%error, "a record of the ring is left out");
     }
 
-    pub(super) fn tick(&mut self, probes: &Probes, tracker: &Tracker, writer: &mut Writer) {
+    pub(super) fn tick(&mut self, probes: &Probes, tracker: &Tracker, writer: &Writer) {
         let now = clock::now();
         let counters = self.read();
         self.losses(&counters, now, writer);
@@ -61,7 +61,7 @@ impl Account {
         }
     }
 
-    pub(super) fn finish(mut self, probes: &Probes, tracker: &Tracker, writer: &mut Writer) {
+    pub(super) fn finish(mut self, probes: &Probes, tracker: &Tracker, writer: &Writer) {
         let now = clock::now();
         let counters = self.read();
         self.losses(&counters, now, writer);
@@ -89,7 +89,7 @@ impl Account {
         })
     }
 
-    fn losses(&mut self, counters: &[HookCounters], now: Timestamp, writer: &mut Writer) {
+    fn losses(&mut self, counters: &[HookCounters], now: Timestamp, writer: &Writer) {
         for hook in counters {
             for (cpu, row) in hook.processors.iter().enumerate() {
                 let known = self.lost.entry((hook.hook as u32, cpu)).or_default();
@@ -97,7 +97,12 @@ impl Account {
                 *known = row.lost;
                 if lost > 0 {
                     let source = LossSource::Hook(tracepoint(hook.hook).into());
-                    writer.push(Record::Loss(&Loss { at: now, source, cpu: u32::try_from(cpu).ok(), lost }));
+                    writer.push(Record::Loss(&Loss {
+                        at: now,
+                        source,
+                        cpu: u32::try_from(cpu).ok(),
+                        lost,
+                    }));
                 }
             }
         }
@@ -105,7 +110,12 @@ impl Account {
         self.undecodable_told = self.undecodable;
         if lost > 0 {
             let source = LossSource::Queue("undecodable".into());
-            writer.push(Record::Loss(&Loss { at: now, source, cpu: None, lost }));
+            writer.push(Record::Loss(&Loss {
+                at: now,
+                source,
+                cpu: None,
+                lost,
+            }));
         }
     }
 
@@ -115,14 +125,17 @@ impl Account {
         now: Timestamp,
         probes: &Probes,
         tracker: &Tracker,
-        writer: &mut Writer,
+        writer: &Writer,
     ) {
         self.last_stats = now;
-        writer.set_clock(clock::clock());
+        writer.set_clock(clock());
         let costs = probes.costs();
         let hooks = counters.iter().map(|counted| {
             let total = counted.total();
-            let cost = costs.iter().find(|(hook, _)| *hook == counted.hook).map(|(_, cost)| *cost);
+            let cost = costs
+                .iter()
+                .find(|(hook, _)| *hook == counted.hook)
+                .map(|(_, cost)| *cost);
             let measured = cost.filter(|cost| cost.runs > 0);
             HookStats {
                 name: tracepoint(counted.hook).into(),

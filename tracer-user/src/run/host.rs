@@ -1,6 +1,6 @@
 //! What the host says of itself: the first line of the output, and the length of a jiffy.
 
-use super::{Options, clock};
+use super::{Options, clock, ready};
 use crate::kernel::load::Probes;
 use crate::kernel::plan;
 use crate::model::finding::Cause;
@@ -10,7 +10,10 @@ use std::time::Duration;
 
 pub(super) fn hello(probes: &Probes, options: &Options) -> Hello {
     let uname = rustix::system::uname();
-    let described = options.described.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+    let described = options
+        .described
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone()));
     Hello {
         at: clock::now(),
         session: line("/proc/sys/kernel/random/uuid").unwrap_or_default(),
@@ -33,7 +36,11 @@ fn hook(status: &plan::HookStatus) -> Hook {
             plan::How::Absent => How::Absent,
         },
         reason: status.reason.clone(),
-        weakens: status.weakens.iter().filter_map(|cause| Cause::from_name(cause)).collect(),
+        weakens: status
+            .weakens
+            .iter()
+            .filter_map(|cause| Cause::from_name(cause))
+            .collect(),
     }
 }
 
@@ -57,7 +64,7 @@ pub(super) fn forward_probe_log(probes: &mut Probes) {
         Ok(logger) => logger,
         Err(error) => return tracing::warn!(%error, "the probes' log cannot be read"),
     };
-    let Ok(mut logger) = tokio::io::unix::AsyncFd::new(logger) else {
+    let Ok(mut logger) = ready::readable(logger) else {
         return tracing::warn!("the probes' log cannot be waited for");
     };
     tokio::spawn(async move {

@@ -5,6 +5,7 @@
 mod account;
 mod clock;
 mod host;
+mod ready;
 
 pub use clock::clock;
 
@@ -21,7 +22,6 @@ use crate::sink::{Hello, Record, Writer, WriterState};
 use crate::track::{Config, Totals, Tracker};
 use account::Account;
 use std::time::Duration;
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
@@ -76,7 +76,9 @@ struct Decoder {
 /// Runs the future on a runtime of one thread.
 pub fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    Ok(runtime.map_err(Failure::system("the async runtime cannot start"))?.block_on(future))
+    Ok(runtime
+        .map_err(Failure::system("the async runtime cannot start"))?
+        .block_on(future))
 }
 
 /// Ends after `duration`, or never; a signal ends the run in either case.
@@ -106,13 +108,28 @@ impl Shell {
             jiffy: host::jiffy(),
         };
         let ring = probes.take_ring()?;
-        let ring = AsyncFd::with_interest(ring, Interest::READABLE).map_err(Failure::system("the ring buffer"))?;
+        let ring = ready::readable(ring).map_err(Failure::system("the ring buffer"))?;
         let account = Account::new(probes.take_stats()?);
         let (inspector, answers) = Inspector::start().map_err(Failure::system("the inspector cannot start"))?;
-        let config = Config { hang_after: options.hang_after, ..Config::default() };
+        let config = Config {
+            hang_after: options.hang_after,
+            ..Config::default()
+        };
         let tracker = Tracker::new(config, clock::now());
-        let decoder = Decoder { tables, symbols: Symbols::default() };
-        Ok(Self { options, probes, ring, decoder, inspector, answers, tracker, account })
+        let decoder = Decoder {
+            tables,
+            symbols: Symbols::default(),
+        };
+        Ok(Self {
+            options,
+            probes,
+            ring,
+            decoder,
+            inspector,
+            answers,
+            tracker,
+            account,
+        })
     }
 
     /// The line that every output begins with.
@@ -122,7 +139,11 @@ impl Shell {
 
     /// Traces until `end`, a signal, or the output's pipe is closed.
     pub async fn run(mut self, writer: Writer, end: impl Future<Output = ()>, found: impl FnMut(&Finding)) -> Report {
-        let mut output = Output { writer, found, found_above_info: false };
+        let mut output = Output {
+            writer,
+            found,
+            found_above_info: false,
+        };
         output.writer.push(Record::Hello(&self.hello()));
         let stop = until_stopped(end);
         tokio::pin!(stop);
@@ -142,8 +163,8 @@ impl Shell {
                 Some(answer) = self.answers.recv() => self.answer(answer, &mut output),
                 () = tokio::time::sleep_until(deadline) => self.timeout(&mut output),
                 _ = tick.tick() => {
-                    self.account.tick(&self.probes, &self.tracker, &mut output.writer);
-                    if output.writer.state() != WriterState::Open {
+                    self.account.tick(&self.probes, &self.tracker, &output.writer);
+                    if output.writer.state() == WriterState::Closed {
                         break;
                     }
                 }
@@ -156,7 +177,14 @@ impl Shell {
     /// What is in the ring is older than the deadline: it goes first.
     fn timeout(&mut self, output: &mut Output<impl FnMut(&Finding)>) {
         let ring = self.ring.get_mut();
-        drain(ring, &mut self.decoder, &mut self.tracker, &mut self.account, &self.options, output);
+        drain(
+            ring,
+            &mut self.decoder,
+            &mut self.tracker,
+            &mut self.account,
+            &self.options,
+            output,
+        );
         let now = clock::now();
         if self.tracker.poll_timeout().is_some_and(|deadline| deadline <= now) {
             self.record(Record::Deadline(now), output);
@@ -188,13 +216,24 @@ impl Shell {
 
     fn finish(mut self, mut output: Output<impl FnMut(&Finding)>) -> Report {
         let ring = self.ring.get_mut();
-        while !drain(ring, &mut self.decoder, &mut self.tracker, &mut self.account, &self.options, &mut output) {}
+        while !drain(
+            ring,
+            &mut self.decoder,
+            &mut self.tracker,
+            &mut self.account,
+            &self.options,
+            &mut output,
+        ) {}
         self.tracker.finish(clock::now());
         self.hand_out(&mut output);
-        self.account.finish(&self.probes, &self.tracker, &mut output.writer);
+        self.account.finish(&self.probes, &self.tracker, &output.writer);
         let written = output.writer.finish();
         let totals = self.tracker.totals().clone();
-        Report { totals, found_above_info: output.found_above_info, output_error: written.error }
+        Report {
+            totals,
+            found_above_info: output.found_above_info,
+            output_error: written.error,
+        }
     }
 
     /// What replay needs beside the events, as long as events are wanted.
@@ -221,15 +260,17 @@ fn drain(
     output: &mut Output<impl FnMut(&Finding)>,
 ) -> bool {
     let Decoder { tables, symbols } = decoder;
-    let taken = ring.drain(BATCH, |bytes| match tables.decode(bytes, |address| symbols.name(address)) {
-        Ok(event) => {
-            if options.events != Events::None && options.filter.wants_event(&event) {
-                output.writer.push(Record::Event(&event));
+    let taken = ring.drain(BATCH, |bytes| {
+        match tables.decode(bytes, |address| symbols.name(address)) {
+            Ok(event) => {
+                if options.events != Events::None && options.filter.wants_event(&event) {
+                    output.writer.push(Record::Event(&event));
+                }
+                account.saw(event.at);
+                tracker.handle_event(&event);
             }
-            account.saw(event.at);
-            tracker.handle_event(&event);
+            Err(error) => account.undecodable(&error),
         }
-        Err(error) => account.undecodable(&error),
     });
     taken < BATCH
 }
@@ -237,7 +278,12 @@ fn drain(
 /// The inspector has too much to do.
 fn refused(inquiry: &Inquiry) -> Answer {
     let reply = Reply::Unreachable("too many inquiries at once".into());
-    Answer { id: inquiry.id, at: clock::now(), enter: None, reply }
+    Answer {
+        id: inquiry.id,
+        at: clock::now(),
+        enter: None,
+        reply,
+    }
 }
 
 async fn until_stopped(end: impl Future<Output = ()>) {
@@ -259,4 +305,3 @@ const BATCH: usize = 512;
 const TICK: Duration = Duration::from_secs(1);
 /// aya-log's level "debug".
 const PROBE_LOG_LEVEL: u8 = 4;
-

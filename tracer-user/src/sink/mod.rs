@@ -12,5 +12,5 @@ pub mod words;
 pub mod writer;
 
 pub use clock::Clock;
-pub use record::{Format, Hello, Loss, Record, Stats, Summary};
-pub use writer::{Writer, WriterReport};
+pub use record::{Format, Hello, Hook, HookStats, How, Loss, LossSource, Record, Stats, Summary};
+pub use writer::{Writer, WriterReport, WriterState};

@@ -4,11 +4,11 @@
 
 use super::netns::{Found, Namespaces, NetnsError};
 use super::probe::{Probe, ProbeError};
+use super::zones::Zones;
 use super::{process, sweep};
 use crate::inspect::link::Peer;
 use crate::inspect::socket::Socket;
 use crate::model::conntrack::{Conntrack, Direction};
-use crate::model::identity::Netns;
 use crate::model::inquiry::{Answer, Examined, Inquiry, Question, Reply};
 use crate::model::time::Timestamp;
 use crate::model::tuple::{Endpoint, Tuple};
@@ -22,6 +22,7 @@ use thiserror::Error;
 #[derive(Debug)]
 pub struct Examiner {
     namespaces: Namespaces,
+    zones: Zones,
 }
 
 impl Examiner {
@@ -29,6 +30,7 @@ impl Examiner {
     pub fn new() -> io::Result<Self> {
         Ok(Self {
             namespaces: Namespaces::new()?,
+            zones: Zones::default(),
         })
     }
 
@@ -37,6 +39,7 @@ impl Examiner {
     pub fn without_handles(self) -> Self {
         Self {
             namespaces: self.namespaces.without_handles(),
+            ..self
         }
     }
 
@@ -48,7 +51,14 @@ impl Examiner {
     pub fn answer(&mut self, inquiry: &Inquiry) -> Answer {
         let deadline = Instant::now() + TIME_MAX;
         let (enter, reply) = match inquiry.question {
-            Question::Sweep => (None, Ok(Reply::Swept(sweep::sweep(&mut self.namespaces, deadline)))),
+            Question::Sweep => (
+                None,
+                Ok(Reply::Swept(sweep::sweep(
+                    &mut self.namespaces,
+                    &mut self.zones,
+                    deadline,
+                ))),
+            ),
             Question::Connection { tuple, target } => self.at(inquiry, |examiner, found| {
                 examiner.connection(found, tuple, target, deadline)
             }),
@@ -56,7 +66,7 @@ impl Examiner {
         };
         let reply = reply.unwrap_or_else(|error| match error {
             ExamineError::Netns(NetnsError::Gone) => Reply::Gone,
-            error => Reply::Unreachable(error.to_string().into()),
+            ExamineError::Netns(_) | ExamineError::Probe(_) => Reply::Unreachable(error.to_string().into()),
         });
         Answer {
             id: inquiry.id,
@@ -84,7 +94,9 @@ impl Examiner {
         target: Option<Endpoint>,
         deadline: Instant,
     ) -> Result<Reply, ExamineError> {
-        let seen = self.namespaces.inside(found, |_| look(tuple, target, deadline))??;
+        let seen = self
+            .namespaces
+            .inside(found, |_| look(tuple, target, &mut self.zones, deadline))??;
         let inodes = seen
             .listeners
             .iter()
@@ -149,9 +161,9 @@ struct Seen {
     listeners: Vec<Socket>,
 }
 
-fn look(tuple: Tuple, target: Option<Endpoint>, deadline: Instant) -> Result<Seen, ProbeError> {
+fn look(tuple: Tuple, target: Option<Endpoint>, zones: &mut Zones, deadline: Instant) -> Result<Seen, ProbeError> {
     let mut probe = Probe::new(deadline);
-    let conntrack = probe.conntrack(tuple)?;
+    let conntrack = probe.conntrack(tuple, zones)?;
     let socket = probe.socket(tuple)?;
     let target = target.unwrap_or_else(|| destination(tuple, conntrack.as_ref()));
     let target_is_local = probe.is_local(target)?;

@@ -6,9 +6,12 @@
 mod examiner;
 mod netlink;
 mod netns;
+mod paths;
 mod probe;
 mod process;
+mod raw;
 mod sweep;
+mod zones;
 
 pub use examiner::Examiner;
 

@@ -42,7 +42,7 @@ pub(super) struct Netlink {
 impl Netlink {
     pub(super) fn open(protocol: isize, deadline: Instant) -> Result<Self, NetlinkError> {
         Ok(Self {
-            socket: connect(protocol)?,
+            socket: Socket::new(protocol)?,
             protocol,
             sequence: 0,
             buffer: Vec::with_capacity(BUFFER),
@@ -58,7 +58,8 @@ impl Netlink {
         mut each: impl FnMut(&[u8]) -> Result<ControlFlow<()>, E>,
     ) -> Result<(), NetlinkError> {
         self.sequence = self.sequence.wrapping_add(1);
-        self.socket.send(&request(self.sequence), 0)?;
+        self.socket
+            .send_to(&request(self.sequence), &SocketAddr::new(0, 0), 0)?;
         loop {
             self.receive()?;
             for message in messages(&self.buffer) {
@@ -77,7 +78,7 @@ impl Netlink {
                             .is_break()
                         {
                             // The rest of the dump would come before the next answer.
-                            self.socket = connect(self.protocol)?;
+                            self.socket = Socket::new(self.protocol)?;
                             return Ok(());
                         }
                     }
@@ -91,7 +92,10 @@ impl Netlink {
         loop {
             self.wait()?;
             self.buffer.clear();
-            match self.socket.recv_from(&mut self.buffer, libc::MSG_TRUNC) {
+            match self
+                .socket
+                .recv_from(&mut self.buffer, libc::MSG_TRUNC | libc::MSG_DONTWAIT)
+            {
                 Ok((length, _)) if length > self.buffer.len() => {
                     return Err(NetlinkError::Truncated(self.buffer.len()));
                 }
@@ -119,14 +123,6 @@ impl Netlink {
             }
         }
     }
-}
-
-fn connect(protocol: isize) -> io::Result<Socket> {
-    let mut socket = Socket::new(protocol)?;
-    socket.bind_auto()?;
-    socket.connect(&SocketAddr::new(0, 0))?;
-    socket.set_non_blocking(true)?;
-    Ok(socket)
 }
 
 fn errno(code: u32) -> Errno {

@@ -2,15 +2,16 @@
 //!
 //! Keeps paths, never a descriptor of a foreign namespace: that would keep a deleted namespace and its devices alive.
 
+use super::paths::{names, process_path, processes, thread_paths};
+use super::raw::{cookie, open_by_handle};
 use crate::model::identity::Netns;
 use rustix::io::Errno;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -20,8 +21,8 @@ pub(super) enum NetnsError {
     Gone,
     #[error("its namespace is not known")]
     Unknown,
-    #[error("net:[{inode}] was not found, but {unread} processes could not be looked at")]
-    NotFound { inode: u32, unread: usize },
+    #[error("net:[{inode}] was not found; not all processes can be looked at")]
+    NotFound { inode: u32 },
     #[error("cannot open net:[{inode}]: {error}")]
     Open { inode: u32, error: io::Error },
     #[error("cannot enter net:[{inode}]: {error}")]
@@ -71,7 +72,7 @@ impl Namespaces {
             paths: HashMap::new(),
             stranded: false,
         };
-        namespaces.by_handle = namespaces.open_by_handle(own).is_ok();
+        namespaces.by_handle = open_by_handle(namespaces.home.as_fd(), own).is_ok();
         Ok(namespaces)
     }
 
@@ -108,7 +109,7 @@ impl Namespaces {
             });
         }
         if self.by_handle && wanted.cookie != 0 {
-            match self.open_by_handle(wanted) {
+            match open_by_handle(self.home.as_fd(), wanted) {
                 Ok(descriptor) => {
                     let enter = self.path_of(wanted.inode, hint).ok();
                     return Ok(Found {
@@ -118,12 +119,19 @@ impl Namespaces {
                         enter,
                     });
                 }
-                Err(Errno::STALE) => return Err(NetnsError::Gone),
+                Err(Errno::STALE) if sees_all() => return Err(NetnsError::Gone),
                 Err(_) => {}
             }
         }
         let path = self.path_of(wanted.inode, hint)?;
-        self.open(wanted, path)
+        match self.open(wanted, path) {
+            // The process ended since; another may be there.
+            Err(NetnsError::Gone) => {
+                let path = self.path_of(wanted.inode, hint)?;
+                self.open(wanted, path)
+            }
+            result => result,
+        }
     }
 
     /// Every namespace that has a name or a process, once. Those of a mere thread or socket are not among them.
@@ -180,12 +188,15 @@ impl Namespaces {
     }
 
     fn open(&self, wanted: Netns, path: Arc<str>) -> Result<Found, NetnsError> {
-        let failed = |error| match io::Error::kind(&error) {
-            io::ErrorKind::NotFound => NetnsError::Gone,
-            _ => NetnsError::Open {
-                inode: wanted.inode,
-                error,
-            },
+        let failed = |error: io::Error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                NetnsError::Gone
+            } else {
+                NetnsError::Open {
+                    inode: wanted.inode,
+                    error,
+                }
+            }
         };
         let file = File::open(&*path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
@@ -208,7 +219,8 @@ impl Namespaces {
             }
             self.paths.remove(&inode);
         }
-        let mut unread = 0;
+        // Elsewhere /proc does not show all processes.
+        let mut unread = !is_initial("pid", INITIAL_PID);
         let candidates = names()
             .chain(hint.map(process_path))
             .chain(processes().map(process_path))
@@ -224,13 +236,13 @@ impl Namespaces {
                     return Ok(path);
                 }
                 Ok(_) => {}
-                Err(_) => unread += 1,
+                Err(_) => unread = true,
             }
         }
-        if unread == 0 {
-            Err(NetnsError::Gone)
+        if unread {
+            Err(NetnsError::NotFound { inode })
         } else {
-            Err(NetnsError::NotFound { inode, unread })
+            Err(NetnsError::Gone)
         }
     }
 
@@ -245,41 +257,16 @@ impl Namespaces {
             Err(error) => Err(error),
         }
     }
-
-    /// Opens a namespace without any path to it, held by whatever (from Linux 6.18 the cookie is the handle's id).
-    fn open_by_handle(&self, wanted: Netns) -> Result<OwnedFd, Errno> {
-        let mut handle = Handle {
-            bytes: 16,
-            kind: FILEID_NSFS,
-            id: wanted.cookie,
-            namespace: libc::CLONE_NEWNET,
-            inode: wanted.inode,
-        };
-        // SAFETY: the handle is a struct file_handle with 16 bytes, as it says, and outlives the call.
-        let descriptor = unsafe {
-            libc::syscall(
-                libc::SYS_open_by_handle_at,
-                self.home.as_raw_fd(),
-                &raw mut handle,
-                libc::O_RDONLY | libc::O_CLOEXEC,
-            )
-        };
-        match i32::try_from(descriptor) {
-            // SAFETY: the call returned a new descriptor that nobody else owns.
-            Ok(descriptor) if descriptor >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(descriptor) }),
-            _ => Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)),
-        }
-    }
 }
 
-/// `struct file_handle` with `struct nsfs_file_handle`.
-#[repr(C)]
-struct Handle {
-    bytes: u32,
-    kind: i32,
-    id: u64,
-    namespace: i32,
-    inode: u32,
+/// Whether a handle that is not accepted is stale: the kernel says so too where the permission is missing.
+fn sees_all() -> bool {
+    is_initial("user", INITIAL_USER)
+        && caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_SYS_ADMIN).unwrap_or(false)
+}
+
+fn is_initial(kind: &str, inode: u64) -> bool {
+    fs::metadata(format!("/proc/self/ns/{kind}")).is_ok_and(|metadata| metadata.ino() == inode)
 }
 
 /// Whether both are the same one, as far as both tell their cookie.
@@ -291,63 +278,15 @@ fn same(a: Netns, b: Netns) -> bool {
     }
 }
 
-/// The cookie of the thread's namespace; `None` before Linux 5.14.
-fn cookie() -> Option<u64> {
-    let socket = rustix::net::socket(rustix::net::AddressFamily::UNIX, rustix::net::SocketType::DGRAM, None).ok()?;
-    let mut cookie = 0_u64;
-    let mut length = libc::socklen_t::try_from(size_of::<u64>()).ok()?;
-    // SAFETY: both pointers are to live values, and `length` is the size of the first.
-    let result = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_NETNS_COOKIE,
-            (&raw mut cookie).cast(),
-            &raw mut length,
-        )
-    };
-    (result == 0).then_some(cookie)
-}
-
-fn names() -> impl Iterator<Item = String> {
-    NAMES
-        .iter()
-        .flat_map(|directory| entries(directory.as_ref()))
-        .filter_map(|entry| entry.path().into_os_string().into_string().ok())
-}
-
-/// Ids of all processes.
-pub(super) fn processes() -> impl Iterator<Item = u32> {
-    entries("/proc".as_ref())
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .take(PROCESSES_MAX)
-}
-
-fn process_path(id: u32) -> String {
-    format!("/proc/{id}/ns/net")
-}
-
-fn thread_paths(process: u32) -> impl Iterator<Item = String> {
-    let directory = format!("/proc/{process}/task");
-    entries(directory.as_ref())
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
-        .filter(move |&thread| thread != process)
-        .map(move |thread| format!("/proc/{process}/task/{thread}/ns/net"))
-}
-
-fn entries(directory: &Path) -> impl Iterator<Item = fs::DirEntry> + use<> {
-    fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok)
-}
-
 /// Inodes of namespaces are 32 bits wide.
 fn number(inode: u64) -> u32 {
     u32::try_from(inode).unwrap_or(0)
 }
 
-/// Where `ip netns` and Docker mount namespaces.
-const NAMES: [&str; 2] = ["/run/netns", "/run/docker/netns"];
-const FILEID_NSFS: i32 = 0xf1;
 const NAMESPACES_MAX: usize = 4096;
 const PATHS_MAX: usize = 1024;
-const PROCESSES_MAX: usize = 65_536;
 const THREADS_MAX: usize = 20_000;
+/// `PROC_USER_INIT_INO`.
+const INITIAL_USER: u64 = 0xEFFF_FFFD;
+/// `PROC_PID_INIT_INO`.
+const INITIAL_PID: u64 = 0xEFFF_FFFC;

@@ -3,9 +3,10 @@
 //! Which namespace that is, and who holds the sockets, is not known here.
 
 use super::netlink::{Netlink, NetlinkError};
+use super::zones::Zones;
 use crate::inspect::socket::{Family, Socket};
-use crate::inspect::{address, conntrack, link, socket};
-use crate::model::conntrack::{Conntrack, Direction};
+use crate::inspect::{address, link, socket};
+use crate::model::conntrack::Conntrack;
 use crate::model::tuple::{Endpoint, Tuple};
 use rustix::io::Errno;
 use std::ops::ControlFlow;
@@ -41,16 +42,13 @@ impl Probe {
     }
 
     /// The entry of a tuple in either direction, in any zone.
-    pub(super) fn conntrack(&mut self, tuple: Tuple) -> Result<Option<Conntrack>, ProbeError> {
+    pub(super) fn conntrack(&mut self, tuple: Tuple, zones: &mut Zones) -> Result<Option<Conntrack>, ProbeError> {
         let failed = |error| ProbeError {
             what: "conntrack",
             error,
         };
         let netlink = opened(&mut self.conntrack, libc::NETLINK_NETFILTER, self.deadline).map_err(failed)?;
-        if let Some(entry) = get_entry(netlink, tuple).map_err(failed)? {
-            return Ok(Some(entry));
-        }
-        other_zones(netlink, tuple).map_err(failed)
+        zones.entry(netlink, tuple).map_err(failed)
     }
 
     /// The socket of exactly this tuple; no listener.
@@ -174,71 +172,13 @@ impl Probe {
     }
 }
 
-/// The entry in the default zone.
-fn get_entry(netlink: &mut Netlink, tuple: Tuple) -> Result<Option<Conntrack>, NetlinkError> {
-    let mut entry = None;
-    let answer = netlink.ask(
-        |sequence| conntrack::get(sequence, tuple, None),
-        |payload| {
-            entry = conntrack::parse(payload)?;
-            Ok::<_, conntrack::ConntrackError>(ControlFlow::Continue(()))
-        },
-    );
-    match answer {
-        Ok(()) | Err(NetlinkError::Refused(Errno::NOENT)) => Ok(entry),
-        Err(error) => Err(error),
-    }
-}
-
-/// The entry in whichever zone, by a dump; not looked for where the table is too large for that.
-fn other_zones(netlink: &mut Netlink, tuple: Tuple) -> Result<Option<Conntrack>, NetlinkError> {
-    let mut count = 0;
-    netlink.ask(conntrack::count, |payload| {
-        count = conntrack::parse_count(payload)?;
-        Ok::<_, conntrack::ConntrackError>(ControlFlow::Continue(()))
-    })?;
-    if count == 0 {
-        return Ok(None);
-    }
-    if count > ENTRIES_MAX {
-        tracing::debug!(count, ENTRIES_MAX, "conntrack table too large to look into its zones");
-        return Ok(None);
-    }
-    for direction in [Direction::Original, Direction::Reply] {
-        let mut found = None;
-        netlink.ask(
-            |sequence| conntrack::dump(sequence, tuple, direction),
-            |payload| {
-                found = conntrack::parse(payload)?.filter(|entry| match direction {
-                    Direction::Original => entry.original == tuple,
-                    Direction::Reply => entry.reply == tuple,
-                });
-                let flow = if found.is_some() {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                };
-                Ok::<_, conntrack::ConntrackError>(flow)
-            },
-        )?;
-        if found.is_some() {
-            return Ok(found);
-        }
-    }
-    Ok(None)
-}
-
 fn opened(slot: &mut Option<Netlink>, protocol: i32, deadline: Instant) -> Result<&mut Netlink, NetlinkError> {
-    match slot {
-        Some(netlink) => Ok(netlink),
-        None => {
-            let protocol = isize::try_from(protocol).unwrap_or_default();
-            Ok(slot.insert(Netlink::open(protocol, deadline)?))
-        }
-    }
+    let netlink = match slot.take() {
+        Some(netlink) => netlink,
+        None => Netlink::open(isize::try_from(protocol).unwrap_or_default(), deadline)?,
+    };
+    Ok(slot.insert(netlink))
 }
 
 /// Sockets taken from one dump.
 const SOCKETS_MAX: usize = 65_536;
-/// The largest conntrack table that is searched for an entry outside the default zone.
-const ENTRIES_MAX: u32 = 200_000;

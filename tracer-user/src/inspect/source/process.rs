@@ -21,7 +21,7 @@ pub(super) fn holders(mut wanted: HashSet<u32>, namespaces: &HashSet<u32>) -> Ha
         until: Instant::now() + TIME_MAX,
     };
     let (near, far): (Vec<u32>, Vec<u32>) =
-        super::netns::processes().partition(|&process| is_inside(process, namespaces));
+        super::paths::processes().partition(|&process| is_inside(process, namespaces));
     for process in near.into_iter().chain(far) {
         if wanted.is_empty() {
             break;

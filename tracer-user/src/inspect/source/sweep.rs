@@ -5,6 +5,7 @@
 use super::netns::Namespaces;
 use super::probe::{Probe, ProbeError};
 use super::process;
+use super::zones::Zones;
 use crate::inspect::queue::assign;
 use crate::inspect::socket::Socket;
 use crate::model::conntrack::Conntrack;
@@ -14,7 +15,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-pub(super) fn sweep(namespaces: &mut Namespaces, deadline: Instant) -> Vec<Waiting> {
+pub(super) fn sweep(namespaces: &mut Namespaces, zones: &mut Zones, deadline: Instant) -> Vec<Waiting> {
     let mut seen = Vec::new();
     for (inode, path) in namespaces.all() {
         let room = WAITING_MAX.saturating_sub(seen.len());
@@ -25,7 +26,7 @@ pub(super) fn sweep(namespaces: &mut Namespaces, deadline: Instant) -> Vec<Waiti
         let Ok(found) = namespaces.open_path(inode, path) else {
             continue;
         };
-        match namespaces.inside(&found, |netns| look(netns, found.enter.as_ref(), room, deadline)) {
+        match namespaces.inside(&found, |netns| look(netns, found.enter.as_ref(), zones, room, deadline)) {
             Ok(Ok(waiting)) => seen.extend(waiting),
             Ok(Err(error)) => tracing::debug!(inode, %error, "cannot look at accept queues"),
             Err(error) => tracing::debug!(%error, "cannot look at accept queues"),
@@ -44,7 +45,13 @@ struct Seen {
     client: Option<Socket>,
 }
 
-fn look(netns: Netns, enter: Option<&Arc<str>>, room: usize, deadline: Instant) -> Result<Vec<Seen>, ProbeError> {
+fn look(
+    netns: Netns,
+    enter: Option<&Arc<str>>,
+    zones: &mut Zones,
+    room: usize,
+    deadline: Instant,
+) -> Result<Vec<Seen>, ProbeError> {
     let mut probe = Probe::new(deadline);
     let mut listeners = probe.listeners(None)?;
     listeners.retain(|listener| listener.receive_queue > 0);
@@ -55,7 +62,7 @@ fn look(netns: Netns, enter: Option<&Arc<str>>, room: usize, deadline: Instant) 
     }
     let mut seen = Vec::new();
     for (listener, child) in assign(&listeners, &children).into_iter().take(room) {
-        let conntrack = probe.conntrack(child.tuple).ok().flatten();
+        let conntrack = probe.conntrack(child.tuple, zones).ok().flatten();
         // Before translation, where there is one: as the client has it.
         let client = conntrack.map_or(child.tuple.inverted(), |entry| entry.original);
         seen.push(Seen {

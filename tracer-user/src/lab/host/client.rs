@@ -24,7 +24,11 @@ impl Client {
     ) -> io::Result<()> {
         let socket = tcp_socket(to)?;
         if let Some(port) = from_port {
-            let address = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+            let address = if to.is_ipv4() {
+                Ipv4Addr::UNSPECIFIED.into()
+            } else {
+                Ipv6Addr::UNSPECIFIED.into()
+            };
             sockopt::set_socket_reuseaddr(&socket, true)?;
             net::bind(&socket, &SocketAddr::new(address, port))?;
         }
@@ -66,7 +70,10 @@ impl Client {
     }
 
     pub(super) fn close(&mut self, slot: u8) -> io::Result<()> {
-        self.slots.remove(&slot).map(drop).ok_or_else(|| io::ErrorKind::NotConnected.into())
+        self.slots
+            .remove(&slot)
+            .map(drop)
+            .ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     pub(super) fn abort(&mut self, slot: u8) -> io::Result<()> {
@@ -75,13 +82,24 @@ impl Client {
     }
 
     fn stream(&mut self, slot: u8) -> io::Result<&mut TcpStream> {
-        self.slots.get_mut(&slot).ok_or_else(|| io::ErrorKind::NotConnected.into())
+        self.slots
+            .get_mut(&slot)
+            .ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 
 pub(super) fn tcp_socket(for_address: SocketAddr) -> io::Result<OwnedFd> {
-    let family = if for_address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    Ok(net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?)
+    let family = if for_address.is_ipv4() {
+        AddressFamily::INET
+    } else {
+        AddressFamily::INET6
+    };
+    Ok(net::socket_with(
+        family,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?)
 }
 
 /// A line without its end; an empty one where the stream ended.

@@ -17,7 +17,10 @@ pub(super) struct Segment {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "they are independent bits of the TCP header")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent bits of the TCP header"
+)]
 pub(super) struct Flags {
     pub syn: bool,
     pub ack: bool,
@@ -34,8 +37,15 @@ pub(super) fn parse(frame: &[u8]) -> Option<([u8; 6], Segment)> {
         NetSlice::Ipv6(ip) => (ip.header().source_addr().into(), ip.header().destination_addr().into()),
         NetSlice::Arp(_) => return None,
     };
-    let Some(TransportSlice::Tcp(tcp)) = packet.transport else { return None };
-    let flags = Flags { syn: tcp.syn(), ack: tcp.ack(), fin: tcp.fin(), rst: tcp.rst() };
+    let Some(TransportSlice::Tcp(tcp)) = packet.transport else {
+        return None;
+    };
+    let flags = Flags {
+        syn: tcp.syn(),
+        ack: tcp.ack(),
+        fin: tcp.fin(),
+        rst: tcp.rst(),
+    };
     let segment = Segment {
         source: SocketAddr::new(source, tcp.source_port()),
         destination: SocketAddr::new(destination, tcp.destination_port()),
@@ -54,7 +64,12 @@ pub(super) fn build(to: [u8; 6], segment: &Segment) -> io::Result<Vec<u8>> {
         (IpAddr::V6(source), IpAddr::V6(destination)) => ethernet.ipv6(source.octets(), destination.octets(), 64),
         _ => return Err(io::ErrorKind::InvalidInput.into()),
     };
-    let mut tcp = TcpHeader::new(segment.source.port(), segment.destination.port(), segment.sequence, WINDOW);
+    let mut tcp = TcpHeader::new(
+        segment.source.port(),
+        segment.destination.port(),
+        segment.sequence,
+        WINDOW,
+    );
     tcp.acknowledgment_number = segment.acknowledgment;
     tcp.syn = segment.flags.syn;
     tcp.ack = segment.flags.ack;
@@ -62,7 +77,9 @@ pub(super) fn build(to: [u8; 6], segment: &Segment) -> io::Result<Vec<u8>> {
     tcp.rst = segment.flags.rst;
     tcp.psh = !segment.payload.is_empty();
     let mut frame = Vec::new();
-    ip.tcp_header(tcp).write(&mut frame, &segment.payload).map_err(io::Error::other)?;
+    ip.tcp_header(tcp)
+        .write(&mut frame, &segment.payload)
+        .map_err(io::Error::other)?;
     Ok(frame)
 }
 
@@ -76,13 +93,19 @@ mod tests {
 
     #[test]
     fn what_is_built_parses_back_in_both_families() {
-        for (source, destination) in [("10.77.0.2:40001", "10.77.0.3:9000"), ("[fd77::2]:40001", "[fd77::3]:9000")] {
+        for (source, destination) in [
+            ("10.77.0.2:40001", "10.77.0.3:9000"),
+            ("[fd77::2]:40001", "[fd77::3]:9000"),
+        ] {
             let segment = Segment {
                 source: source.parse().unwrap(),
                 destination: destination.parse().unwrap(),
                 sequence: 7,
                 acknowledgment: 9,
-                flags: Flags { ack: true, ..Flags::default() },
+                flags: Flags {
+                    ack: true,
+                    ..Flags::default()
+                },
                 payload: b"hello\n".to_vec(),
             };
             let frame = build(HARDWARE_ADDRESS, &segment).unwrap();

@@ -91,11 +91,20 @@ fn obey(commands: &Receiver<Command>) -> io::Result<()> {
 
 fn execute(command: Command, client: &mut Client, phantom: &mut Option<Phantom>) -> io::Result<Answer> {
     match command {
-        Command::Run { program, arguments, input } => return run(&program, &arguments, &input),
+        Command::Run {
+            program,
+            arguments,
+            input,
+        } => return run(&program, &arguments, &input),
         Command::Set { path, value } => fs::write(path, value)?,
         Command::Serve(server) => server::start(server)?,
         Command::Proxy { listen } => proxy::start(listen)?,
-        Command::Connect { slot, to, from_port, give_up_ms } => client.connect(slot, to, from_port, give_up_ms)?,
+        Command::Connect {
+            slot,
+            to,
+            from_port,
+            give_up_ms,
+        } => client.connect(slot, to, from_port, give_up_ms)?,
         Command::Send { slot, line } => client.send(slot, &line)?,
         Command::Receive { slot } => return client.receive(slot).map(Answer::Line),
         Command::AwaitUnread { slot } => client.await_unread(slot)?,
@@ -122,11 +131,17 @@ fn run(program: &str, arguments: &[String], input: &str) -> io::Result<Answer> {
     let output = child.wait_with_output()?;
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.push_str(&String::from_utf8_lossy(&output.stderr));
-    Ok(Answer::Ran { success: output.status.success(), output: text.trim().to_owned() })
+    Ok(Answer::Ran {
+        success: output.status.success(),
+        output: text.trim().to_owned(),
+    })
 }
 
 fn failed(error: &io::Error) -> Answer {
-    Answer::Failed { errno: error.raw_os_error(), message: error.to_string() }
+    Answer::Failed {
+        errno: error.raw_os_error(),
+        message: error.to_string(),
+    }
 }
 
 fn say(answer: &Answer) -> io::Result<()> {

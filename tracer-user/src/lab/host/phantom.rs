@@ -34,7 +34,10 @@ impl Phantom {
     /// Resets every connection from its peer's point of view.
     pub(super) fn reset(&self) -> io::Result<()> {
         let mut responder = self.responder.lock().unwrap_or_else(PoisonError::into_inner);
-        responder.reset_all().iter().try_for_each(|(hardware, reset)| send(&self.socket, *hardware, reset))
+        responder
+            .reset_all()
+            .iter()
+            .try_for_each(|(hardware, reset)| send(&self.socket, *hardware, reset))
     }
 }
 
@@ -42,8 +45,13 @@ fn answer_frames(socket: &OwnedFd, responder: &Mutex<Responder>) -> io::Result<(
     let mut buffer = vec![0; FRAME_LIMIT];
     loop {
         let (length, _) = net::recv(socket, buffer.as_mut_slice(), RecvFlags::empty())?;
-        let Some((from, segment)) = buffer.get(..length).and_then(frame::parse) else { continue };
-        let answers = responder.lock().unwrap_or_else(PoisonError::into_inner).handle(from, segment);
+        let Some((from, segment)) = buffer.get(..length).and_then(frame::parse) else {
+            continue;
+        };
+        let answers = responder
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .handle(from, segment);
         answers.iter().try_for_each(|answer| send(socket, from, answer))?;
     }
 }
@@ -75,18 +83,34 @@ impl Responder {
         }
         if segment.flags.syn {
             let next_expected = segment.sequence.wrapping_add(1);
-            let flow = Flow { hardware, next_sent: FIRST_SEQUENCE.wrapping_add(1), next_expected, line: Vec::new() };
-            let flags = Flags { syn: true, ack: true, ..Flags::default() };
+            let flow = Flow {
+                hardware,
+                next_sent: FIRST_SEQUENCE.wrapping_add(1),
+                next_expected,
+                line: Vec::new(),
+            };
+            let flags = Flags {
+                syn: true,
+                ack: true,
+                ..Flags::default()
+            };
             self.flows.insert(key, flow);
             return vec![make(key, FIRST_SEQUENCE, next_expected, flags)];
         }
         let Some(flow) = self.flows.get_mut(&key) else {
-            let flags = Flags { rst: true, ..Flags::default() };
+            let flags = Flags {
+                rst: true,
+                ..Flags::default()
+            };
             return vec![make(key, segment.acknowledgment, 0, flags)];
         };
         if segment.flags.fin {
             let end = segment.sequence.wrapping_add(1);
-            let flags = Flags { fin: true, ack: true, ..Flags::default() };
+            let flags = Flags {
+                fin: true,
+                ack: true,
+                ..Flags::default()
+            };
             let last = make(key, flow.next_sent, end, flags);
             self.flows.remove(&key);
             return vec![last];
@@ -95,7 +119,11 @@ impl Responder {
     }
 
     fn reset_all(&mut self) -> Vec<([u8; 6], Segment)> {
-        let flags = Flags { rst: true, ack: true, ..Flags::default() };
+        let flags = Flags {
+            rst: true,
+            ack: true,
+            ..Flags::default()
+        };
         let reset = |(key, flow): ((SocketAddr, SocketAddr), Flow)| {
             (flow.hardware, make(key, flow.next_sent, flow.next_expected, flags))
         };
@@ -106,7 +134,10 @@ impl Responder {
 impl Flow {
     /// Answers whole lines, acknowledges what is new, acknowledges again what is not.
     fn take(&mut self, key: (SocketAddr, SocketAddr), segment: Segment) -> Vec<Segment> {
-        let acknowledge = Flags { ack: true, ..Flags::default() };
+        let acknowledge = Flags {
+            ack: true,
+            ..Flags::default()
+        };
         if segment.payload.is_empty() {
             return Vec::new();
         }
@@ -127,7 +158,14 @@ impl Flow {
 }
 
 fn make((source, destination): (SocketAddr, SocketAddr), sequence: u32, acknowledgment: u32, flags: Flags) -> Segment {
-    Segment { source, destination, sequence, acknowledgment, flags, payload: Vec::new() }
+    Segment {
+        source,
+        destination,
+        sequence,
+        acknowledgment,
+        flags,
+        payload: Vec::new(),
+    }
 }
 
 /// A socket that sees all frames of `device` and sends on it.
@@ -146,7 +184,11 @@ fn packet_socket(device: &str) -> io::Result<OwnedFd> {
     let length = libc::socklen_t::try_from(size_of_val(&address)).map_err(io::Error::other)?;
     // SAFETY: the pointer and length are those of a whole `sockaddr_ll`, which outlives the call.
     let bound = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) };
-    if bound == 0 { Ok(socket) } else { Err(io::Error::last_os_error()) }
+    if bound == 0 {
+        Ok(socket)
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 const FIRST_SEQUENCE: u32 = 1_000_000;
@@ -168,8 +210,18 @@ mod tests {
         }
     }
 
-    const SYN: Flags = Flags { syn: true, ack: false, fin: false, rst: false };
-    const ACK: Flags = Flags { syn: false, ack: true, fin: false, rst: false };
+    const SYN: Flags = Flags {
+        syn: true,
+        ack: false,
+        fin: false,
+        rst: false,
+    };
+    const ACK: Flags = Flags {
+        syn: false,
+        ack: true,
+        fin: false,
+        rst: false,
+    };
 
     #[test]
     fn a_connection_is_opened_answered_and_closed() {
@@ -180,7 +232,10 @@ mod tests {
 
         let answered = responder.handle([0; 6], from_client(11, FIRST_SEQUENCE + 1, ACK, b"hi\n"));
         assert_eq!(answered[0].payload, b"echo:hi\n");
-        assert_eq!((answered[0].sequence, answered[0].acknowledgment), (FIRST_SEQUENCE + 1, 14));
+        assert_eq!(
+            (answered[0].sequence, answered[0].acknowledgment),
+            (FIRST_SEQUENCE + 1, 14)
+        );
 
         let again = responder.handle([0; 6], from_client(11, FIRST_SEQUENCE + 1, ACK, b"hi\n"));
         assert_eq!((again[0].payload.len(), again[0].acknowledgment), (0, 14));

@@ -63,7 +63,11 @@ pub(super) const CLOSE_WITH_UNREAD_DATA: Scenario = Scenario {
     drive: |script| {
         script.connect("app", 9000, Outcome::Works)?;
         script.send("app", 0)?;
-        script.act("app", "sees that the answer is there", &Command::AwaitUnread { slot: 0 })?;
+        script.act(
+            "app",
+            "sees that the answer is there",
+            &Command::AwaitUnread { slot: 0 },
+        )?;
         script.act("app", "closes without reading it", &Command::Close { slot: 0 })
     },
 };
@@ -83,7 +87,12 @@ pub(super) const ONE_GIVE_UP: Scenario = Scenario {
     },
     drive: |script| {
         let to = script.world.peer(9000);
-        let connect = Connect { to, slot: 0, from_port: None, give_up_ms: Some(1000) };
+        let connect = Connect {
+            to,
+            slot: 0,
+            from_port: None,
+            give_up_ms: Some(1000),
+        };
         script.connect_as("app", connect, Outcome::GivesUp)
     },
 };
@@ -103,7 +112,14 @@ pub(super) const PEER_DOES_NOT_READ: Scenario = Scenario {
     },
     drive: |script| {
         script.connect("app", 9000, Outcome::Works)?;
-        script.act("app", "sends until the socket takes no more", &Command::Fill { slot: 0, bytes: 8 << 20 })
+        script.act(
+            "app",
+            "sends until the socket takes no more",
+            &Command::Fill {
+                slot: 0,
+                bytes: 8 << 20,
+            },
+        )
     },
 };
 
@@ -119,7 +135,14 @@ pub(super) const V6_LISTENER: Scenario = Scenario {
         echo_pair(world)?;
         world.add_app("agent", "pod", 0)?;
         let listen = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), AGENT_PORT);
-        world.ask_app("agent", &Command::Serve(Server { listen, backlog: 128, accepts: Accepts::Echo }))?;
+        world.ask_app(
+            "agent",
+            &Command::Serve(Server {
+                listen,
+                backlog: 128,
+                accepts: Accepts::Echo,
+            }),
+        )?;
         world.made.push(format!("agent in pod listens on {listen}"));
         world.add_rules("pod", &REDIRECT)
     },
@@ -142,7 +165,11 @@ pub(super) const LATE_LISTENER: Scenario = Scenario {
     drive: |script| {
         script.connect("app", 9000, Outcome::Refused)?;
         let listen = address::any(script.world.options.family, AGENT_PORT);
-        let serve = Command::Serve(Server { listen, backlog: 128, accepts: Accepts::Echo });
+        let serve = Command::Serve(Server {
+            listen,
+            backlog: 128,
+            accepts: Accepts::Echo,
+        });
         script.act("agent", "begins to listen", &serve)?;
         ask_once(script, 0)
     },

@@ -39,11 +39,19 @@ impl Scenario {
 
     /// The sort of peer that a lab with these options has.
     pub(super) fn peer(&self, options: &Options) -> PeerKind {
-        options.peer.or_else(|| self.peers.first().copied()).unwrap_or(PeerKind::Kernel)
+        options
+            .peer
+            .or_else(|| self.peers.first().copied())
+            .unwrap_or(PeerKind::Kernel)
     }
 
     pub(super) fn check(&self, options: &Options) -> Result<(), LabError> {
-        let unsupported = |what| Err(LabError::Unsupported { scenario: self.name, what });
+        let unsupported = |what| {
+            Err(LabError::Unsupported {
+                scenario: self.name,
+                what,
+            })
+        };
         let peer = self.peer(options);
         if !self.families.contains(&options.family) {
             return unsupported(options.family.name());
@@ -132,7 +140,14 @@ mod tests {
     #[test]
     fn names_are_unique_and_sort_of_causes() {
         for (index, scenario) in SCENARIOS.iter().enumerate() {
-            assert!(SCENARIOS.iter().skip(index + 1).all(|other| other.name != scenario.name), "{}", scenario.name);
+            assert!(
+                SCENARIOS
+                    .iter()
+                    .skip(index + 1)
+                    .all(|other| other.name != scenario.name),
+                "{}",
+                scenario.name
+            );
             if let Some(cause) = scenario.expected {
                 assert!(scenario.name.starts_with(cause.name()), "{}", scenario.name);
             }
@@ -142,7 +157,11 @@ mod tests {
     #[test]
     fn every_cause_has_a_scenario() {
         for &cause in Cause::ALL {
-            assert!(SCENARIOS.iter().any(|scenario| scenario.expected == Some(cause)), "{}", cause.name());
+            assert!(
+                SCENARIOS.iter().any(|scenario| scenario.expected == Some(cause)),
+                "{}",
+                cause.name()
+            );
         }
     }
 }

@@ -40,7 +40,12 @@ pub(super) const RESET_BY_PEER: Scenario = Scenario {
         script.request("app", 0, Outcome::Works)?;
         script.say("the peer resets the connection");
         script.world.ask_host("peer", &Command::PhantomReset)?;
-        script.step("app", "waits for more".to_owned(), &Command::Receive { slot: 0 }, Outcome::Reset)
+        script.step(
+            "app",
+            "waits for more".to_owned(),
+            &Command::Receive { slot: 0 },
+            Outcome::Reset,
+        )
     },
 };
 

@@ -2,7 +2,7 @@
 
 use crate::lab::error::LabError;
 use crate::lab::options::{Backend, Family};
-use crate::lab::rules::Rules;
+use crate::lab::rules::{Rules, nft_rule};
 use crate::lab::scenario::{EITHER_PEER, KERNEL_PEER, Outcome, Scenario};
 use crate::lab::script::Connect;
 use crate::lab::wire::Accepts;
@@ -51,7 +51,12 @@ pub(super) const SYN_DROPPED_TWINS: Scenario = Scenario {
     },
     drive: |script| {
         let to = script.world.peer(9000);
-        let connect = Connect { to, slot: 0, from_port: Some(40001), give_up_ms: None };
+        let connect = Connect {
+            to,
+            slot: 0,
+            from_port: Some(40001),
+            give_up_ms: None,
+        };
         script.connect_as("twin-app", connect, Outcome::Works)?;
         script.request("twin-app", 0, Outcome::Works)?;
         script.connect_as("app", connect, Outcome::Hangs)
@@ -110,36 +115,54 @@ fn routed(world: &mut World, rules: &Rules) -> Result<(), LabError> {
 
 const DROP_OUTPUT: Rules = Rules {
     iptables: &["-A OUTPUT -p tcp --dport 9000 -j DROP"],
-    nft: "table inet filter { chain output { type filter hook output priority filter;
-        tcp dport 9000 drop; } }",
+    nft: nft_rule!("filter", "filter", "output", "filter", "tcp dport 9000 drop"),
 };
 
 const DROP_FORWARD: Rules = Rules {
     iptables: &["-A FORWARD -p tcp --dport 9000 -j DROP"],
-    nft: "table inet filter { chain forward { type filter hook forward priority filter;
-        tcp dport 9000 drop; } }",
+    nft: nft_rule!("filter", "filter", "forward", "filter", "tcp dport 9000 drop"),
 };
 
 const DROP_FORWARD_OF_POD: Rules = Rules {
     iptables: &["-A FORWARD -i to-pod -p tcp --dport 9000 -j DROP"],
-    nft: "table inet filter { chain forward { type filter hook forward priority filter;
-        iifname to-pod tcp dport 9000 drop; } }",
+    nft: nft_rule!(
+        "filter",
+        "filter",
+        "forward",
+        "filter",
+        "iifname to-pod tcp dport 9000 drop"
+    ),
 };
 
 const REJECT_OUTPUT: Rules = Rules {
     iptables: &["-A OUTPUT -p tcp --dport 9000 -j REJECT --reject-with tcp-reset"],
-    nft: "table inet filter { chain output { type filter hook output priority filter;
-        tcp dport 9000 reject with tcp reset; } }",
+    nft: nft_rule!(
+        "filter",
+        "filter",
+        "output",
+        "filter",
+        "tcp dport 9000 reject with tcp reset"
+    ),
 };
 
 const REJECT_OUTPUT_ICMP: Rules = Rules {
     iptables: &["-A OUTPUT -p tcp --dport 9000 -j REJECT --reject-with {icmp}"],
-    nft: "table inet filter { chain output { type filter hook output priority filter;
-        tcp dport 9000 reject with icmpx port-unreachable; } }",
+    nft: nft_rule!(
+        "filter",
+        "filter",
+        "output",
+        "filter",
+        "tcp dport 9000 reject with icmpx port-unreachable"
+    ),
 };
 
 const REJECT_FORWARD: Rules = Rules {
     iptables: &["-A FORWARD -p tcp --dport 9000 -j REJECT --reject-with tcp-reset"],
-    nft: "table inet filter { chain forward { type filter hook forward priority filter;
-        tcp dport 9000 reject with tcp reset; } }",
+    nft: nft_rule!(
+        "filter",
+        "filter",
+        "forward",
+        "filter",
+        "tcp dport 9000 reject with tcp reset"
+    ),
 };

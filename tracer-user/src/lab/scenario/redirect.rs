@@ -2,7 +2,7 @@
 
 use crate::lab::error::LabError;
 use crate::lab::options::{Backend, Family};
-use crate::lab::rules::Rules;
+use crate::lab::rules::{Rules, nft_rule};
 use crate::lab::scenario::{EITHER_PEER, Outcome, Scenario};
 use crate::lab::script::{Connect, Script};
 use crate::lab::wire::Accepts;
@@ -80,7 +80,16 @@ pub(super) const TARGET_STALLED_FULL: Scenario = Scenario {
 pub(super) fn fill_queue_and_connect(script: &mut Script<'_>) -> Result<(), LabError> {
     let to = script.world.peer(9000);
     script.connect("app", 9000, Outcome::Works)?;
-    script.connect_as("app", Connect { to, slot: 1, from_port: None, give_up_ms: None }, Outcome::Hangs)
+    script.connect_as(
+        "app",
+        Connect {
+            to,
+            slot: 1,
+            from_port: None,
+            give_up_ms: None,
+        },
+        Outcome::Hangs,
+    )
 }
 
 fn pair_with_app(world: &mut World) -> Result<(), LabError> {
@@ -91,14 +100,12 @@ fn pair_with_app(world: &mut World) -> Result<(), LabError> {
 
 pub(super) const REDIRECT: Rules = Rules {
     iptables: &["-t nat -A OUTPUT -p tcp --dport 9000 -j REDIRECT --to-ports 37673"],
-    nft: "table inet nat { chain output { type nat hook output priority -100;
-        tcp dport 9000 redirect to :37673; } }",
+    nft: nft_rule!("nat", "nat", "output", "-100", "tcp dport 9000 redirect to :37673"),
 };
 
 const BLOCK_TARGET: Rules = Rules {
     iptables: &["-A INPUT -p tcp --dport 37673 -j DROP"],
-    nft: "table inet filter { chain input { type filter hook input priority filter;
-        tcp dport 37673 drop; } }",
+    nft: nft_rule!("filter", "filter", "input", "filter", "tcp dport 37673 drop"),
 };
 
 /// As random as the port of a mirrord agent.

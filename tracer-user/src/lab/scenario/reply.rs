@@ -1,15 +1,15 @@
 //! Connections whose answers a rule rejects on their way in: the reset goes to the peer, the local socket never learns.
 
+use crate::lab::address;
 use crate::lab::error::LabError;
 use crate::lab::options::{Backend, Family};
-use crate::lab::rules::{Invocation, Rules};
+use crate::lab::rules::{Invocation, Rules, nft_rule};
 use crate::lab::scenario::redirect::AGENT_PORT;
 use crate::lab::scenario::{EITHER_PEER, Outcome, Scenario};
 use crate::lab::script::{Connect, Script};
 use crate::lab::wire::{Accepts, Command};
 use crate::lab::world::World;
 use crate::model::finding::Cause;
-use crate::lab::address;
 
 pub(super) const NEW_CONNECT: Scenario = Scenario {
     name: "reply-rejected",
@@ -45,7 +45,16 @@ pub(super) const POOLED: Scenario = Scenario {
         let mark = flush(script.world.options.family);
         script.run("pod", mark)?;
         let to = script.world.peer(9000);
-        script.connect_as("app", Connect { to, slot: 1, from_port: None, give_up_ms: None }, Outcome::Works)?;
+        script.connect_as(
+            "app",
+            Connect {
+                to,
+                slot: 1,
+                from_port: None,
+                give_up_ms: None,
+            },
+            Outcome::Works,
+        )?;
         script.request("app", 1, Outcome::Hangs)
     },
 };
@@ -56,7 +65,9 @@ pub(super) fn set_up_pooled(world: &mut World) -> Result<(), LabError> {
     world.add_server("server", "peer", 9000, Accepts::Echo, 128)?;
     world.add_app("envoy", "pod", 1337)?;
     let listen = address::any(world.options.family, 15001);
-    world.made.push(format!("envoy in pod listens on {listen}, with one pooled connection per destination"));
+    world.made.push(format!(
+        "envoy in pod listens on {listen}, with one pooled connection per destination"
+    ));
     world.ask_app("envoy", &Command::Proxy { listen })?;
     world.add_server("mirrord-agent", "pod", AGENT_PORT, Accepts::Echo, 128)?;
     world.add_app("app", "pod", 0)?;
@@ -69,7 +80,16 @@ pub(super) fn set_up_pooled(world: &mut World) -> Result<(), LabError> {
 /// One request on a connection of its own, which ends with it.
 pub(super) fn ask_once(script: &mut Script<'_>, slot: u8) -> Result<(), LabError> {
     let to = script.world.peer(9000);
-    script.connect_as("app", Connect { to, slot, from_port: None, give_up_ms: None }, Outcome::Works)?;
+    script.connect_as(
+        "app",
+        Connect {
+            to,
+            slot,
+            from_port: None,
+            give_up_ms: None,
+        },
+        Outcome::Works,
+    )?;
     script.request("app", slot, Outcome::Works)?;
     script.act("app", "closes", &Command::Close { slot })
 }
@@ -86,14 +106,18 @@ fn flush(family: Family) -> Invocation {
 
 const REJECT_MARKED: Rules = Rules {
     iptables: &["-A INPUT -p tcp -m connmark --mark 0x1 -j REJECT --reject-with tcp-reset"],
-    nft: "table inet filter { chain input { type filter hook input priority filter;
-        meta l4proto tcp ct mark 0x1 reject with tcp reset; } }",
+    nft: nft_rule!(
+        "filter",
+        "filter",
+        "input",
+        "filter",
+        "meta l4proto tcp ct mark 0x1 reject with tcp reset"
+    ),
 };
 
 const MARK: Rules = Rules {
     iptables: &["-t mangle -A OUTPUT -p tcp --dport 9000 -j CONNMARK --set-mark 1"],
-    nft: "table inet mangle { chain output { type filter hook output priority mangle;
-        tcp dport 9000 ct mark set 0x1; } }",
+    nft: nft_rule!("mangle", "filter", "output", "mangle", "tcp dport 9000 ct mark set 0x1"),
 };
 
 /// A sidecar's REDIRECT rules, with the OUTPUT jump twice as the report of the seed bug has it.
@@ -121,8 +145,12 @@ const ISTIO: Rules = Rules {
         "-t nat -A ISTIO_OUTPUT -j ISTIO_REDIRECT",
     ],
     nft: "table inet istio-proxy-nat {
-        chain istio-redirect { meta l4proto tcp counter redirect to :15001; }
-        chain istio-in-redirect { meta l4proto tcp counter redirect to :15006; }
+        chain istio-redirect {
+            meta l4proto tcp counter redirect to :15001
+        }
+        chain istio-in-redirect {
+            meta l4proto tcp counter redirect to :15006
+        }
         chain istio-inbound {
             tcp dport 15008 counter return
             meta l4proto tcp counter jump istio-in-redirect
@@ -163,13 +191,21 @@ const MIRRORD: Rules = Rules {
         "-t nat -A OUTPUT -j MIRRORD_OUTPUT_hT2vq",
     ],
     nft: "table inet mirrord {
-        chain MIRRORD_INPUT_RkDdj { meta l4proto tcp ct mark 0x1 counter reject with tcp reset; }
+        chain MIRRORD_INPUT_RkDdj {
+            meta l4proto tcp ct mark 0x1 counter reject with tcp reset
+        }
         chain MIRRORD_OUTPUT_hT2vq {
             meta skgid 41337 meta l4proto tcp counter return
             oifname lo tcp dport 9000 counter redirect to :37673
             return
         }
-        chain input { type filter hook input priority filter; counter jump MIRRORD_INPUT_RkDdj; }
-        chain output { type nat hook output priority -99; counter jump MIRRORD_OUTPUT_hT2vq; }
+        chain input {
+            type filter hook input priority filter;
+            counter jump MIRRORD_INPUT_RkDdj
+        }
+        chain output {
+            type nat hook output priority -99;
+            counter jump MIRRORD_OUTPUT_hT2vq
+        }
     }",
 };

@@ -42,6 +42,7 @@ pub enum Observation<'a> {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         conntrack: Option<Conntrack>,
         rejected: bool,
+        ambiguous: bool,
     },
     RstSent {
         #[serde(borrow)]
@@ -122,6 +123,7 @@ impl<'a> Observation<'a> {
                 mark,
                 conntrack,
                 rejected,
+                ambiguous,
             } => Self::Drop {
                 count: *count,
                 reason: Spelled(*reason),
@@ -134,6 +136,7 @@ impl<'a> Observation<'a> {
                 mark: *mark,
                 conntrack: conntrack.as_ref().map(Into::into),
                 rejected: *rejected,
+                ambiguous: *ambiguous,
             },
             Seen::RstSent {
                 netns,

@@ -34,7 +34,7 @@ pub fn fixes(finding: &Finding) -> Vec<Fix> {
         Cause::RedirectTargetBlocked => redirect_target_blocked(facts),
         Cause::RedirectTargetStalled => redirect_target_stalled(facts),
         Cause::RedirectToDeadPort => redirect_to_dead_port(facts),
-        Cause::SynDropped | Cause::RejectedByRule => blocked(facts),
+        Cause::SynDropped | Cause::RejectedByRule | Cause::DroppedInKernel => blocked(facts),
         Cause::AcceptQueueFull => accept_queue_full(facts),
         Cause::ResetByPeer => vec![Fix::setting(format!(
             "Look at {} (its log, its restarts) and at load balancers and firewalls on the path. Nothing is to be changed \

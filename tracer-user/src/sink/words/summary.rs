@@ -25,7 +25,7 @@ pub fn summary(finding: &Finding) -> String {
             redirected(facts),
             finding.connection.tuple.destination
         ),
-        Cause::SynDropped => format!(
+        Cause::SynDropped | Cause::DroppedInKernel => format!(
             "{} the SYNs of {} to {}: connect hangs",
             capitalised(&dropper(facts)),
             facts.who(),

@@ -15,7 +15,7 @@ pub fn why(finding: &Finding) -> String {
         Cause::RedirectTargetBlocked => redirect_target_blocked(facts),
         Cause::RedirectTargetStalled => redirect_target_stalled(facts),
         Cause::RedirectToDeadPort => redirect_to_dead_port(facts),
-        Cause::SynDropped => syn_dropped(facts),
+        Cause::SynDropped | Cause::DroppedInKernel => syn_dropped(facts),
         Cause::RejectedByRule => rejected_by_rule(facts),
         Cause::AcceptQueueFull => accept_queue_full(facts),
         Cause::ResetByPeer => reset_by_peer(facts),

@@ -1,0 +1,40 @@
+//! The verbs and their arguments.
+
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "conntracer's chores")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Verb {
+    /// Find or install what building, running and testing need; do nothing where it is all there
+    Setup,
+    /// Set up, build, and run `conntracer ARGS` as root
+    Run {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Set up and run all tests; ARGS go to `cargo test`
+    Test {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Check imports, budgets, unsafe code and other rules that clippy does not know
+    Tidy,
+    /// Check the licences of all crates that the product is made of
+    Licences,
+    /// Run every check that a change has to pass
+    Ci,
+    #[command(hide = true)]
+    RunOneTest {
+        program: OsString,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+}
