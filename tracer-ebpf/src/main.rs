@@ -17,6 +17,7 @@
     reason = "the kernel aligns its fields; the verifier checks what it must"
 )]
 
+mod address;
 mod ct;
 mod emit;
 mod map;
