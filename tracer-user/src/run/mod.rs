@@ -13,6 +13,7 @@ use crate::cli::Failure;
 use crate::decode::Tables;
 use crate::filter::Filter;
 use crate::inspect::Inspector;
+use crate::kernel::clock as kernel_clock;
 use crate::kernel::load::{Probes, Settings};
 use crate::kernel::ring::Ring;
 use crate::kernel::symbols::Symbols;
@@ -105,7 +106,7 @@ impl Shell {
         let tables = Tables {
             drop_reasons: facts.drop_reasons.clone(),
             rst_reasons: facts.rst_reasons.clone(),
-            jiffy: host::jiffy(),
+            jiffy: kernel_clock::jiffy(),
         };
         let ring = probes.take_ring()?;
         let ring = ready::readable(ring).map_err(Failure::system("the ring buffer"))?;
