@@ -135,11 +135,6 @@ impl Probes {
     pub fn take_log(&mut self) -> Result<ProbeLog, LoadError> {
         Ok(ProbeLog::new(&mut self.ebpf)?)
     }
-
-    /// The loaded object.
-    pub fn ebpf_mut(&mut self) -> &mut Ebpf {
-        &mut self.ebpf
-    }
 }
 
 fn load_object(settings: &Settings, facts: &Facts) -> Result<Ebpf, EbpfError> {

@@ -45,6 +45,8 @@ impl Default for Config {
 
 /// A packet that found no connection is given up after this long: the second SYN retransmit is out by then.
 pub(super) const PACKET_PATIENCE: Duration = Duration::from_secs(4);
+/// A packet whose device has to be asked for waits this long for the answer, and its connection with it.
+pub(super) const LINK_PATIENCE: Duration = Duration::from_secs(2);
 /// At most one revision of a finding in this time.
 pub(super) const REVISION_INTERVAL: Duration = Duration::from_secs(1);
 /// A finding without connections that still hang is closed when nothing was added for this long.

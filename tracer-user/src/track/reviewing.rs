@@ -32,6 +32,10 @@ impl Tracker {
             self.follow_up(id, now);
             return;
         }
+        if let Some(until) = flow.awaits_link.filter(|until| now < *until) {
+            self.arm(id, until);
+            return;
+        }
         let surroundings = self.surroundings(flow);
         let verdict = judge::judge(flow, now, &self.config, &surroundings);
         match verdict {

@@ -145,13 +145,13 @@ impl Tracker {
 
     /// Does what is due. Calling it too early, or again, changes nothing.
     pub fn handle_timeout(&mut self, now: Timestamp) {
+        while let Some((_, id)) = self.packet_deadlines.pop_due(now) {
+            self.packet_expired(id);
+        }
         while let Some((at, id)) = self.flow_deadlines.pop_due(now) {
             if self.flows.get(id).is_some_and(|flow| flow.deadline == Some(at)) {
                 self.touch(Some(id));
             }
-        }
-        while let Some((_, id)) = self.packet_deadlines.pop_due(now) {
-            self.packet_expired(id);
         }
         self.review_touched(now);
         self.findings.handle_timeout(now);
@@ -350,6 +350,7 @@ pub(super) fn new_flow(event: &Event, tuple: Tuple, phase: Phase) -> Flow {
         reset_received: None,
         conntrack: None,
         examination: Examination::None,
+        awaits_link: None,
         finding: None,
         deadline: None,
     }

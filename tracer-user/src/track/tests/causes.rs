@@ -5,7 +5,7 @@ use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::event::EventKind;
 use crate::model::evidence::{Evidence, Place};
 use crate::model::finding::{Cause, Confidence, Severity, State, Way};
-use crate::model::inquiry::{Examined, Question, Reply, Waiting};
+use crate::model::inquiry::{Answer, Examined, Question, Reply, Waiting};
 use crate::model::reason::DropReason;
 use crate::model::tcp::{ConntrackState, TcpState};
 use crate::track::Config;
@@ -265,6 +265,30 @@ fn a_drop_in_a_namespace_on_the_way_reaches_the_socket_behind_the_device() {
         panic!("the drop comes first: {:#?}", finding.evidence);
     };
     assert_eq!((*netns, *place, *count), (NODE, Place::Forward, 2));
+}
+
+#[test]
+fn a_refusal_waits_for_the_answer_whose_the_dropped_packet_is() {
+    // The device is asked for when the drop finds a connection, and the answer comes long after the connection settled.
+    for answered in [true, false] {
+        let mut world = World::answering(|_| None);
+        let drop = packet(connection(), Some(7), Some(untranslated()));
+        let events = vec![
+            dropped(0, NODE, DropReason::Netfilter, drop),
+            rst_received(0, TcpState::SynSent),
+            failed(0, 111),
+        ];
+        world.play(events, 400);
+        assert!(world.findings.is_empty() && world.tracker.totals().refused == 0);
+        if answered {
+            let id = world.inquiries.first().expect("the link is asked for").id;
+            let reply = Reply::Link(Some(POD));
+            world.tracker.handle_answer(Answer { id, at: at(400), enter: None, reply });
+        }
+        world.run_until(3_000);
+        let expected = if answered { Confidence::Proved } else { Confidence::Likely };
+        assert_eq!((world.only().cause, world.only().confidence), (Cause::RejectedByRule, expected));
+    }
 }
 
 #[test]
