@@ -228,7 +228,8 @@ impl Shell {
         self.record(Record::Deadline(now), &mut output);
         self.tracker.finish(now);
         self.hand_out(&mut output);
-        self.account.finish(&self.probes, &self.tracker, &output.writer);
+        let all = self.options.events == Events::All;
+        self.account.finish(&self.probes, &self.tracker, all, &output.writer);
         let written = output.writer.finish();
         let totals = self.tracker.totals().clone();
         Report {

@@ -127,6 +127,7 @@ fn dropped(place: Place, packet: Tuple, flags: u8, conntrack: Option<Conntrack>,
         mark: 0,
         conntrack,
         rejected,
+        ambiguous: false,
     }
 }
 
@@ -183,7 +184,17 @@ pub(super) fn finding_of(cause: Cause) -> Finding {
         Cause::AcceptQueueFull => accept_queue_full(),
         Cause::ResetByPeer => reset_by_peer(),
         Cause::Unanswered => unanswered(),
+        Cause::DroppedInKernel => dropped_in_kernel(),
     }
+}
+
+/// A neighbour that does not answer.
+fn dropped_in_kernel() -> Finding {
+    let mut drop = dropped(Place::Output, connection().tuple, SYN, None, false);
+    if let Evidence::Drop { reason, location, .. } = &mut drop {
+        (*reason, *location) = (DropReason::NeighFailed, Some("arp_error_report".into()));
+    }
+    finding(Cause::DroppedInKernel, connection(), vec![drop, syn_again()])
 }
 
 fn reply_rejected() -> Finding {
@@ -492,7 +503,7 @@ pub(super) fn summary() -> Summary {
         at: ms(30_000),
         duration: Duration::from_secs(30),
         events: 1_234,
-        established: 12,
+        established: Some(12),
         refused: 3,
         aborted: 1,
         given_up: 1,

@@ -109,10 +109,11 @@ fn kind() -> BoxedStrategy<EventKind> {
         retransmit().prop_map(EventKind::Retransmit),
         rst_sent().prop_map(EventKind::RstSent),
         tcp_state().prop_map(|state| EventKind::RstReceived { state }),
-        (select(DropReason::ALL), of(text()), packet()).prop_map(|(reason, location, packet)| {
+        (select(DropReason::ALL), of(text()), tcp_state(), packet()).prop_map(|(reason, location, state, packet)| {
             EventKind::Drop(Dropped {
                 reason,
                 location,
+                state,
                 packet,
             })
         }),

@@ -118,7 +118,8 @@ pub struct Summary<'a> {
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Connections {
-    pub established: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub established: Option<u64>,
     pub refused: u64,
     pub aborted: u64,
     pub given_up: u64,

@@ -153,11 +153,12 @@ pub(super) fn summary(summary: &Summary, page: &mut Page<'_>) {
     );
     page.blank();
     page.line(&[(style::STRONG, &head)]);
+    let established = summary.established.map(|number| format!("{} established, ", thousands(number)));
+    let established = established.unwrap_or_default();
     page.field(
         "connections",
         &format!(
-            "{} established, {} refused, {} aborted by their application, {} given up",
-            thousands(summary.established),
+            "{established}{} refused, {} aborted by their application, {} given up",
             thousands(summary.refused),
             thousands(summary.aborted),
             thousands(summary.given_up)

@@ -177,10 +177,12 @@ fn blocked(facts: Facts<'_>) -> Vec<Fix> {
         .map(|drop| dropping_rule(facts, drop))
         .into_iter()
         .collect();
-    fixes.push(Fix::setting(format!(
-        "If the connection to {} is meant to work: change that rule, or allow the connection ahead of it.",
-        facts.0.connection.tuple.destination
-    )));
+    if facts.drop().is_none_or(|drop| drop.is_by_rule()) {
+        fixes.push(Fix::setting(format!(
+            "If the connection to {} is meant to work: change that rule, or allow the connection ahead of it.",
+            facts.0.connection.tuple.destination
+        )));
+    }
     fixes
 }
 

@@ -251,7 +251,7 @@ objects! {
         evictions: u64,
         unresolved_inquiries: u64,
     }
-    Connections { established: u64, refused: u64, aborted: u64, given_up: u64, }
+    Connections { established: Option<u64>, refused: u64, aborted: u64, given_up: u64, }
 }
 
 #[derive(Deserialize)]
@@ -303,6 +303,7 @@ enum Evidence {
         mark: u32,
         conntrack: Option<Conntrack>,
         rejected: bool,
+        ambiguous: bool,
     },
     RstSent {
         time: String,

@@ -83,6 +83,7 @@ fn events() -> Vec<Event> {
         EventKind::Drop(Dropped {
             reason: DropReason::Netfilter,
             location: Some("nf_hook_slow".into()),
+            state: Some(TcpState::SynSent),
             packet: packet(),
         }),
     ];
