@@ -25,7 +25,11 @@ fn record(scenario: &str) {
         .args(["demo", scenario, "--json"])
         .output()
         .expect("the program runs");
-    assert!(outcome.status.success(), "{scenario}: {}", String::from_utf8_lossy(&outcome.stderr));
+    assert!(
+        outcome.status.success(),
+        "{scenario}: {}",
+        String::from_utf8_lossy(&outcome.stderr)
+    );
     fs::write(recording(scenario), outcome.stdout).expect("written");
 }
 
@@ -53,7 +57,9 @@ fn forget_times(value: &mut Value) {
 }
 
 fn recorded(text: &str) -> Vec<Value> {
-    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line"));
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("a line"));
     lines.filter(|line| line["type"] == "finding").map(comparable).collect()
 }
 
@@ -64,7 +70,7 @@ fn replayed(text: &str) -> Vec<Value> {
         let clock = replay.clock();
         replay
             .line(line.as_bytes(), &mut |finding| {
-                let mut line = bytes::BytesMut::new();
+                let mut line = Vec::new();
                 write(Record::Finding(finding), clock, 0, &mut line);
                 findings.push(comparable(serde_json::from_slice(&line).expect("our own line")));
             })
@@ -91,10 +97,17 @@ fn every_recording_replays_into_the_findings_that_were_made_with_it() {
         let text = fs::read_to_string(recording(scenario.name)).expect("a recording");
         let (recorded, replayed) = (recorded(&text), replayed(&text));
         assert_eq!(replayed, recorded, "{}", scenario.name);
-        let causes: BTreeSet<_> = replayed.iter().filter_map(|finding| finding["cause"].as_str()).collect();
+        let causes: BTreeSet<_> = replayed
+            .iter()
+            .filter_map(|finding| finding["cause"].as_str())
+            .collect();
         match scenario.expected {
             Some(cause) => assert!(causes.contains(cause.name()), "{}: {causes:?}", scenario.name),
-            None => assert!(replayed.iter().all(|finding| finding["severity"] == "info"), "{}", scenario.name),
+            None => assert!(
+                replayed.iter().all(|finding| finding["severity"] == "info"),
+                "{}",
+                scenario.name
+            ),
         }
     }
 }

@@ -1,55 +1,15 @@
-//! Findings as the Tracker makes them, one for each cause, and the other records, for the tests of the sinks.
+//! One finding for each cause.
 
 use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::event::RstMaker;
 use crate::model::evidence::{Evidence, Place};
 use crate::model::finding::{Cause, Confidence, Connection, Considered, Culprit, Finding, Severity, State, Way};
-use crate::model::identity::{Comm, Netns, Owner, Process};
-use crate::model::inquiry::{Listener, SocketInfo};
+use crate::model::identity::{Comm, Netns, Owner};
+use crate::model::inquiry::SocketInfo;
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::{ACK, ConntrackState, SYN, TcpState};
-use crate::model::time::Timestamp;
-use crate::model::tuple::{Endpoint, Tuple};
-use crate::sink::clock::Clock;
-use crate::sink::record::{Hello, Hook, HookStats, How, Loss, LossSource, Stats, Summary};
-use std::time::Duration;
-
-/// Milliseconds after the connect, which was at 100 s.
-pub(super) fn ms(millis: u64) -> Timestamp {
-    Timestamp::from_nanos(100_000_000_000 + millis * 1_000_000)
-}
-
-/// 2026-03-04T05:06:07Z at the connect.
-pub(super) fn clock() -> Clock {
-    Clock::new(ms(0), "2026-03-04T05:06:07Z".parse().unwrap())
-}
-
-pub(super) fn endpoint(text: &str) -> Endpoint {
-    text.parse::<std::net::SocketAddr>().unwrap().into()
-}
-
-pub(super) fn tuple(source: &str, destination: &str) -> Tuple {
-    Tuple::new(endpoint(source), endpoint(destination))
-}
-
-pub(super) const POD: Netns = Netns {
-    cookie: 4097,
-    inode: 4_026_532_281,
-};
-
-pub(super) fn entry(state: ConntrackState, mark: u32, target: Option<&str>) -> Conntrack {
-    let original = tuple("10.77.0.2:35468", "10.77.0.3:9000");
-    let target = target.map_or(original.destination, endpoint);
-    Conntrack {
-        original,
-        reply: Tuple::new(target, original.source),
-        status: 0b1110 | if original.destination == target { 0 } else { 0x120 },
-        state: Some(state),
-        mark,
-        zone: 0,
-        id: None,
-    }
-}
+use crate::model::tuple::Tuple;
+use crate::sink::sample::{POD, endpoint, entry, listener, ms, tuple};
 
 fn owner() -> Owner {
     Owner {
@@ -141,20 +101,6 @@ fn syn_again() -> Evidence {
     }
 }
 
-pub(super) fn listener(address: &str, queue: u32, backlog: u32) -> Listener {
-    Listener {
-        address: endpoint(address),
-        queue,
-        backlog,
-        uid: 0,
-        inode: 8_101,
-        process: Some(Process {
-            pid: 77,
-            comm: Comm::new(b"mirrord-agent"),
-        }),
-    }
-}
-
 fn socket() -> SocketInfo {
     SocketInfo {
         state: Some(TcpState::Established),
@@ -169,11 +115,11 @@ fn socket() -> SocketInfo {
 }
 
 /// One finding for each cause.
-pub(super) fn findings() -> Vec<Finding> {
+pub(in crate::sink) fn findings() -> Vec<Finding> {
     Cause::ALL.iter().map(|&cause| finding_of(cause)).collect()
 }
 
-pub(super) fn finding_of(cause: Cause) -> Finding {
+pub(in crate::sink) fn finding_of(cause: Cause) -> Finding {
     match cause {
         Cause::ReplyRejected => reply_rejected(),
         Cause::RedirectTargetBlocked => redirect_target_blocked(),
@@ -438,6 +384,7 @@ fn unanswered() -> Finding {
         )
     }
 }
+<<<<<<< HEAD:tracer-user/src/sink/sample.rs
 
 pub(super) fn hello() -> Hello {
     let hook = |name: &'static str, how| Hook {
@@ -513,3 +460,5 @@ pub(super) fn summary() -> Summary {
         unresolved_inquiries: 0,
     }
 }
+=======
+>>>>>>> sink:tracer-user/src/sink/sample/findings.rs
