@@ -31,8 +31,13 @@ impl Replay {
             Input::Hello(hello) => {
                 // A recording in parts has a hello for each.
                 let options = &hello.options;
-                let hang_after = options.get("hang-after").and_then(|text| humantime::parse_duration(text).ok());
-                let config = Config { hang_after: hang_after.unwrap_or(Config::default().hang_after), ..Config::default() };
+                let hang_after = options
+                    .get("hang-after")
+                    .and_then(|text| humantime::parse_duration(text).ok());
+                let config = Config {
+                    hang_after: hang_after.unwrap_or(Config::default().hang_after),
+                    ..Config::default()
+                };
                 self.tracker.get_or_insert_with(|| Tracker::new(config, at));
             }
             Input::Event(event) => self.tracker(at).handle_event(&event),
@@ -56,7 +61,10 @@ impl Replay {
 
     /// What the Tracker counted.
     pub fn totals(&self) -> Totals {
-        self.tracker.as_ref().map(|tracker| tracker.totals().clone()).unwrap_or_default()
+        self.tracker
+            .as_ref()
+            .map(|tracker| tracker.totals().clone())
+            .unwrap_or_default()
     }
 
     /// The wall clock of the last line.

@@ -1,5 +1,7 @@
 //! The program as its users meet it: exit codes, one-line errors, signals, closed pipes, files.
 
+#![expect(clippy::expect_used, reason = "the whole crate is tests")]
+
 use aya::programs::loaded_programs;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -14,7 +16,11 @@ use std::time::{Duration, Instant};
 
 fn conntracer(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_conntracer"));
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
@@ -34,7 +40,10 @@ fn scratch(name: &str) -> PathBuf {
 }
 
 fn lines(bytes: &[u8]) -> Vec<Value> {
-    text(bytes).lines().map(|line| serde_json::from_str(line).expect("one object a line")).collect()
+    text(bytes)
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("one object a line"))
+        .collect()
 }
 
 fn assert_whole(lines: &[Value]) {
@@ -46,7 +55,10 @@ fn assert_whole(lines: &[Value]) {
 }
 
 fn assert_live_possible() {
-    assert!(rustix::process::geteuid().is_root(), "this test traces the kernel and needs root: run it with sudo");
+    assert!(
+        rustix::process::geteuid().is_root(),
+        "this test traces the kernel and needs root: run it with sudo"
+    );
 }
 
 /// Waits for the first line, which says that the probes are attached.
@@ -95,8 +107,15 @@ fn wrong_arguments_end_with_2_and_one_line_that_names_them() {
         let Output { status, stdout, stderr } = output(arguments);
         let stderr = text(&stderr);
         assert_eq!(status.code(), Some(2), "{arguments:?}: {stderr}");
-        assert_eq!((stderr.lines().count(), stdout.len()), (1, 0), "{arguments:?}: {stderr}");
-        assert!(stderr.starts_with("conntracer: ") && stderr.contains(named), "{arguments:?}: {stderr}");
+        assert_eq!(
+            (stderr.lines().count(), stdout.len()),
+            (1, 0),
+            "{arguments:?}: {stderr}"
+        );
+        assert!(
+            stderr.starts_with("conntracer: ") && stderr.contains(named),
+            "{arguments:?}: {stderr}"
+        );
     }
 }
 
@@ -115,7 +134,11 @@ fn without_privileges_it_says_what_it_needs_and_ends_with_2() {
     // The folders above the build may be closed to others.
     let program = PathBuf::from(format!("/tmp/conntracer-cli-{}", std::process::id()));
     fs::copy(env!("CARGO_BIN_EXE_conntracer"), &program).expect("copied");
-    let outcome = Command::new(&program).args(["--for", "1s"]).uid(65534).gid(65534).output();
+    let outcome = Command::new(&program)
+        .args(["--for", "1s"])
+        .uid(65534)
+        .gid(65534)
+        .output();
     fs::remove_file(&program).expect("removed");
     assert_refused(&outcome.expect("runs"));
 }
@@ -156,7 +179,12 @@ fn a_closed_pipe_ends_it_quietly() {
     drop(started(&mut child));
     assert_eq!(exit_code(&mut child), Some(0));
     let mut stderr = String::new();
-    child.stderr.take().expect("piped").read_to_string(&mut stderr).expect("reads");
+    child
+        .stderr
+        .take()
+        .expect("piped")
+        .read_to_string(&mut stderr)
+        .expect("reads");
     assert_eq!(stderr, "");
 }
 
@@ -182,7 +210,9 @@ fn killed_it_leaves_no_program_in_the_kernel() {
     child.wait().expect("ours");
     let patience = Instant::now() + Duration::from_secs(5);
     loop {
-        let loaded: BTreeSet<u32> = loaded_programs().filter_map(|program| Some(program.ok()?.id())).collect();
+        let loaded: BTreeSet<u32> = loaded_programs()
+            .filter_map(|program| Some(program.ok()?.id()))
+            .collect();
         if programs.is_disjoint(&loaded) {
             break;
         }
@@ -196,7 +226,8 @@ fn programs_of(pid: u32) -> BTreeSet<u32> {
     let entries = fs::read_dir(format!("/proc/{pid}/fdinfo")).expect("readable");
     let id = |entry: fs::DirEntry| {
         let text = fs::read_to_string(entry.path()).ok()?;
-        text.lines().find_map(|line| line.strip_prefix("prog_id:")?.trim().parse().ok())
+        text.lines()
+            .find_map(|line| line.strip_prefix("prog_id:")?.trim().parse().ok())
     };
     entries.flatten().filter_map(id).collect()
 }
@@ -235,7 +266,8 @@ fn replay_names_and_skips_what_it_cannot_read_and_reads_the_rest() {
     let recording = output(&["demo", "redirect-to-dead-port", "--json"]).stdout;
     let path = scratch("damaged.jsonl");
     let mut file = fs::File::create(&path).expect("created");
-    file.write_all(b"not json\n{\"v\":2,\"type\":\"hello\"}\n").expect("written");
+    file.write_all(b"not json\n{\"v\":2,\"type\":\"hello\"}\n")
+        .expect("written");
     file.write_all(&recording).expect("written");
     file.write_all(b"{\"v\":1,\"type\":\"eve").expect("written");
     let file = path.to_str().expect("UTF-8");
@@ -246,7 +278,11 @@ fn replay_names_and_skips_what_it_cannot_read_and_reads_the_rest() {
         assert!(stderr.contains(line) && stderr.contains(file), "{stderr}");
     }
     assert_eq!(stderr.lines().count(), 3, "{stderr}");
-    assert!(lines(&stdout).iter().any(|line| line["cause"] == "redirect-to-dead-port"));
+    assert!(
+        lines(&stdout)
+            .iter()
+            .any(|line| line["cause"] == "redirect-to-dead-port")
+    );
     let nothing = output(&["replay", "/etc/hostname"]);
     assert_eq!(nothing.status.code(), Some(2));
 }

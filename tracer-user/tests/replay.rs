@@ -2,6 +2,8 @@
 //!
 //! `BLESS=1` records them again, on this machine's kernel (needs root).
 
+#![expect(clippy::expect_used, reason = "the whole crate is tests")]
+
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -25,7 +27,11 @@ fn record(scenario: &str) {
         .args(["demo", scenario, "--json"])
         .output()
         .expect("the program runs");
-    assert!(outcome.status.success(), "{scenario}: {}", String::from_utf8_lossy(&outcome.stderr));
+    assert!(
+        outcome.status.success(),
+        "{scenario}: {}",
+        String::from_utf8_lossy(&outcome.stderr)
+    );
     fs::write(recording(scenario), outcome.stdout).expect("written");
 }
 
@@ -48,12 +54,14 @@ fn forget_times(value: &mut Value) {
             fields.values_mut().for_each(forget_times);
         }
         Value::Array(items) => items.iter_mut().for_each(forget_times),
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
 fn recorded(text: &str) -> Vec<Value> {
-    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line"));
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("a line"));
     lines.filter(|line| line["type"] == "finding").map(comparable).collect()
 }
 
@@ -64,7 +72,7 @@ fn replayed(text: &str) -> Vec<Value> {
         let clock = replay.clock();
         replay
             .line(line.as_bytes(), &mut |finding| {
-                let mut line = bytes::BytesMut::new();
+                let mut line = Vec::new();
                 write(Record::Finding(finding), clock, 0, &mut line);
                 findings.push(comparable(serde_json::from_slice(&line).expect("our own line")));
             })
@@ -77,7 +85,9 @@ fn replayed(text: &str) -> Vec<Value> {
 fn every_scenario_has_a_recording() {
     if std::env::var_os("BLESS").is_some() {
         fs::create_dir_all(folder()).expect("a folder");
-        scenarios().iter().for_each(|scenario| record(scenario.name));
+        for scenario in scenarios() {
+            record(scenario.name);
+        }
     }
     let files = fs::read_dir(folder()).expect("the recordings").flatten();
     let names = files.filter_map(|file| Some(file.path().file_stem()?.to_str()?.to_owned()));
@@ -91,10 +101,17 @@ fn every_recording_replays_into_the_findings_that_were_made_with_it() {
         let text = fs::read_to_string(recording(scenario.name)).expect("a recording");
         let (recorded, replayed) = (recorded(&text), replayed(&text));
         assert_eq!(replayed, recorded, "{}", scenario.name);
-        let causes: BTreeSet<_> = replayed.iter().filter_map(|finding| finding["cause"].as_str()).collect();
+        let causes: BTreeSet<_> = replayed
+            .iter()
+            .filter_map(|finding| finding["cause"].as_str())
+            .collect();
         match scenario.expected {
             Some(cause) => assert!(causes.contains(cause.name()), "{}: {causes:?}", scenario.name),
-            None => assert!(replayed.iter().all(|finding| finding["severity"] == "info"), "{}", scenario.name),
+            None => assert!(
+                replayed.iter().all(|finding| finding["severity"] == "info"),
+                "{}",
+                scenario.name
+            ),
         }
     }
 }

@@ -83,27 +83,23 @@ fn run(arguments: Arguments) -> Result<bool, Failure> {
 
 /// Help and version go to standard output; a mistake is one line on standard error.
 fn usage(error: &clap::Error) -> ExitCode {
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            // Whoever closes the pipe has seen enough.
-            let _: std::io::Result<()> = error.print();
-            ExitCode::SUCCESS
-        }
-        _ => {
-            let text = error.render().to_string();
-            let what: Vec<_> = text
-                .lines()
-                .take_while(|line| !line.is_empty())
-                .map(str::trim)
-                .collect();
-            let what = what.join(" ");
-            complain(&format!(
-                "{} (see conntracer --help)",
-                what.strip_prefix("error: ").unwrap_or(&what)
-            ));
-            ExitCode::from(FAILED)
-        }
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        // Whoever closes the pipe has seen enough.
+        let _: std::io::Result<()> = error.print();
+        return ExitCode::SUCCESS;
     }
+    let text = error.render().to_string();
+    let what: Vec<_> = text
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .map(str::trim)
+        .collect();
+    let what = what.join(" ");
+    complain(&format!(
+        "{} (see conntracer --help)",
+        what.strip_prefix("error: ").unwrap_or(&what)
+    ));
+    ExitCode::from(FAILED)
 }
 
 fn complain(text: &str) {

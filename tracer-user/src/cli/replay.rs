@@ -37,8 +37,13 @@ struct Session {
 pub(super) fn run(arguments: &ReplayArguments) -> Result<bool, Failure> {
     arguments.output.start_log();
     let writer = arguments.output.open(run::clock())?;
-    let mut session =
-        Session { replay: Replay::default(), writer, found_above_info: false, understood: 0, skipped: 0 };
+    let mut session = Session {
+        replay: Replay::default(),
+        writer,
+        found_above_info: false,
+        understood: 0,
+        skipped: 0,
+    };
     for path in &arguments.files {
         let name = path.display().to_string();
         if name == "-" {
@@ -50,12 +55,20 @@ pub(super) fn run(arguments: &ReplayArguments) -> Result<bool, Failure> {
             }
         }
     }
-    let Session { writer, found_above_info, understood, skipped, .. } = session;
+    let Session {
+        writer,
+        found_above_info,
+        understood,
+        skipped,
+        ..
+    } = session;
     if let Some(error) = writer.finish().error {
         return Err(Failure::Usage(format!("the output could not be written: {error}")));
     }
     if understood == 0 {
-        return Err(Failure::Usage(format!("nothing could be read: {skipped} lines are no lines of conntracer")));
+        return Err(Failure::Usage(format!(
+            "nothing could be read: {skipped} lines are no lines of conntracer"
+        )));
     }
     Ok(arguments.fail_on_finding && found_above_info)
 }
@@ -78,7 +91,12 @@ impl Session {
     }
 
     fn line(&mut self, name: &str, number: u64, line: &[u8]) {
-        let Self { replay, writer, found_above_info, .. } = self;
+        let Self {
+            replay,
+            writer,
+            found_above_info,
+            ..
+        } = self;
         writer.set_clock(replay.clock());
         let outcome = replay.line(line, &mut |finding: &Finding| {
             *found_above_info |= finding.severity > Severity::Info;

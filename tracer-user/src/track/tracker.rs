@@ -92,7 +92,14 @@ impl Tracker {
             EventKind::Drop(dropped) => {
                 if event.socket.is_some() && event.owner.is_some() {
                     let connecting = matches!(dropped.state, None | Some(TcpState::SynSent));
-                    self.flow_of(event, if connecting { Phase::Connecting } else { Phase::Established });
+                    self.flow_of(
+                        event,
+                        if connecting {
+                            Phase::Connecting
+                        } else {
+                            Phase::Established
+                        },
+                    );
                 }
                 self.handle_packet(PacketSeen {
                     at: event.at,

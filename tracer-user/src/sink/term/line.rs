@@ -153,7 +153,9 @@ pub(super) fn summary(summary: &Summary, page: &mut Page<'_>) {
     );
     page.blank();
     page.line(&[(style::STRONG, &head)]);
-    let established = summary.established.map(|number| format!("{} established, ", thousands(number)));
+    let established = summary
+        .established
+        .map(|number| format!("{} established, ", thousands(number)));
     let established = established.unwrap_or_default();
     page.field(
         "connections",

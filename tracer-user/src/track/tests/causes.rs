@@ -195,7 +195,10 @@ fn rejected_answers_on_a_pooled_connection_are_found_while_it_hangs_and_closed_w
 
 #[test]
 fn the_first_drop_of_an_established_socket_is_kept_until_its_data_hangs() {
-    let stuck = Examined { socket: Some(socket(TcpState::Established, 4, 1)), ..waiting() };
+    let stuck = Examined {
+        socket: Some(socket(TcpState::Established, 4, 1)),
+        ..waiting()
+    };
     let mut world = World::finding(stuck);
     // Early demultiplexing gave the packet its socket.
     let mut first = rejected_reply(10, ConntrackState::Close);
@@ -206,7 +209,14 @@ fn the_first_drop_of_an_established_socket_is_kept_until_its_data_hangs() {
     let second = rejected_reply(11, ConntrackState::Close);
     world.play(vec![first, second, retransmit(400, 1), retransmit(800, 2)], 4_000);
     assert_eq!(world.only().cause, Cause::ReplyRejected);
-    assert!(matches!(world.only().evidence.first(), Some(Evidence::Drop { count: 2, rejected: true, .. })));
+    assert!(matches!(
+        world.only().evidence.first(),
+        Some(Evidence::Drop {
+            count: 2,
+            rejected: true,
+            ..
+        })
+    ));
 }
 
 #[test]
@@ -283,11 +293,23 @@ fn a_refusal_waits_for_the_answer_whose_the_dropped_packet_is() {
         if answered {
             let id = world.inquiries.first().expect("the link is asked for").id;
             let reply = Reply::Link(Some(POD));
-            world.tracker.handle_answer(Answer { id, at: at(400), enter: None, reply });
+            world.tracker.handle_answer(Answer {
+                id,
+                at: at(400),
+                enter: None,
+                reply,
+            });
         }
         world.run_until(3_000);
-        let expected = if answered { Confidence::Proved } else { Confidence::Likely };
-        assert_eq!((world.only().cause, world.only().confidence), (Cause::RejectedByRule, expected));
+        let expected = if answered {
+            Confidence::Proved
+        } else {
+            Confidence::Likely
+        };
+        assert_eq!(
+            (world.only().cause, world.only().confidence),
+            (Cause::RejectedByRule, expected)
+        );
     }
 }
 
