@@ -25,6 +25,14 @@ pub(crate) enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Measure what conntracer costs on this machine, as root, and print the tables
+    Bench {
+        /// Also replace docs/performance.md
+        #[arg(long)]
+        write: bool,
+        /// Only these: probes, connections, stream, memory
+        parts: Vec<OsString>,
+    },
     /// Check imports, budgets, unsafe code and other rules that clippy does not know
     Tidy,
     /// Check the licences of all crates that the product is made of

@@ -5,6 +5,7 @@
     reason = "a chore talks to the person who runs it"
 )]
 
+mod bench;
 mod ci;
 mod cli;
 mod elevate;
@@ -44,6 +45,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
         Verb::Setup => setup::setup(&workspace),
         Verb::Run { args } => run::build_and_run(&workspace, args),
         Verb::Test { args } => test::test(&workspace, args),
+        Verb::Bench { write, parts } => bench::bench(&workspace, *write, parts),
         Verb::Tidy => tidy::tidy(&workspace),
         Verb::Ci => ci::ci(&workspace),
         Verb::Licences => licences::licences(&workspace),
