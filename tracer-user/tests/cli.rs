@@ -1,4 +1,5 @@
 //! The program as its users meet it: exit codes, one-line errors, signals, closed pipes, files.
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use aya::programs::loaded_programs;
 use rustix::process::{Pid, Signal, kill_process};

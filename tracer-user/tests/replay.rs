@@ -1,6 +1,7 @@
 //! Goldens: a recording of every scenario, replayed through the Tracker into the findings that were recorded with it.
 //!
 //! `BLESS=1` records them again, on this machine's kernel (needs root).
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -25,7 +26,11 @@ fn record(scenario: &str) {
         .args(["demo", scenario, "--json"])
         .output()
         .expect("the program runs");
-    assert!(outcome.status.success(), "{scenario}: {}", String::from_utf8_lossy(&outcome.stderr));
+    assert!(
+        outcome.status.success(),
+        "{scenario}: {}",
+        String::from_utf8_lossy(&outcome.stderr)
+    );
     fs::write(recording(scenario), outcome.stdout).expect("written");
 }
 
@@ -48,12 +53,14 @@ fn forget_times(value: &mut Value) {
             fields.values_mut().for_each(forget_times);
         }
         Value::Array(items) => items.iter_mut().for_each(forget_times),
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
 fn recorded(text: &str) -> Vec<Value> {
-    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line"));
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("a line"));
     lines.filter(|line| line["type"] == "finding").map(comparable).collect()
 }
 
@@ -77,7 +84,9 @@ fn replayed(text: &str) -> Vec<Value> {
 fn every_scenario_has_a_recording() {
     if std::env::var_os("BLESS").is_some() {
         fs::create_dir_all(folder()).expect("a folder");
-        scenarios().iter().for_each(|scenario| record(scenario.name));
+        for scenario in scenarios() {
+            record(scenario.name);
+        }
     }
     let files = fs::read_dir(folder()).expect("the recordings").flatten();
     let names = files.filter_map(|file| Some(file.path().file_stem()?.to_str()?.to_owned()));
@@ -91,10 +100,17 @@ fn every_recording_replays_into_the_findings_that_were_made_with_it() {
         let text = fs::read_to_string(recording(scenario.name)).expect("a recording");
         let (recorded, replayed) = (recorded(&text), replayed(&text));
         assert_eq!(replayed, recorded, "{}", scenario.name);
-        let causes: BTreeSet<_> = replayed.iter().filter_map(|finding| finding["cause"].as_str()).collect();
+        let causes: BTreeSet<_> = replayed
+            .iter()
+            .filter_map(|finding| finding["cause"].as_str())
+            .collect();
         match scenario.expected {
             Some(cause) => assert!(causes.contains(cause.name()), "{}: {causes:?}", scenario.name),
-            None => assert!(replayed.iter().all(|finding| finding["severity"] == "info"), "{}", scenario.name),
+            None => assert!(
+                replayed.iter().all(|finding| finding["severity"] == "info"),
+                "{}",
+                scenario.name
+            ),
         }
     }
 }

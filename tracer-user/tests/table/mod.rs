@@ -6,11 +6,11 @@
 use tracer_user::lab::{Backend, Family, PeerKind, Scenario, find, scenarios};
 
 /// One scenario in one form.
-pub struct Case {
-    pub scenario: &'static Scenario,
-    pub backend: Backend,
-    pub family: Family,
-    pub peer: Option<PeerKind>,
+pub(crate) struct Case {
+    pub(crate) scenario: &'static Scenario,
+    pub(crate) backend: Backend,
+    pub(crate) family: Family,
+    pub(crate) peer: Option<PeerKind>,
 }
 
 impl Case {

@@ -293,11 +293,23 @@ fn a_refusal_waits_for_the_answer_whose_the_dropped_packet_is() {
         if answered {
             let id = world.inquiries.first().expect("the link is asked for").id;
             let reply = Reply::Link(Some(POD));
-            world.tracker.handle_answer(Answer { id, at: at(400), enter: None, reply });
+            world.tracker.handle_answer(Answer {
+                id,
+                at: at(400),
+                enter: None,
+                reply,
+            });
         }
         world.run_until(3_000);
-        let expected = if answered { Confidence::Proved } else { Confidence::Likely };
-        assert_eq!((world.only().cause, world.only().confidence), (Cause::RejectedByRule, expected));
+        let expected = if answered {
+            Confidence::Proved
+        } else {
+            Confidence::Likely
+        };
+        assert_eq!(
+            (world.only().cause, world.only().confidence),
+            (Cause::RejectedByRule, expected)
+        );
     }
 }
 
