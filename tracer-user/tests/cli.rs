@@ -1,6 +1,8 @@
 //! The program as its users meet it: exit codes, one-line errors, signals, closed pipes, files.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+#![expect(clippy::expect_used, reason = "the whole crate is tests")]
+
 use aya::programs::loaded_programs;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;

@@ -6,6 +6,13 @@
     reason = "a test fails by panicking, and says what it did"
 )]
 
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "the whole crate is tests"
+)]
+
 mod table;
 
 use table::Case;

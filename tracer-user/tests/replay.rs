@@ -3,6 +3,8 @@
 //! `BLESS=1` records them again, on this machine's kernel (needs root).
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+#![expect(clippy::expect_used, reason = "the whole crate is tests")]
+
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -71,7 +73,7 @@ fn replayed(text: &str) -> Vec<Value> {
         let clock = replay.clock();
         replay
             .line(line.as_bytes(), &mut |finding| {
-                let mut line = bytes::BytesMut::new();
+                let mut line = Vec::new();
                 write(Record::Finding(finding), clock, 0, &mut line);
                 findings.push(comparable(serde_json::from_slice(&line).expect("our own line")));
             })

@@ -11,7 +11,6 @@ use crate::model::tuple::{Endpoint, Tuple};
 use crate::sink::clock::Clock;
 use crate::sink::jsonl::{Input, read, write};
 use crate::sink::record::Record;
-use bytes::BytesMut;
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
@@ -272,9 +271,9 @@ fn line(record: Record<'_>) -> Vec<u8> {
     let clock = Clock {
         offset: 1_772_600_000_000_000_000,
     };
-    let mut out = BytesMut::new();
+    let mut out = Vec::new();
     write(record, clock, 7, &mut out);
-    out.to_vec()
+    out
 }
 
 /// `Debug` too: namespaces are equal when their cookies are, but the inode must come back as well.

@@ -2,6 +2,8 @@
 
 use crate::model::evidence::Place;
 use crate::model::finding::{Cause, Finding};
+use crate::model::inquiry::Listener;
+use crate::model::reason::DropReason;
 use crate::model::tcp::{ConntrackState, TcpState};
 use crate::sink::words::facts::{Drop, Facts, hooks};
 use crate::sink::words::phrase::capitalised;
@@ -153,7 +155,14 @@ fn accept_queue_full(facts: Facts<'_>) -> Vec<String> {
         None => "The server accepts more slowly than clients connect.".to_owned(),
     }];
     text.push("The kernel drops the handshakes that find no room; clients send again and hang.".to_owned());
-    text.push("No rule and no network fault is involved.".to_owned());
+    let overflow = facts
+        .drop()
+        .is_some_and(|drop| drop.reason == DropReason::TcpListenOverflow);
+    if overflow || facts.listener().is_some_and(Listener::is_full) {
+        text.push("No rule and no network fault is involved.".to_owned());
+    } else {
+        text.push("This is inferred: the queue itself was not seen full.".to_owned());
+    }
     text
 }
 

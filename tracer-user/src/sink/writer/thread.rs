@@ -6,7 +6,6 @@ use crate::sink::record::{Format, Record};
 use crate::sink::term::Term;
 use crate::sink::writer::Shared;
 use crate::sink::writer::queue::{Item, Phase, Queue, Waiting};
-use bytes::{Buf, BytesMut};
 use std::collections::VecDeque;
 use std::io;
 use std::io::ErrorKind;
@@ -19,7 +18,9 @@ pub(super) struct Output {
     clock: Clock,
     seq: u64,
     /// Lines that are not written yet.
-    lines: BytesMut,
+    lines: Vec<u8>,
+    /// How much of `lines` is written.
+    done: usize,
     /// Records in `lines`, our own losses left out.
     pending: u64,
     shared: Arc<Shared>,
@@ -54,7 +55,8 @@ impl Output {
             form,
             clock,
             seq: 0,
-            lines: BytesMut::with_capacity(2 * CHUNK),
+            lines: Vec::with_capacity(2 * CHUNK),
+            done: 0,
             pending: 0,
             shared,
             changed,
@@ -116,19 +118,18 @@ impl Output {
 
     /// Writes all lines, however long that takes: what is left of a line after an error is written before anything else.
     fn flush(&mut self) -> Result<(), Over> {
-        while !self.lines.is_empty() {
-            match self.sink.write(&self.lines) {
+        while let Some(rest) = self.lines.get(self.done..).filter(|rest| !rest.is_empty()) {
+            match self.sink.write(rest) {
                 Ok(0) => self.failed(&ErrorKind::WriteZero.into())?,
-                Ok(written) => self.lines.advance(written.min(self.lines.len())),
+                Ok(written) => self.done += written,
                 Err(error) => self.failed(&error)?,
             }
         }
         while let Err(error) = self.sink.flush() {
             self.failed(&error)?;
         }
-        // Capacity is taken back once the buffer is empty.
         self.lines.clear();
-        self.lines.reserve(CHUNK);
+        self.done = 0;
         let mut queue = self.shared.lock();
         queue.wrote(self.pending);
         self.pending = 0;

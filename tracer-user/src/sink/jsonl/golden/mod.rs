@@ -10,7 +10,6 @@ use crate::model::tcp::{ConntrackState, SYN, TcpState};
 use crate::sink::jsonl::{LINE, read, write};
 use crate::sink::record::Record;
 use crate::sink::sample;
-use bytes::BytesMut;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,11 +19,11 @@ use std::time::Duration;
 mod mirror;
 
 fn lines(records: &[Record<'_>]) -> String {
-    let mut out = BytesMut::new();
+    let mut out = Vec::new();
     for (seq, record) in (0..).zip(records) {
         write(*record, sample::clock(), seq, &mut out);
     }
-    String::from_utf8(out.to_vec()).unwrap()
+    String::from_utf8(out).unwrap()
 }
 
 fn owner() -> Owner {
