@@ -1,5 +1,4 @@
 //! The program as its users meet it: exit codes, one-line errors, signals, closed pipes, files.
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 #![expect(clippy::expect_used, reason = "the whole crate is tests")]
 

@@ -1,10 +1,4 @@
 //! Each scenario really fails the way it says, or, for a control, does not. No tracing.
-#![expect(
-    clippy::expect_used,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking, and says what it did"
-)]
 
 #![expect(
     clippy::expect_used,

@@ -1,7 +1,6 @@
 //! Goldens: a recording of every scenario, replayed through the Tracker into the findings that were recorded with it.
 //!
 //! `BLESS=1` records them again, on this machine's kernel (needs root).
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 #![expect(clippy::expect_used, reason = "the whole crate is tests")]
 
