@@ -66,7 +66,7 @@ fn runner_setting() -> anyhow::Result<String> {
 }
 
 /// The integration tests of tracer-user that use the real kernel.
-const NEEDS_ROOT: [&str; 5] = ["cli", "inspect", "lab", "live", "probes"];
+const NEEDS_ROOT: [&str; 7] = ["cli", "demo", "inspect", "lab", "live", "probes", "scenarios"];
 
 #[cfg(test)]
 mod tests {
