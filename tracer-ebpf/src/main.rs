@@ -12,8 +12,12 @@
     reason = "numbers of the kernel that are narrower than their registers"
 )]
 #![expect(clippy::needless_pass_by_value, reason = "the macro hands the context over")]
-#![expect(clippy::cast_ptr_alignment, reason = "the kernel aligns its fields; the verifier checks what it must")]
+#![expect(
+    clippy::cast_ptr_alignment,
+    reason = "the kernel aligns its fields; the verifier checks what it must"
+)]
 
+mod address;
 mod ct;
 mod emit;
 mod map;

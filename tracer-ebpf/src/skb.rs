@@ -8,6 +8,7 @@ use tracer_common::{
 };
 
 use crate::{
+    address,
     read::{Memory, Object, offset},
     sock::{self, Sock},
 };
@@ -98,10 +99,10 @@ impl Segment {
     pub(crate) fn fill(self, packet: &mut Packet) -> Option<()> {
         if self.v6 {
             let [a, b, c, d] = self.network.load::<[u64; 4]>(8)?;
-            sock::set_v6(&mut packet.tuple, [a, b], [c, d]);
+            address::set_v6(&mut packet.tuple, [a, b], [c, d]);
         } else {
             let source = self.network.load(12)?;
-            sock::set_v4(&mut packet.tuple, source, self.network.load(16)?);
+            address::set_v4(&mut packet.tuple, source, self.network.load(16)?);
         }
         packet.tuple.source_port = self.tcp.load::<u16>(0)?.to_ne_bytes();
         packet.tuple.destination_port = self.tcp.load::<u16>(2)?.to_ne_bytes();

@@ -2,15 +2,19 @@
 
 use tracer_common::{
     event::{Header, Socket},
-    tuple::{self, Tuple},
+    tuple::Tuple,
 };
 
-use crate::read::{self, Object, offset};
+use crate::{
+    address,
+    read::{Object, offset},
+};
 
 /// The kernel's TCP states (include/net/tcp_states.h).
 pub(crate) mod state {
     pub(crate) const ESTABLISHED: u8 = 1;
     pub(crate) const SYN_SENT: u8 = 2;
+    pub(crate) const SYN_RECV: u8 = 3;
     pub(crate) const TIME_WAIT: u8 = 6;
     pub(crate) const CLOSE: u8 = 7;
     pub(crate) const LISTEN: u8 = 10;
@@ -20,9 +24,6 @@ pub(crate) mod state {
 const IPPROTO_TCP: u16 = 6;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
-/// The second half of `::ffff:a.b.c.d`, as it lies in memory, without the IPv4 address.
-const MAPPED: u64 = u64::from_ne_bytes([0, 0, 0xff, 0xff, 0, 0, 0, 0]);
-const MAPPED_MASK: u64 = u64::from_ne_bytes([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
 
 /// A socket: full, or one of the small ones that only share `struct sock_common`.
 #[derive(Clone, Copy)]
@@ -99,12 +100,12 @@ impl Sock {
         match self.0.load::<u16>(offset!(sk_family)) {
             Some(AF_INET) => {
                 let local = self.0.load(offset!(sk_rcv_saddr)).unwrap_or(0);
-                set_v4(tuple, local, self.0.load(offset!(sk_daddr)).unwrap_or(0));
+                address::set_v4(tuple, local, self.0.load(offset!(sk_daddr)).unwrap_or(0));
             }
             Some(AF_INET6) => {
                 let local = self.v6(offset!(sk_v6_rcv_saddr));
                 let remote = self.v6(offset!(sk_v6_daddr));
-                set_v6(tuple, local, remote);
+                address::set_v6(tuple, local, remote);
             }
             _ => {}
         }
@@ -165,49 +166,4 @@ impl Tcp {
 pub(crate) fn namespace(net: Object, header: &mut Header) {
     header.netns_inode = net.load(offset!(net_inode)).unwrap_or(0);
     header.netns_cookie = net.load(offset!(net_cookie)).unwrap_or(0);
-}
-
-/// Writes IPv4 addresses that were loaded as words.
-#[inline(always)]
-pub(crate) fn set_v4(tuple: &mut Tuple, source: u32, destination: u32) {
-    tuple.source = read::bytes([lower(source), 0]);
-    tuple.destination = read::bytes([lower(destination), 0]);
-    tuple.family = tuple::IPV4;
-}
-
-/// Writes IPv6 addresses; two IPv4-mapped ones are written as IPv4.
-#[inline(always)]
-pub(crate) fn set_v6(tuple: &mut Tuple, source: [u64; 2], destination: [u64; 2]) {
-    if let (Some(source), Some(destination)) = (mapped(source), mapped(destination)) {
-        return set_v4(tuple, source, destination);
-    }
-    tuple.source = read::bytes(source);
-    tuple.destination = read::bytes(destination);
-    tuple.family = tuple::IPV6;
-}
-
-#[inline(always)]
-fn mapped(address: [u64; 2]) -> Option<u32> {
-    let [prefix, rest] = address;
-    (prefix == 0 && rest & MAPPED_MASK == MAPPED).then_some(upper(rest))
-}
-
-/// The second four bytes of a word's eight, as they lie in memory.
-#[inline(always)]
-fn upper(word: u64) -> u32 {
-    if cfg!(target_endian = "little") {
-        (word >> 32) as u32
-    } else {
-        word as u32
-    }
-}
-
-/// A word whose first four bytes in memory are these.
-#[inline(always)]
-fn lower(bytes: u32) -> u64 {
-    if cfg!(target_endian = "little") {
-        u64::from(bytes)
-    } else {
-        u64::from(bytes) << 32
-    }
 }

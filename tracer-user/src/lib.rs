@@ -10,6 +10,7 @@ pub mod inspect;
 pub mod kernel;
 pub mod lab;
 pub mod model;
+pub mod replay;
 pub mod run;
 pub mod sink;
 pub mod track;

@@ -1,5 +1,12 @@
 //! Each scenario really fails the way it says, or, for a control, does not. No tracing.
 
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "the whole crate is tests"
+)]
+
 mod table;
 
 use table::Case;

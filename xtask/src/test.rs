@@ -43,11 +43,11 @@ pub(crate) fn run_one(program: &OsStr, args: &[OsString]) -> anyhow::Result<()> 
     Err(replace_with(command.args(args)))
 }
 
-/// The live tests: the integration tests of tracer-user whose file name begins with `live`.
+/// Whether a test program, named after its target and a hash, is one of those that trace or make namespaces.
 fn needs_root(program: &Path) -> bool {
-    program
-        .file_name()
-        .is_some_and(|name| name.to_string_lossy().starts_with("live"))
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    let target = name.rsplit_once('-').map_or(&*name, |(target, _hash)| target);
+    NEEDS_ROOT.contains(&target)
 }
 
 fn path_assignment() -> OsString {
@@ -65,14 +65,17 @@ fn runner_setting() -> anyhow::Result<String> {
     Ok(format!("target.'cfg(unix)'.runner=[{own:?}, \"run-one-test\"]"))
 }
 
+/// The integration tests of tracer-user that use the real kernel.
+const NEEDS_ROOT: [&str; 5] = ["cli", "inspect", "lab", "live", "probes"];
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn only_live_test_programs_need_root() {
+    fn only_the_tests_on_the_real_kernel_need_root() {
         assert!(needs_root(Path::new("/x/target/debug/deps/live-0123456789abcdef")));
-        assert!(needs_root(Path::new("deps/live_reset-0123456789abcdef")));
+        assert!(needs_root(Path::new("deps/probes-0123456789abcdef")));
         assert!(!needs_root(Path::new(
             "/srv/live/target/debug/deps/conntracer-0123456789abcdef"
         )));

@@ -3,6 +3,7 @@
 //! Sockets that were accepted are not entered: nobody asked for their cookie, and their transitions end at that.
 
 use aya_ebpf::programs::BtfTracePointContext;
+use aya_log_ebpf::debug;
 use tracer_common::{
     event::Connection,
     kind::{
@@ -27,7 +28,8 @@ pub(crate) fn set_state(ctx: &BtfTracePointContext) {
     let Some(sock) = Sock::new(ctx.arg(0)) else { return };
     match (old, new) {
         (state::CLOSE, state::SYN_SENT) => connect(sock),
-        (state::SYN_SENT, state::ESTABLISHED) => established(sock),
+        // From SYN_RECV too: two ends that connect to each other at once, or a socket to itself.
+        (state::SYN_SENT | state::SYN_RECV, state::ESTABLISHED) => established(sock, old),
         (state::LISTEN | state::CLOSE, state::CLOSE) => {}
         (_, state::CLOSE) => closed(sock, old),
         _ => {}
@@ -75,7 +77,7 @@ fn connect(sock: Sock) {
 }
 
 #[inline(always)]
-fn established(sock: Sock) {
+fn established(sock: Sock, old: u8) {
     if !sock.is_tcp() {
         return;
     }
@@ -83,13 +85,7 @@ fn established(sock: Sock) {
     let Some(entry) = Entry::find(key) else { return };
     entry.set(CONNECTION_ESTABLISHED);
     if is_sent(entry) {
-        let heading = heading(
-            Hook::SetState,
-            ESTABLISHED,
-            state::SYN_SENT,
-            state::ESTABLISHED,
-            read::now(),
-        );
+        let heading = heading(Hook::SetState, ESTABLISHED, old, state::ESTABLISHED, read::now());
         emit::socket(heading, sock, key, Some(entry));
     }
 }
@@ -99,25 +95,23 @@ fn closed(sock: Sock, old: u8) {
     if !sock.is_tcp() {
         return;
     }
-    if old == state::SYN_SENT {
+    let entry = table::find(sock);
+    let flags = entry.map_or(CONNECTION_ENDED, Entry::flags);
+    if old == state::SYN_SENT || flags & (CONNECTION_OWNED | CONNECTION_ESTABLISHED) == CONNECTION_OWNED {
         return failed(Hook::SetState, sock, old, state::CLOSE);
     }
-    let Some(key) = table::key(sock) else { return };
-    let Some(entry) = Entry::find(key) else { return };
-    if entry.flags() & CONNECTION_ENDED == 0 && (is_sent(entry) || sock.error() != 0) {
+    let Some(entry) = entry else { return };
+    if flags & CONNECTION_ENDED == 0 && (is_sent(entry) || sock.error() != 0) {
         entry.set(CONNECTION_ENDED);
-        emit::socket(
-            heading(Hook::SetState, CLOSED, old, state::CLOSE, read::now()),
-            sock,
-            key,
-            Some(entry),
-        );
+        let heading = heading(Hook::SetState, CLOSED, old, state::CLOSE, read::now());
+        emit::socket(heading, sock, table::make_key(sock), Some(entry));
     }
 }
 
 /// Sends the failure of a connect, once. Its errno is on the socket by now: the kernel sets it before the transition.
 #[inline(always)]
 fn failed(hook: Hook, sock: Sock, old: u8, new: u8) {
+    debug!((), "connect failed with errno {}", sock.error());
     let key = table::make_key(sock);
     let entry = Entry::find(key);
     if let Some(entry) = entry {

@@ -4,7 +4,6 @@ use crate::load::Job;
 use crate::probe::as_f64;
 use crate::record::Recording;
 use crate::table::{Table, median, target, whole};
-use bytes::BytesMut;
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 use tracer_user::decode::Tables;
@@ -133,8 +132,8 @@ fn answer(inquiry: &Inquiry, at: Timestamp) -> Answer {
     }
 }
 
-fn write(events: &[Event]) -> BytesMut {
-    let mut out = BytesMut::with_capacity(BATCH << 10);
+fn write(events: &[Event]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(BATCH << 10);
     for (event, seq) in events.iter().zip(0..) {
         jsonl::write(Record::Event(event), Clock::default(), seq, &mut out);
     }

@@ -28,7 +28,7 @@ pub(super) struct DemoArguments {
     #[arg(long)]
     list: bool,
     /// Run every scenario and compare what was expected with what was found
-    #[arg(long, conflicts_with = "list")]
+    #[arg(long, conflicts_with_all = ["list", "output"])]
     all: bool,
     /// Which program makes the rules
     #[arg(long, default_value = Backend::IptablesNft.name(), value_parser = backend)]
@@ -194,7 +194,10 @@ fn one(arguments: &DemoArguments, scenario: &'static Scenario) -> Result<Found, 
             ..Filter::default()
         },
         log_probes: arguments.output.verbose > 2,
-        described: vec![("demo", scenario.name.to_owned())],
+        described: vec![
+            ("demo", scenario.name.to_owned()),
+            ("hang-after", humantime::format_duration(HANG_AFTER).to_string()),
+        ],
     };
     let found = RefCell::new(Found::default());
     run::block_on(async {

@@ -5,6 +5,7 @@ mod doctor;
 mod failure;
 mod netns;
 mod output;
+mod replay;
 mod trace;
 mod values;
 
@@ -39,6 +40,8 @@ enum Command {
     Trace(trace::TraceArguments),
     /// Build a failure in throwaway network namespaces, trace it, explain it, remove it
     Demo(demo::DemoArguments),
+    /// Find the same again in recorded JSONL, on any machine
+    Replay(replay::ReplayArguments),
     /// Say what this kernel and these privileges allow
     Doctor(doctor::DoctorArguments),
 }
@@ -73,33 +76,30 @@ fn run(arguments: Arguments) -> Result<bool, Failure> {
         None => trace::run(&arguments.trace),
         Some(Command::Trace(arguments)) => trace::run(&arguments),
         Some(Command::Demo(arguments)) => demo::run(&arguments),
+        Some(Command::Replay(arguments)) => replay::run(&arguments),
         Some(Command::Doctor(arguments)) => doctor::run(&arguments),
     }
 }
 
 /// Help and version go to standard output; a mistake is one line on standard error.
 fn usage(error: &clap::Error) -> ExitCode {
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            // Whoever closes the pipe has seen enough.
-            let _: std::io::Result<()> = error.print();
-            ExitCode::SUCCESS
-        }
-        _ => {
-            let text = error.render().to_string();
-            let what: Vec<_> = text
-                .lines()
-                .take_while(|line| !line.is_empty())
-                .map(str::trim)
-                .collect();
-            let what = what.join(" ");
-            complain(&format!(
-                "{} (see conntracer --help)",
-                what.strip_prefix("error: ").unwrap_or(&what)
-            ));
-            ExitCode::from(FAILED)
-        }
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        // Whoever closes the pipe has seen enough.
+        let _: std::io::Result<()> = error.print();
+        return ExitCode::SUCCESS;
     }
+    let text = error.render().to_string();
+    let what: Vec<_> = text
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .map(str::trim)
+        .collect();
+    let what = what.join(" ");
+    complain(&format!(
+        "{} (see conntracer --help)",
+        what.strip_prefix("error: ").unwrap_or(&what)
+    ));
+    ExitCode::from(FAILED)
 }
 
 fn complain(text: &str) {

@@ -92,11 +92,12 @@ impl OutputArguments {
             _ => "trace",
         };
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-        tracing_subscriber::fmt()
+        let colour = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+        let log = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(std::io::stderr)
-            .compact()
-            .init();
+            .with_ansi(colour);
+        log.with_target(false).without_time().compact().init();
     }
 }
 

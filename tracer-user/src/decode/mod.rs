@@ -108,6 +108,7 @@ impl Tables {
         Ok(Dropped {
             reason: *self.drop_reasons.get(&number).ok_or(DecodeError::DropReason(number))?,
             location: symbol(record.packet.location),
+            state: TcpState::from_number(record.event.header.state),
             packet: packet(record).ok_or(DecodeError::NoPacket)?,
         })
     }

@@ -3,6 +3,7 @@
 //! A hook that fails is data in [`Probes::hooks`], not an error; an error is what leaves nothing to run.
 
 use crate::kernel::btf::{Btf, BtfError};
+use crate::kernel::log::ProbeLog;
 use crate::kernel::plan::{Facts, HookStatus, How};
 use crate::kernel::privilege::{self, PrivilegeError};
 use crate::kernel::ring::Ring;
@@ -54,6 +55,8 @@ pub enum LoadError {
     NoMap(&'static str),
     #[error("a map of the probes cannot be opened: {0}")]
     Map(#[from] MapError),
+    #[error("the probes' log cannot be opened: {0}")]
+    Log(#[from] aya_log::Error),
     #[error("no probe could be attached; {name}: {reason}")]
     NothingAttached { name: &'static str, reason: String },
 }
@@ -128,9 +131,9 @@ impl Probes {
             .collect()
     }
 
-    /// The object, for the probes' own log.
-    pub fn ebpf_mut(&mut self) -> &mut Ebpf {
-        &mut self.ebpf
+    /// The probes' own log, which has lines only above level 0; can be taken once.
+    pub fn take_log(&mut self) -> Result<ProbeLog, LoadError> {
+        Ok(ProbeLog::new(&mut self.ebpf)?)
     }
 }
 

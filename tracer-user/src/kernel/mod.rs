@@ -5,6 +5,7 @@
 pub mod btf;
 pub mod clock;
 pub mod load;
+pub mod log;
 pub mod plan;
 pub mod privilege;
 pub mod ring;

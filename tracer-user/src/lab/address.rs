@@ -42,6 +42,7 @@ pub(super) fn any(family: Family, port: u16) -> SocketAddr {
 pub(super) const POD: u8 = 2;
 pub(super) const PEER: u8 = 3;
 pub(super) const OTHER_PEER: u8 = 4;
+pub(super) const NOBODY: u8 = 9;
 pub(super) const ROUTER: u8 = 1;
 pub(super) const TWIN_ROUTER: u8 = 5;
 

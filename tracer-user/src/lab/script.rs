@@ -50,7 +50,7 @@ impl Script<'_> {
         let step = format!("connects to {to}{from}");
         self.step(
             app,
-            step,
+            &step,
             &Command::Connect {
                 slot,
                 to,
@@ -64,12 +64,7 @@ impl Script<'_> {
     /// Sends a line and waits for its answer.
     pub(super) fn request(&mut self, app: &'static str, slot: u8, expected: Outcome) -> Result<(), LabError> {
         self.send(app, slot)?;
-        self.step(
-            app,
-            "waits for the answer".to_owned(),
-            &Command::Receive { slot },
-            expected,
-        )
+        self.step(app, "waits for the answer", &Command::Receive { slot }, expected)
     }
 
     pub(super) fn send(&mut self, app: &'static str, slot: u8) -> Result<(), LabError> {
@@ -77,12 +72,12 @@ impl Script<'_> {
             slot,
             line: "hello".to_owned(),
         };
-        self.step(app, "sends a request".to_owned(), &command, Outcome::Works)
+        self.step(app, "sends a request", &command, Outcome::Works)
     }
 
     /// Any other step of an application that must work.
     pub(super) fn act(&mut self, app: &'static str, step: &str, command: &Command) -> Result<(), LabError> {
-        self.step(app, step.to_owned(), command, Outcome::Works)
+        self.step(app, step, command, Outcome::Works)
     }
 
     /// Runs a program on a host in front of the audience.
@@ -94,7 +89,7 @@ impl Script<'_> {
     pub(super) fn step(
         &mut self,
         app: &'static str,
-        step: String,
+        step: &str,
         command: &Command,
         expected: Outcome,
     ) -> Result<(), LabError> {
@@ -144,6 +139,7 @@ impl Outcome {
             Some(Answer::Failed { errno: Some(errno), .. }) => match *errno {
                 libc::ECONNREFUSED => Some(Self::Refused),
                 libc::ECONNRESET => Some(Self::Reset),
+                libc::EHOSTUNREACH => Some(Self::Unreachable),
                 libc::EINPROGRESS | libc::EAGAIN => Some(Self::GivesUp),
                 _ => None,
             },

@@ -89,6 +89,8 @@ pub struct Dropped {
     pub reason: DropReason,
     /// The kernel function that dropped it.
     pub location: Option<Arc<str>>,
+    /// Of the socket, where the packet has one.
+    pub state: Option<TcpState>,
     pub packet: Packet,
 }
 

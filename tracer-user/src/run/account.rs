@@ -61,7 +61,7 @@ impl Account {
         }
     }
 
-    pub(super) fn finish(mut self, probes: &Probes, tracker: &Tracker, writer: &Writer) {
+    pub(super) fn finish(mut self, probes: &Probes, tracker: &Tracker, all: bool, writer: &Writer) {
         let now = clock::now();
         let counters = self.read();
         self.losses(&counters, now, writer);
@@ -71,7 +71,7 @@ impl Account {
             at: now,
             duration: now.since(self.started),
             events: totals.events,
-            established: totals.established,
+            established: all.then_some(totals.established),
             refused: totals.refused,
             aborted: totals.aborted,
             given_up: totals.given_up,

@@ -1,4 +1,4 @@
-//! What the host says of itself: the first line of the output, and the length of a jiffy.
+//! What the host says of itself: the first line of the output; and the log of the probes.
 
 use super::{Options, clock, ready};
 use crate::kernel::load::Probes;
@@ -6,7 +6,6 @@ use crate::kernel::plan;
 use crate::model::finding::Cause;
 use crate::sink::{Hello, Hook, How};
 use std::fs;
-use std::time::Duration;
 
 pub(super) fn hello(probes: &Probes, options: &Options) -> Hello {
     let uname = rustix::system::uname();
@@ -50,25 +49,17 @@ fn line(path: &str) -> Option<String> {
     text.lines().next().map(str::to_owned)
 }
 
-/// `CONFIG_HZ` as the kernel's own configuration gives it, where that is to be had; else unknown.
-pub(super) fn jiffy() -> Option<Duration> {
-    let release = rustix::system::uname().release().to_string_lossy().into_owned();
-    let config = fs::read_to_string(format!("/boot/config-{release}")).ok()?;
-    let hz = config.lines().find_map(|line| line.strip_prefix("CONFIG_HZ="))?;
-    Some(Duration::from_secs(1) / hz.parse().ok().filter(|hz| *hz > 0)?)
-}
-
 /// Reads the probes' log in the background and passes it on to the program's own.
 pub(super) fn forward_probe_log(probes: &mut Probes) {
-    let logger = match aya_log::EbpfLogger::init(probes.ebpf_mut()) {
-        Ok(logger) => logger,
+    let log = match probes.take_log() {
+        Ok(log) => log,
         Err(error) => return tracing::warn!(%error, "the probes' log cannot be read"),
     };
-    let Ok(mut logger) = ready::readable(logger) else {
+    let Ok(mut log) = ready::readable(log) else {
         return tracing::warn!("the probes' log cannot be waited for");
     };
     tokio::spawn(async move {
-        while let Ok(mut guard) = logger.readable_mut().await {
+        while let Ok(mut guard) = log.readable_mut().await {
             guard.get_inner_mut().flush();
             guard.clear_ready();
         }

@@ -13,6 +13,7 @@ use crate::cli::Failure;
 use crate::decode::Tables;
 use crate::filter::Filter;
 use crate::inspect::Inspector;
+use crate::kernel::clock as kernel_clock;
 use crate::kernel::load::{Probes, Settings};
 use crate::kernel::ring::Ring;
 use crate::kernel::symbols::Symbols;
@@ -106,7 +107,7 @@ impl Shell {
         let tables = Tables {
             drop_reasons: facts.drop_reasons.clone(),
             rst_reasons: facts.rst_reasons.clone(),
-            jiffy: host::jiffy(),
+            jiffy: kernel_clock::jiffy(),
         };
         let ring = probes.take_ring()?;
         let ring = ready::readable(ring).map_err(Failure::system("the ring buffer"))?;
@@ -227,9 +228,12 @@ impl Shell {
             &self.options,
             &mut output,
         ) {}
-        self.tracker.finish(clock::now());
+        let now = clock::now();
+        self.record(Record::Deadline(now), &mut output);
+        self.tracker.finish(now);
         self.hand_out(&mut output);
-        self.account.finish(&self.probes, &self.tracker, &output.writer);
+        let all = self.options.events == Events::All;
+        self.account.finish(&self.probes, &self.tracker, all, &output.writer);
         let written = output.writer.finish();
         let totals = self.tracker.totals().clone();
         Report {

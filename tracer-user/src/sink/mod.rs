@@ -14,3 +14,6 @@ pub mod writer;
 pub use clock::Clock;
 pub use record::{Format, Hello, Hook, HookStats, How, Loss, LossSource, Record, Stats, Summary};
 pub use writer::{Writer, WriterReport, WriterState};
+
+#[cfg(test)]
+mod sample;

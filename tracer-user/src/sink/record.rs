@@ -148,8 +148,8 @@ pub struct Summary {
     /// How long it traced.
     pub duration: Duration,
     pub events: u64,
-    /// Connects that succeeded.
-    pub established: u64,
+    /// Connects that succeeded; known only where every connection was exported.
+    pub established: Option<u64>,
     /// Ordinary refusals.
     pub refused: u64,
     /// Ended by the application's own RST.

@@ -39,13 +39,26 @@ pub fn unescape(text: &str) -> impl Iterator<Item = u8> + '_ {
     })
 }
 
-/// A word for a POSIX shell: as it is where it is harmless, else in single quotes.
+/// A word for a shell: as it is where it is harmless, else in single quotes; where it would harm a terminal, in the
+/// `$'...'` of bash, ksh and zsh.
 pub fn quote(word: &str) -> String {
     let harmless = |byte: u8| byte.is_ascii_alphanumeric() || b"@%+=:,./-_".contains(&byte);
     if !word.is_empty() && word.bytes().all(harmless) {
         return word.to_owned();
     }
+    if word.chars().any(|char| char != '\\' && is_treacherous(char)) {
+        return format!("$'{}'", Inert(word));
+    }
     format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// The inside of `$'...'`.
+struct Inert<'a>(&'a str);
+
+impl fmt::Display for Inert<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_escaped(self.0.as_bytes(), |char| char == '\'' || is_treacherous(char), f)
+    }
 }
 
 /// As much of `text` as fits into `limit` bytes.
@@ -106,13 +119,17 @@ mod tests {
         assert_eq!(quote("x;$(id)"), "'x;$(id)'");
         assert_eq!(quote("it's"), r"'it'\''s'");
         assert_eq!(quote(""), "''");
+        assert_eq!(quote("a\x1b[2J"), r"$'a\x1b[2J'");
     }
 
     #[test]
     fn a_shell_reads_a_quoted_word_back() {
-        for word in ["x;$(id)", "it's `id`", "-n \\ \"$HOME\"", "*", "a\nb"] {
+        for word in ["x;$(id)", "it's `id`", "-n \\ \"$HOME\"", "*", "a\nb'\\c\u{202e}0"] {
             let script = format!("printf %s {}", quote(word));
-            let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+            let output = std::process::Command::new("bash")
+                .args(["-c", &script])
+                .output()
+                .unwrap();
             assert_eq!(String::from_utf8(output.stdout).unwrap(), word);
         }
     }

@@ -23,7 +23,8 @@ pub(super) enum Asker {
 pub(super) struct Inquiries {
     next: u64,
     out: VecDeque<Inquiry>,
-    waiting: BTreeMap<u64, Asker>,
+    /// Which namespace each is about, and who asked.
+    waiting: BTreeMap<u64, (u64, Asker)>,
 }
 
 impl Inquiries {
@@ -46,7 +47,7 @@ impl Inquiries {
         }
         self.next += 1;
         totals.inquiries += 1;
-        self.waiting.insert(self.next, asker);
+        self.waiting.insert(self.next, (netns.id(), asker));
         self.out.push_back(Inquiry {
             id: self.next,
             at,
@@ -57,8 +58,8 @@ impl Inquiries {
         true
     }
 
-    /// Who asked; `None` for an answer that nobody waits for (any more).
-    pub(super) fn take(&mut self, id: u64) -> Option<Asker> {
+    /// Which namespace it is about and who asked; `None` for an answer that nobody waits for (any more).
+    pub(super) fn take(&mut self, id: u64) -> Option<(u64, Asker)> {
         self.waiting.remove(&id)
     }
 

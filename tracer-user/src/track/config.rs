@@ -18,6 +18,8 @@ pub const MAX_GIVE_UPS: usize = 4_096;
 pub const MAX_LINKS: usize = 4_096;
 /// RSTs of local sockets remembered for the side that receives them.
 pub const MAX_RESETS: usize = 1_024;
+/// Namespaces whose entrance (a path for `nsenter`) is remembered; past it one is forgotten.
+pub const MAX_ENTRANCES: usize = 4_096;
 /// Unaccepted connections watched by the sweep.
 pub const MAX_WAITING: usize = 4_096;
 
@@ -43,6 +45,8 @@ impl Default for Config {
 
 /// A packet that found no connection is given up after this long: the second SYN retransmit is out by then.
 pub(super) const PACKET_PATIENCE: Duration = Duration::from_secs(4);
+/// A packet whose device has to be asked for waits this long for the answer, and its connection with it.
+pub(super) const LINK_PATIENCE: Duration = Duration::from_secs(2);
 /// At most one revision of a finding in this time.
 pub(super) const REVISION_INTERVAL: Duration = Duration::from_secs(1);
 /// A finding without connections that still hang is closed when nothing was added for this long.

@@ -39,6 +39,8 @@ pub(super) struct Flow {
     /// From a packet of it.
     pub(super) conntrack: Option<Box<Conntrack>>,
     pub(super) examination: Examination,
+    /// A packet that may be its own waits for the answer where its device leads; until then at most.
+    pub(super) awaits_link: Option<Timestamp>,
     /// The finding it belongs to.
     pub(super) finding: Option<u64>,
     pub(super) deadline: Option<Timestamp>,

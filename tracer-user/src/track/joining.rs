@@ -1,7 +1,7 @@
 //! Bringing packets (drops, RSTs) and connections together.
 
 use super::answers::Asker;
-use super::config::{MAX_DROPS_PER_FLOW, MAX_LINKS, PACKET_PATIENCE};
+use super::config::{LINK_PATIENCE, MAX_DROPS_PER_FLOW, MAX_LINKS, PACKET_PATIENCE};
 use super::flow::{Certainty, DropSeen, Flow, Phase, ResetSeen};
 use super::join;
 use super::judge::{self, ECONNREFUSED};
@@ -10,8 +10,10 @@ use super::tracker::{Link, Tracker, new_flow};
 use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::event::{Event, EventKind, Packet, RstMaker, RstSent};
 use crate::model::finding::Way;
+use crate::model::identity::Netns;
 use crate::model::inquiry::Question;
 use crate::model::tcp::ConntrackState;
+use crate::model::time::Timestamp;
 use crate::model::tuple::Tuple;
 
 enum Joined {
@@ -29,14 +31,16 @@ impl Tracker {
             Joined::Done => return,
             // A RST that a translated packet met is a finding of its own if nobody on this host claims it.
             Joined::Nobody if matches!(seen.what, What::Reset(_)) => self.config.settle,
-            Joined::Nobody | Joined::Waiting => PACKET_PATIENCE,
+            Joined::Waiting => LINK_PATIENCE,
+            Joined::Nobody => PACKET_PATIENCE,
         };
         let (id, evicted) = self.packets.insert(seen);
         self.totals.evicted += u64::from(evicted.is_some());
         self.packet_deadlines.arm(at + waiting, id);
     }
 
-    fn try_join(&mut self, seen: &PacketSeen) -> Joined {
+    /// The flows that the packet could belong to, with their namespaces.
+    fn candidates(&self, seen: &PacketSeen) -> Vec<(u64, Netns)> {
         let mut candidates = Vec::new();
         for pair in seen.pairs() {
             for id in self.flows.by_pair(pair) {
@@ -47,6 +51,11 @@ impl Tracker {
                 }
             }
         }
+        candidates
+    }
+
+    fn try_join(&mut self, seen: &PacketSeen) -> Joined {
+        let candidates = self.candidates(seen);
         if candidates.is_empty() {
             return Joined::Nobody;
         }
@@ -54,15 +63,36 @@ impl Tracker {
             None
         } else {
             match self.far_end(seen) {
-                Link::Asked => return Joined::Waiting,
+                Link::Asked => {
+                    self.await_link(&candidates, seen.at);
+                    return Joined::Waiting;
+                }
                 Link::Known(far) => far,
             }
         };
-        for (id, certainty) in join::owners(&candidates, seen.netns, far) {
-            self.attach(id, seen, certainty);
-            self.touch(Some(id));
-        }
+        self.join(&candidates, seen, far);
         Joined::Done
+    }
+
+    /// Until it is known whose the packet is, none of them is judged: it may be what explains the end.
+    fn await_link(&mut self, candidates: &[(u64, Netns)], since: Timestamp) {
+        for (id, _) in candidates {
+            if let Some(flow) = self.flows.get_mut(*id) {
+                flow.awaits_link = Some(since + LINK_PATIENCE);
+            }
+        }
+    }
+
+    fn join(&mut self, candidates: &[(u64, Netns)], seen: &PacketSeen, far: Option<Netns>) {
+        for (id, _) in candidates {
+            if let Some(flow) = self.flows.get_mut(*id) {
+                flow.awaits_link = None;
+            }
+            self.touch(Some(*id));
+        }
+        for (id, certainty) in join::owners(candidates, seen.netns, far) {
+            self.attach(id, seen, certainty);
+        }
     }
 
     /// The namespace behind the packet's device: asked for once.
@@ -126,8 +156,10 @@ impl Tracker {
         let Some(seen) = self.packets.get(packet).cloned() else {
             return;
         };
-        if matches!(self.try_join(&seen), Joined::Done) {
-            self.packets.remove(packet);
+        match self.try_join(&seen) {
+            Joined::Done => drop(self.packets.remove(packet)),
+            Joined::Waiting => self.packet_deadlines.arm(seen.at + LINK_PATIENCE, packet),
+            Joined::Nobody => {}
         }
     }
 
@@ -144,6 +176,11 @@ impl Tracker {
             return;
         };
         self.packets.remove(id);
+        let candidates = self.candidates(&seen);
+        if !candidates.is_empty() {
+            // Nobody could tell where its device leads.
+            return self.join(&candidates, &seen, None);
+        }
         let redirected = seen.packet.conntrack.filter(Conntrack::redirects);
         let (What::Reset(sent), Some(entry)) = (&seen.what, redirected) else {
             self.totals.unmatched_packets += 1;

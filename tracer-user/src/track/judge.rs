@@ -7,11 +7,14 @@ use crate::model::conntrack::Direction;
 use crate::model::event::RstMaker;
 use crate::model::evidence::{Evidence, Place};
 use crate::model::finding::{Cause, Confidence, Considered, Culprit};
+use crate::model::identity::Netns;
 use crate::model::inquiry::{Examined, Listener};
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::{ConntrackState, TcpState};
 use crate::model::time::Timestamp;
 use crate::model::tuple::Endpoint;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// errno of a refused connect.
 pub(super) const ECONNREFUSED: u32 = 111;
@@ -60,17 +63,25 @@ pub(super) struct Diagnosis {
 }
 
 /// What the Tracker knows beside the flow itself.
-#[derive(Debug, Default)]
-pub(super) struct Surroundings {
+#[derive(Debug)]
+pub(super) struct Surroundings<'a> {
     /// Who on this host made the RST that it received.
     pub(super) reset_by: Option<RstMaker>,
     /// A listener of another namespace at the flow's destination whose queue was full at the last sweep.
     pub(super) full_listener: Option<(Timestamp, Listener)>,
     /// Connects to this destination were given up so often lately.
     pub(super) give_ups: Option<u32>,
+    /// How a person enters a namespace, by its identity.
+    pub(super) entrances: &'a BTreeMap<u64, Arc<str>>,
 }
 
-pub(super) fn judge(flow: &Flow, now: Timestamp, config: &Config, around: &Surroundings) -> Verdict {
+impl Surroundings<'_> {
+    fn entrance(&self, netns: Netns) -> Option<Arc<str>> {
+        self.entrances.get(&netns.id()).cloned()
+    }
+}
+
+pub(super) fn judge(flow: &Flow, now: Timestamp, config: &Config, around: &Surroundings<'_>) -> Verdict {
     match flow.phase {
         Phase::Ended { at, errno, connected } => {
             let settled = at + config.settle;
@@ -89,7 +100,7 @@ pub(super) fn judge(flow: &Flow, now: Timestamp, config: &Config, around: &Surro
 }
 
 /// A connect that ended without success.
-fn failed(flow: &Flow, errno: u32, around: &Surroundings) -> Verdict {
+fn failed(flow: &Flow, errno: u32, around: &Surroundings<'_>) -> Verdict {
     if main_drop(flow).is_some() {
         return hung(flow, around);
     }
@@ -110,7 +121,7 @@ fn failed(flow: &Flow, errno: u32, around: &Surroundings) -> Verdict {
 }
 
 /// A connection that was established and ended, with a RST or without.
-fn reset(flow: &Flow, errno: u32, around: &Surroundings) -> Verdict {
+fn reset(flow: &Flow, errno: u32, around: &Surroundings<'_>) -> Verdict {
     let Some((_, state)) = flow.reset_received else {
         return if errno == ETIMEDOUT {
             hung(flow, around)
@@ -139,7 +150,7 @@ fn reset(flow: &Flow, errno: u32, around: &Surroundings) -> Verdict {
     )
 }
 
-fn connecting(flow: &Flow, now: Timestamp, config: &Config, around: &Surroundings) -> Verdict {
+fn connecting(flow: &Flow, now: Timestamp, config: &Config, around: &Surroundings<'_>) -> Verdict {
     let due = flow.stalled_since.or(flow.started()).unwrap_or(flow.first_seen) + config.hang_after;
     // One drop may be a coincidence; the same one again at the next SYN is not.
     let dropped_again = flow.drops.iter().any(|drop| drop.count > 1);
@@ -149,8 +160,10 @@ fn connecting(flow: &Flow, now: Timestamp, config: &Config, around: &Surrounding
     examine_then(flow, around)
 }
 
-fn established(flow: &Flow, now: Timestamp, config: &Config, around: &Surroundings) -> Verdict {
-    let Some(since) = flow.stalled_since else {
+fn established(flow: &Flow, now: Timestamp, config: &Config, around: &Surroundings<'_>) -> Verdict {
+    // Where nothing was sent again yet, the first drop is where a hang would begin.
+    let first_drop = flow.drops.iter().map(|drop| drop.at).min();
+    let Some(since) = flow.stalled_since.or(first_drop) else {
         return Verdict::Ordinary(Ordinary::Recovered);
     };
     let due = since + config.hang_after;
@@ -160,7 +173,7 @@ fn established(flow: &Flow, now: Timestamp, config: &Config, around: &Surroundin
     examine_then(flow, around)
 }
 
-fn examine_then(flow: &Flow, around: &Surroundings) -> Verdict {
+fn examine_then(flow: &Flow, around: &Surroundings<'_>) -> Verdict {
     match &flow.examination {
         Examination::None => Verdict::Examine { target: None },
         Examination::Asked { .. } => Verdict::AwaitExamination,
@@ -189,9 +202,9 @@ pub(super) fn has_recovered(flow: &Flow, examined: &Examined) -> bool {
 }
 
 /// A connection that hangs, or hung until it ended: by the drops that were seen, else by who listens.
-fn hung(flow: &Flow, around: &Surroundings) -> Verdict {
+fn hung(flow: &Flow, around: &Surroundings<'_>) -> Verdict {
     match main_drop(flow) {
-        Some(drop) => dropped(flow, drop),
+        Some(drop) => dropped(flow, drop, around),
         None => undropped(flow, around),
     }
 }
@@ -203,7 +216,7 @@ pub(super) fn main_drop(flow: &Flow) -> Option<&DropSeen> {
         .max_by_key(|drop| (drop.certainty, drop.direction == Direction::Reply, drop.count))
 }
 
-fn dropped(flow: &Flow, drop: &DropSeen) -> Verdict {
+fn dropped(flow: &Flow, drop: &DropSeen, around: &Surroundings<'_>) -> Verdict {
     let confidence = match drop.certainty {
         Certainty::Ambiguous => Confidence::Possible,
         Certainty::OnlyCandidate => Confidence::Likely,
@@ -214,7 +227,7 @@ fn dropped(flow: &Flow, drop: &DropSeen) -> Verdict {
     let redirected = drop.conntrack.is_some_and(|entry| entry.redirects()) && drop.place == Place::Input;
     let rule = || Culprit::Rule {
         netns: drop.netns,
-        enter: enter(flow, drop),
+        enter: around.entrance(drop.netns),
         evidence: 0,
     };
     let (cause, confidence, culprits) = match drop.reason {
@@ -267,7 +280,7 @@ fn was_rejected(flow: &Flow, drop: &DropSeen) -> bool {
 }
 
 /// A hang without a drop of a packet: the listener does not accept, or nothing explains it.
-fn undropped(flow: &Flow, around: &Surroundings) -> Verdict {
+fn undropped(flow: &Flow, around: &Surroundings<'_>) -> Verdict {
     let leaving = flow.leaving().destination;
     let examined = flow.examined().and_then(|result| result.examined.as_ref().ok());
     let redirected = flow
@@ -364,14 +377,6 @@ fn target(flow: &Flow, drop: &DropSeen) -> Endpoint {
     match drop.direction {
         Direction::Original => drop.packet.destination,
         Direction::Reply => flow.leaving().destination,
-    }
-}
-
-fn enter(flow: &Flow, drop: &DropSeen) -> Option<std::sync::Arc<str>> {
-    if drop.netns == flow.netns {
-        flow.examined().and_then(|result| result.enter.clone())
-    } else {
-        None
     }
 }
 

@@ -32,6 +32,10 @@ impl Tracker {
             self.follow_up(id, now);
             return;
         }
+        if let Some(until) = flow.awaits_link.filter(|until| now < *until) {
+            self.arm(id, until);
+            return;
+        }
         let surroundings = self.surroundings(flow);
         let verdict = judge::judge(flow, now, &self.config, &surroundings);
         match verdict {
@@ -56,13 +60,14 @@ impl Tracker {
         }
     }
 
-    fn surroundings(&self, flow: &Flow) -> Surroundings {
+    fn surroundings(&self, flow: &Flow) -> Surroundings<'_> {
         let at = flow.reset_received.map_or(flow.first_seen, |(at, _)| at);
         let window = self.config.settle;
         Surroundings {
             reset_by: self.resets.sent_to(flow.tuple, flow.leaving(), at, window),
             full_listener: self.sweeps.full_listener(flow.leaving().destination),
             give_ups: self.give_ups.pattern(flow.netns, flow.tuple.destination),
+            entrances: &self.entrances,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The state machine itself: what each event, answer and deadline changes.
 
 use super::answers::{Asker, Inquiries};
-use super::config::Config;
+use super::config::{Config, MAX_ENTRANCES};
 use super::deadlines::Deadlines;
 use super::findings::Findings;
 use super::flow::{Examination, Flow, Phase};
@@ -20,6 +20,7 @@ use crate::model::tcp::TcpState;
 use crate::model::time::Timestamp;
 use crate::model::tuple::Tuple;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// See the module [`crate::track`].
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub struct Tracker {
     pub(super) inquiries: Inquiries,
     /// Namespace and device → the namespace behind it, once known.
     pub(super) links: BTreeMap<(u64, u32), Link>,
+    /// How a person enters a namespace, by its identity.
+    pub(super) entrances: BTreeMap<u64, Arc<str>>,
     pub(super) sweeps: Sweeps,
     /// Connections that something was learned of and that are to be judged before the current call returns.
     pub(super) touched: Vec<u64>,
@@ -62,6 +65,7 @@ impl Tracker {
             findings: Findings::default(),
             inquiries: Inquiries::default(),
             links: BTreeMap::new(),
+            entrances: BTreeMap::new(),
             sweeps,
             touched: Vec::new(),
             totals: Totals::default(),
@@ -87,7 +91,15 @@ impl Tracker {
             EventKind::RstReceived { state } => self.handle_rst_received(event, *state),
             EventKind::Drop(dropped) => {
                 if event.socket.is_some() && event.owner.is_some() {
-                    self.flow_of(event, Phase::Connecting);
+                    let connecting = matches!(dropped.state, None | Some(TcpState::SynSent));
+                    self.flow_of(
+                        event,
+                        if connecting {
+                            Phase::Connecting
+                        } else {
+                            Phase::Established
+                        },
+                    );
                 }
                 self.handle_packet(PacketSeen {
                     at: event.at,
@@ -103,7 +115,11 @@ impl Tracker {
     /// Takes in what an inquiry found.
     pub fn handle_answer(&mut self, answer: Answer) {
         let Answer { id, at, enter, reply } = answer;
-        match (self.inquiries.take(id), reply) {
+        let asked = self.inquiries.take(id);
+        if let (Some(enter), Some((netns, _))) = (&enter, asked) {
+            self.remember_entrance(netns, enter);
+        }
+        match (asked.map(|(_, asker)| asker), reply) {
             (Some(Asker::Flow(flow)), reply) => self.examined(flow, at, enter, reply),
             (Some(Asker::Link { netns, ifindex }), reply) => {
                 let far = if let Reply::Link(far) = reply { far } else { None };
@@ -136,13 +152,13 @@ impl Tracker {
 
     /// Does what is due. Calling it too early, or again, changes nothing.
     pub fn handle_timeout(&mut self, now: Timestamp) {
+        while let Some((_, id)) = self.packet_deadlines.pop_due(now) {
+            self.packet_expired(id);
+        }
         while let Some((at, id)) = self.flow_deadlines.pop_due(now) {
             if self.flows.get(id).is_some_and(|flow| flow.deadline == Some(at)) {
                 self.touch(Some(id));
             }
-        }
-        while let Some((_, id)) = self.packet_deadlines.pop_due(now) {
-            self.packet_expired(id);
         }
         self.review_touched(now);
         self.findings.handle_timeout(now);
@@ -174,6 +190,13 @@ impl Tracker {
     /// Connections under suspicion now.
     pub fn tracked(&self) -> usize {
         self.flows.len()
+    }
+
+    fn remember_entrance(&mut self, netns: u64, enter: &Arc<str>) {
+        if self.entrances.len() >= MAX_ENTRANCES && !self.entrances.contains_key(&netns) {
+            self.entrances.pop_first();
+        }
+        self.entrances.insert(netns, Arc::clone(enter));
     }
 
     fn handle_established(&mut self, event: &Event) {
@@ -334,6 +357,7 @@ pub(super) fn new_flow(event: &Event, tuple: Tuple, phase: Phase) -> Flow {
         reset_received: None,
         conntrack: None,
         examination: Examination::None,
+        awaits_link: None,
         finding: None,
         deadline: None,
     }

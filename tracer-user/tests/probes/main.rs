@@ -7,8 +7,9 @@
 mod scene;
 
 use scene::Scene;
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
+use tracer_user::kernel::load::Settings;
 use tracer_user::model::event::{EventKind, RstMaker};
 use tracer_user::model::reason::{DropReason, RstReason};
 use tracer_user::model::tcp::TcpState;
@@ -246,6 +247,34 @@ trait IntoEndpoint {
 
 impl IntoEndpoint for ([u8; 4], u16) {
     fn into_endpoint(self) -> tracer_user::model::tuple::Endpoint {
-        std::net::SocketAddr::from(self).into()
+        SocketAddr::from(self).into()
     }
+}
+
+#[test]
+fn a_socket_that_connects_to_itself_is_established_and_closed() {
+    use rustix::net::{AddressFamily, SocketType, bind, connect, getsockname, socket};
+    let mut scene = Scene::new(true);
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let own = getsockname(&socket).unwrap();
+    connect(&socket, &own).unwrap();
+    drop(socket);
+    let events = scene.until("the end", |event| matches!(event.kind, EventKind::Closed { .. }));
+    let kinds: Vec<_> = events.into_iter().map(|event| event.kind).collect();
+    let errno = 0;
+    assert_eq!(
+        kinds,
+        [EventKind::Connect, EventKind::Established, EventKind::Closed { errno }]
+    );
+}
+
+#[test]
+fn the_probes_log_loads_at_its_highest_level() {
+    let scene = Scene::with(Settings {
+        log_level: 5,
+        ..Settings::default()
+    });
+    let absent: Vec<_> = scene.hooks().iter().filter(|hook| hook.reason.is_some()).collect();
+    assert!(absent.is_empty(), "{absent:?}");
 }

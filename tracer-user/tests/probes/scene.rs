@@ -45,7 +45,7 @@ impl Scene {
         })
     }
 
-    fn with(settings: Settings) -> Self {
+    pub(crate) fn with(settings: Settings) -> Self {
         // SAFETY: only the namespace is unshared, no file table.
         unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.expect("these tests make network namespaces: run them as root");
         let mut probes = Probes::load(&settings).expect("the probes load");

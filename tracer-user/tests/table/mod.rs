@@ -6,11 +6,11 @@
 use tracer_user::lab::{Backend, Family, PeerKind, Scenario, find, scenarios};
 
 /// One scenario in one form.
-pub struct Case {
-    pub scenario: &'static Scenario,
-    pub backend: Backend,
-    pub family: Family,
-    pub peer: Option<PeerKind>,
+pub(crate) struct Case {
+    pub(crate) scenario: &'static Scenario,
+    pub(crate) backend: Backend,
+    pub(crate) family: Family,
+    pub(crate) peer: Option<PeerKind>,
 }
 
 impl Case {
@@ -70,6 +70,7 @@ table! {
     accept_queue_full: [iptables_nft] x [ipv4 ipv6];
     reset_by_peer: [iptables_nft] x [ipv4_phantom ipv6_phantom];
     unanswered: [iptables_nft] x [ipv4_phantom ipv6_phantom];
+    dropped_in_kernel: [iptables_nft] x [ipv4 ipv6];
     refused_port: [iptables_nft] x [ipv4 ipv6];
     graceful_close: [iptables_nft] x [ipv4 ipv6 ipv4_phantom];
     linger_zero: [iptables_nft] x [ipv4 ipv6 ipv6_phantom];

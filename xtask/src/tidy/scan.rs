@@ -17,6 +17,8 @@ pub(super) struct Scan {
     pub(super) unsafes: Vec<Found<()>>,
     /// The lines of items that exist only in tests.
     pub(super) tests: Vec<RangeInclusive<usize>>,
+    /// The modules of tests that are files of their own.
+    pub(super) test_modules: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -32,11 +34,36 @@ pub(super) struct Function {
     pub(super) lines: usize,
 }
 
+impl<T> Found<T> {
+    fn mark(&mut self) {
+        self.in_test = true;
+    }
+}
+
 impl Scan {
     pub(super) fn of(text: &str) -> Result<Self, LexError> {
         let mut scan = Self::default();
         scan.walk(TokenStream::from_str(text)?, false);
         Ok(scan)
+    }
+
+    /// Takes the whole file as one of tests.
+    pub(super) fn mark_as_tests(&mut self) {
+        let Self {
+            paths,
+            functions,
+            attributes,
+            macros,
+            unsafes,
+            tests,
+            test_modules: _,
+        } = self;
+        paths.iter_mut().for_each(Found::mark);
+        functions.iter_mut().for_each(Found::mark);
+        attributes.iter_mut().for_each(Found::mark);
+        macros.iter_mut().for_each(Found::mark);
+        unsafes.iter_mut().for_each(Found::mark);
+        tests.push(1..=usize::MAX);
     }
 
     fn walk(&mut self, stream: TokenStream, in_test: bool) {
@@ -83,6 +110,13 @@ impl Scan {
                 in_test,
                 what: (),
             });
+        }
+        if word == "mod"
+            && in_test
+            && is_punct(tokens, at + 2, ';')
+            && let Some(name) = word_at(tokens, at + 1)
+        {
+            self.test_modules.push(name);
         }
         if word == "fn"
             && let Some(function) = function(tokens, at)

@@ -57,7 +57,7 @@ impl Client {
         let stream = self.stream(slot)?;
         sockopt::set_socket_send_buffer_size_force(&*stream, bytes)?;
         stream.set_nonblocking(true)?;
-        let chunk = [b'x'; 1 << 16];
+        let chunk = [b'x'; 1 << 13];
         let mut left = bytes;
         while left > 0 {
             match stream.write(&chunk) {

@@ -75,6 +75,8 @@ pub enum Outcome {
     Works,
     Refused,
     Reset,
+    /// The kernel found no way.
+    Unreachable,
     /// By its own timeout.
     GivesUp,
     /// It goes on without an end.
@@ -87,6 +89,7 @@ impl fmt::Display for Outcome {
             Self::Works => "works",
             Self::Refused => "is refused",
             Self::Reset => "is reset",
+            Self::Unreachable => "finds no way",
             Self::GivesUp => "gives up",
             Self::Hangs => "hangs",
         })
@@ -122,6 +125,7 @@ static SCENARIOS: &[Scenario] = &[
     peer::ACCEPT_QUEUE_FULL,
     peer::RESET_BY_PEER,
     peer::UNANSWERED,
+    peer::DROPPED_IN_KERNEL,
     control::REFUSED_PORT,
     control::GRACEFUL_CLOSE,
     control::LINGER_ZERO,

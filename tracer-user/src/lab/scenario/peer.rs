@@ -1,8 +1,10 @@
 //! Connections that no rule of this node spoils: the cause is the server, or lies beyond what can be seen.
 
+use crate::lab::address::{self, Link};
 use crate::lab::options::{Backend, Family};
 use crate::lab::scenario::redirect::fill_queue_and_connect;
 use crate::lab::scenario::{KERNEL_PEER, Outcome, PHANTOM_PEER, Scenario};
+use crate::lab::script::Connect;
 use crate::lab::wire::{Accepts, Command, Manner};
 use crate::model::finding::Cause;
 
@@ -40,12 +42,7 @@ pub(super) const RESET_BY_PEER: Scenario = Scenario {
         script.request("app", 0, Outcome::Works)?;
         script.say("the peer resets the connection");
         script.world.ask_host("peer", &Command::PhantomReset)?;
-        script.step(
-            "app",
-            "waits for more".to_owned(),
-            &Command::Receive { slot: 0 },
-            Outcome::Reset,
-        )
+        script.step("app", "waits for more", &Command::Receive { slot: 0 }, Outcome::Reset)
     },
 };
 
@@ -63,4 +60,28 @@ pub(super) const UNANSWERED: Scenario = Scenario {
         world.add_app("app", "pod", 0)
     },
     drive: |script| script.connect("app", 9000, Outcome::Hangs),
+};
+
+pub(super) const DROPPED_IN_KERNEL: Scenario = Scenario {
+    name: "dropped-in-kernel",
+    summary: "nobody has the address on the local link: the kernel drops the SYNs for want of a neighbour",
+    expected: Some(Cause::DroppedInKernel),
+    client: Outcome::Unreachable,
+    families: Family::ALL,
+    backends: Backend::ALL,
+    peers: KERNEL_PEER,
+    set_up: |world| {
+        world.wire_pair()?;
+        world.add_app("app", "pod", 0)
+    },
+    drive: |script| {
+        let nobody = address::address(script.world.options.family, Link::Near, address::NOBODY);
+        let connect = Connect {
+            to: (nobody, 9000).into(),
+            slot: 0,
+            from_port: None,
+            give_up_ms: None,
+        };
+        script.connect_as("app", connect, Outcome::Unreachable)
+    },
 };

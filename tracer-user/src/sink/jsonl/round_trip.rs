@@ -1,1 +1,328 @@
+//! What replay needs comes back as it was: model → line → model, for any values.
 
+use crate::model::conntrack::Conntrack;
+use crate::model::event::{Dropped, Event, EventKind, Packet, Retransmit, RstMaker, RstSent};
+use crate::model::identity::{Comm, Netns, Owner, Process, SocketCookie};
+use crate::model::inquiry::{Answer, Examined, Inquiry, Listener, Question, Reply, SocketInfo, Waiting};
+use crate::model::reason::{DropReason, RstReason};
+use crate::model::tcp::{ConntrackState, TcpState};
+use crate::model::time::Timestamp;
+use crate::model::tuple::{Endpoint, Tuple};
+use crate::sink::clock::Clock;
+use crate::sink::jsonl::{Input, read, write};
+use crate::sink::record::Record;
+use proptest::collection::vec;
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::sample::select;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+fn timestamp() -> impl Strategy<Value = Timestamp> {
+    any::<u64>().prop_map(Timestamp::from_nanos)
+}
+
+fn endpoint() -> impl Strategy<Value = Endpoint> {
+    (any::<IpAddr>(), any::<u16>()).prop_map(|(address, port)| Endpoint::new(address, port))
+}
+
+fn tuple() -> impl Strategy<Value = Tuple> {
+    (endpoint(), endpoint()).prop_map(|(source, destination)| Tuple::new(source, destination))
+}
+
+fn netns() -> impl Strategy<Value = Netns> {
+    (any::<u64>(), any::<u32>()).prop_map(|(cookie, inode)| Netns { cookie, inode })
+}
+
+fn comm() -> impl Strategy<Value = Comm> {
+    vec(1_u8.., 0..16).prop_map(|name| Comm::new(&name))
+}
+
+fn text() -> impl Strategy<Value = Arc<str>> {
+    any::<String>().prop_map(Arc::from)
+}
+
+fn process() -> impl Strategy<Value = Process> {
+    (any::<u32>(), comm()).prop_map(|(pid, comm)| Process { pid, comm })
+}
+
+fn tcp_state() -> impl Strategy<Value = Option<TcpState>> {
+    any::<u8>().prop_map(TcpState::from_number)
+}
+
+fn owner() -> BoxedStrategy<Owner> {
+    let numbers = (any::<u32>(), any::<u32>(), any::<u32>());
+    (timestamp(), numbers, any::<u64>(), comm())
+        .prop_map(|(started, (pid, tid, uid), cgroup, comm)| Owner {
+            started,
+            pid,
+            tid,
+            uid,
+            cgroup,
+            comm,
+        })
+        .boxed()
+}
+
+fn conntrack() -> BoxedStrategy<Conntrack> {
+    let state = any::<u8>().prop_map(ConntrackState::from_number);
+    let numbers = (any::<u32>(), any::<u32>(), any::<u16>(), of(any::<u32>()));
+    (tuple(), tuple(), state, numbers)
+        .prop_map(|(original, reply, state, (status, mark, zone, id))| Conntrack {
+            original,
+            reply,
+            status,
+            state,
+            mark,
+            zone,
+            id,
+        })
+        .boxed()
+}
+
+fn packet() -> BoxedStrategy<Packet> {
+    let numbers = (any::<u32>(), of(any::<u32>()), any::<u8>(), any::<u32>(), any::<u32>());
+    (tuple(), numbers, of(conntrack()))
+        .prop_map(|(tuple, numbers, conntrack)| {
+            let (mark, ifindex, tcp_flags, sequence, acknowledgement) = numbers;
+            Packet {
+                tuple,
+                mark,
+                ifindex,
+                tcp_flags,
+                sequence,
+                acknowledgement,
+                conntrack,
+            }
+        })
+        .boxed()
+}
+
+fn kind() -> BoxedStrategy<EventKind> {
+    prop_oneof![
+        Just(EventKind::Connect),
+        Just(EventKind::Established),
+        any::<u32>().prop_map(|errno| EventKind::Failed { errno }),
+        any::<u32>().prop_map(|errno| EventKind::Closed { errno }),
+        retransmit().prop_map(EventKind::Retransmit),
+        rst_sent().prop_map(EventKind::RstSent),
+        tcp_state().prop_map(|state| EventKind::RstReceived { state }),
+        (select(DropReason::ALL), of(text()), tcp_state(), packet()).prop_map(|(reason, location, state, packet)| {
+            EventKind::Drop(Dropped {
+                reason,
+                location,
+                state,
+                packet,
+            })
+        }),
+    ]
+    .boxed()
+}
+
+fn retransmit() -> impl Strategy<Value = Retransmit> {
+    let rto = of(any::<u64>().prop_map(Duration::from_nanos));
+    (tcp_state(), any::<u32>(), any::<u32>(), rto).prop_map(|(state, retransmits, unacked, rto)| Retransmit {
+        state,
+        retransmits,
+        unacked,
+        rto,
+    })
+}
+
+fn rst_sent() -> BoxedStrategy<RstSent> {
+    let maker = select(vec![
+        RstMaker::Socket,
+        RstMaker::NoSocket,
+        RstMaker::Netfilter,
+        RstMaker::Remote,
+        RstMaker::Unknown,
+    ]);
+    let reason = of(select(RstReason::ALL));
+    (maker, reason, any::<bool>(), tcp_state(), of(packet()))
+        .prop_map(|(maker, reason, active, state, packet)| RstSent {
+            maker,
+            reason,
+            active,
+            state,
+            packet,
+        })
+        .boxed()
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let socket = any::<u64>().prop_map(SocketCookie::new);
+    (
+        timestamp(),
+        any::<u32>(),
+        netns(),
+        socket,
+        of(tuple()),
+        of(owner()),
+        kind(),
+    )
+        .prop_map(|(at, cpu, netns, socket, tuple, owner, kind)| Event {
+            at,
+            cpu,
+            netns,
+            socket,
+            tuple,
+            owner,
+            kind,
+        })
+}
+
+fn inquiry() -> impl Strategy<Value = Inquiry> {
+    let question = prop_oneof![
+        (tuple(), of(endpoint())).prop_map(|(tuple, target)| Question::Connection { tuple, target }),
+        any::<u32>().prop_map(|ifindex| Question::Link { ifindex }),
+        Just(Question::Sweep),
+    ];
+    (any::<u64>(), timestamp(), netns(), of(any::<u32>()), question).prop_map(|(id, at, netns, hint, question)| {
+        Inquiry {
+            id,
+            at,
+            netns,
+            hint,
+            question,
+        }
+    })
+}
+
+fn socket() -> BoxedStrategy<SocketInfo> {
+    let queues = (any::<u32>(), any::<u32>(), of(any::<u32>()), any::<u8>());
+    (tcp_state(), queues, any::<u32>(), any::<u32>(), of(process()))
+        .prop_map(|(state, queues, uid, inode, process)| {
+            let (receive_queue, send_queue, unacked, retransmits) = queues;
+            SocketInfo {
+                state,
+                receive_queue,
+                send_queue,
+                unacked,
+                retransmits,
+                uid,
+                inode,
+                process,
+            }
+        })
+        .boxed()
+}
+
+fn listener() -> BoxedStrategy<Listener> {
+    (endpoint(), any::<[u32; 4]>(), of(process()))
+        .prop_map(|(address, [queue, backlog, uid, inode], process)| Listener {
+            address,
+            queue,
+            backlog,
+            uid,
+            inode,
+            process,
+        })
+        .boxed()
+}
+
+fn examined() -> BoxedStrategy<Examined> {
+    (
+        of(conntrack()),
+        of(socket()),
+        endpoint(),
+        any::<bool>(),
+        vec(listener(), 0..3),
+    )
+        .prop_map(|(conntrack, socket, target, target_is_local, listeners)| Examined {
+            conntrack,
+            socket,
+            target,
+            target_is_local,
+            listeners,
+        })
+        .boxed()
+}
+
+fn waiting() -> BoxedStrategy<Waiting> {
+    let ends = (of(conntrack()), of(socket()));
+    (netns(), of(text()), listener(), tuple(), any::<u32>(), ends)
+        .prop_map(
+            |(netns, enter, listener, tuple, receive_queue, (conntrack, client))| Waiting {
+                netns,
+                enter,
+                listener,
+                tuple,
+                receive_queue,
+                conntrack,
+                client,
+            },
+        )
+        .boxed()
+}
+
+fn answer() -> impl Strategy<Value = Answer> {
+    let reply = prop_oneof![
+        examined().prop_map(|examined| Reply::Connection(Box::new(examined))),
+        of(netns()).prop_map(Reply::Link),
+        vec(waiting(), 0..3).prop_map(Reply::Swept),
+        Just(Reply::Gone),
+        text().prop_map(Reply::Unreachable),
+    ];
+    (any::<u64>(), timestamp(), of(text()), reply).prop_map(|(id, at, enter, reply)| Answer { id, at, enter, reply })
+}
+
+fn line(record: Record<'_>) -> Vec<u8> {
+    let clock = Clock {
+        offset: 1_772_600_000_000_000_000,
+    };
+    let mut out = Vec::new();
+    write(record, clock, 7, &mut out);
+    out
+}
+
+/// `Debug` too: namespaces are equal when their cookies are, but the inode must come back as well.
+fn same<T: PartialEq + std::fmt::Debug>(before: &T, after: &T) {
+    assert_eq!(before, after);
+    assert_eq!(format!("{before:?}"), format!("{after:?}"));
+}
+
+proptest! {
+    #[test]
+    fn events_come_back(event in event()) {
+        let line = line(Record::Event(&event));
+        let Input::Event(read) = read(&line).unwrap().input else {
+            panic!("not a event");
+        };
+        same(&event, &read);
+    }
+
+    #[test]
+    fn inquiries_come_back(inquiry in inquiry()) {
+        let line = line(Record::Inquiry(&inquiry));
+        let Input::Inquiry(read) = read(&line).unwrap().input else {
+            panic!("not a inquiry");
+        };
+        same(&inquiry, &read);
+    }
+
+    #[test]
+    fn answers_come_back(answer in answer()) {
+        let line = line(Record::Answer(&answer));
+        let Input::Answer(read) = read(&line).unwrap().input else {
+            panic!("not a answer");
+        };
+        same(&answer, &read);
+    }
+
+    #[test]
+    fn deadlines_come_back(at in timestamp()) {
+        let line = line(Record::Deadline(at));
+        let read = read(&line).unwrap();
+        prop_assert!(matches!(read.input, Input::Deadline));
+        prop_assert_eq!(read.at, at);
+    }
+
+    #[test]
+    fn reading_never_panics(mut line in event().prop_map(|event| line(Record::Event(&event))), at in any::<usize>(), byte in any::<u8>(), cut in any::<usize>()) {
+        let length = line.len();
+        line[at % length] = byte;
+        line.truncate(cut % (length + 1));
+        let _ = read(&line);
+    }
+}

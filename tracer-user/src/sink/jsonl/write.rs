@@ -5,14 +5,12 @@ use crate::sink::clock::Clock;
 use crate::sink::jsonl::LINE;
 use crate::sink::jsont::{self, Decimal, Head, Limits, Time};
 use crate::sink::record::Record;
-use bytes::BytesMut;
 use serde::Serialize;
 use std::borrow::Cow;
-use std::io;
 
 /// Appends `record` to `out` as one whole line of at most [`LINE`] bytes: where it is longer, lists and texts are cut
 /// and the line says so.
-pub fn write(record: Record<'_>, clock: Clock, seq: u64, out: &mut BytesMut) {
+pub fn write(record: Record<'_>, clock: Clock, seq: u64, out: &mut Vec<u8>) {
     let start = out.len();
     for (attempt, limits) in Limits::LADDER.into_iter().enumerate() {
         out.truncate(start);
@@ -61,7 +59,7 @@ pub(crate) fn at(record: Record<'_>) -> Timestamp {
     }
 }
 
-fn append_body(record: Record<'_>, clock: Clock, limits: Limits, out: &mut BytesMut) -> serde_json::Result<()> {
+fn append_body(record: Record<'_>, clock: Clock, limits: Limits, out: &mut Vec<u8>) -> serde_json::Result<()> {
     match record {
         Record::Hello(hello) => join(&jsont::Hello::new(hello, limits), out),
         Record::Event(event) => join(&jsont::Event::new(event, limits), out),
@@ -79,7 +77,7 @@ fn append_body(record: Record<'_>, clock: Clock, limits: Limits, out: &mut Bytes
 }
 
 /// Appends the fields of `body`, which has at least one, to the object that `out` ends with, and ends the line.
-fn join<T: Serialize>(body: &T, out: &mut BytesMut) -> serde_json::Result<()> {
+fn join<T: Serialize>(body: &T, out: &mut Vec<u8>) -> serde_json::Result<()> {
     let seam = out.len().saturating_sub(1);
     out.truncate(seam);
     append(body, out)?;
@@ -90,24 +88,6 @@ fn join<T: Serialize>(body: &T, out: &mut BytesMut) -> serde_json::Result<()> {
     Ok(())
 }
 
-fn append<T: Serialize>(value: &T, out: &mut BytesMut) -> serde_json::Result<()> {
-    serde_json::to_writer(Out(out), value)
-}
-
-struct Out<'a>(&'a mut BytesMut);
-
-impl io::Write for Out<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+fn append<T: Serialize>(value: &T, out: &mut Vec<u8>) -> serde_json::Result<()> {
+    serde_json::to_writer(out, value)
 }

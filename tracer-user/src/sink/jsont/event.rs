@@ -165,6 +165,7 @@ impl<'a> Event<'a> {
             }
             EventKind::RstReceived { state } => self.connection.state = state.map(Spelled),
             EventKind::Drop(dropped) => {
+                self.connection.state = dropped.state.map(Spelled);
                 self.drop = Some(Drop {
                     reason: Spelled(dropped.reason),
                     location: dropped.location.as_deref().map(|location| limits.text(location)),
@@ -223,7 +224,7 @@ impl<'a> Event<'a> {
             EventName::Retransmit => EventKind::Retransmit(self.retransmit(state)?),
             EventName::RstSent => EventKind::RstSent(self.rst_sent(state)?),
             EventName::RstReceived => EventKind::RstReceived { state },
-            EventName::Drop => EventKind::Drop(self.dropped()?),
+            EventName::Drop => EventKind::Drop(self.dropped(state)?),
         })
     }
 
@@ -252,12 +253,13 @@ impl<'a> Event<'a> {
         })
     }
 
-    fn dropped(&self) -> Result<Dropped, Invalid> {
+    fn dropped(&self, state: Option<TcpState>) -> Result<Dropped, Invalid> {
         let Drop { reason, location } = self.drop.as_ref().ok_or(Invalid::Missing("drop"))?;
         let packet = self.packet.ok_or(Invalid::Missing("packet"))?;
         Ok(Dropped {
             reason: reason.0,
             location: location.as_deref().map(Into::into),
+            state,
             packet: packet.model(self.conntrack),
         })
     }

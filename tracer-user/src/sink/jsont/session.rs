@@ -40,8 +40,8 @@ pub struct Kernel<'a> {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Hook<'a> {
-    #[serde(borrow)]
-    pub hook: Cow<'a, str>,
+    #[serde(borrow, rename = "hook")]
+    pub name: Cow<'a, str>,
     pub how: Spelled<How>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Cow<'a, str>>,
@@ -118,7 +118,8 @@ pub struct Summary<'a> {
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Connections {
-    pub established: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub established: Option<u64>,
     pub refused: u64,
     pub aborted: u64,
     pub given_up: u64,
@@ -154,7 +155,7 @@ impl<'a> Hello<'a> {
 impl<'a> Hook<'a> {
     fn new(hook: &'a record::Hook, limits: Limits) -> Self {
         Self {
-            hook: limits.text(&hook.name),
+            name: limits.text(&hook.name),
             how: Spelled(hook.how),
             reason: hook.reason.as_deref().map(|reason| limits.text(reason)),
             weakens: hook.weakens.iter().copied().map(Spelled).collect(),

@@ -38,7 +38,6 @@ pub(super) fn write(finding: &Finding, before: Option<Cause>, clock: Clock, page
     if finding.state == State::Closed {
         page.field("now", &revision::ended(finding));
     }
-    page.blank();
 }
 
 fn headline(finding: &Finding, before: Option<Cause>, clock: Clock, page: &mut Page<'_>) {
@@ -49,15 +48,13 @@ fn headline(finding: &Finding, before: Option<Cause>, clock: Clock, page: &mut P
     };
     let colour = style::severity(finding.severity);
     let title = format!("{severity} {}", finding.cause.name());
-    let mut rest = format!(
-        "{}, #{}, {} UTC",
+    let before = before.map_or(String::new(), |before| format!(", before taken for {}", before.name()));
+    let rest = format!(
+        "{}, #{}, {} UTC{before}",
         finding.confidence.spell(),
         finding.id,
         line::time(finding.at, clock)
     );
-    if let Some(before) = before {
-        rest += &format!(", before taken for {}", before.name());
-    }
     page.line(&[(colour, &title), (style::DIM, &rest)]);
 }
 
@@ -75,11 +72,11 @@ fn connection(finding: &Finding, clock: Clock, page: &mut Page<'_>) {
     if let Some(translated) = connection.translated {
         page.field("after NAT", &translated.to_string());
     }
-    if let Some(mut holder) = words::holder(connection) {
-        if let Some(owner) = connection.owner {
-            holder += &format!(", uid {}", owner.uid);
-        }
-        page.field("process", &holder);
+    if let Some(holder) = words::holder(connection) {
+        let uid = connection
+            .owner
+            .map_or(String::new(), |owner| format!(", uid {}", owner.uid));
+        page.field("process", &format!("{holder}{uid}"));
     }
     page.field("state", &state(connection, finding.at, clock));
 }
@@ -87,30 +84,23 @@ fn connection(finding: &Finding, clock: Clock, page: &mut Page<'_>) {
 /// `SYN_SENT for 3.2 s (since 14:03:07.123), 3 SYN retransmits, 9 bytes unacknowledged`.
 fn state(connection: &Connection, now: Timestamp, clock: Clock) -> String {
     let state = connection.state.map_or("unknown", |state| state.name());
-    let mut text = match (connection.started, connection.ended) {
+    let mut age = match (connection.started, connection.ended) {
         (Some(started), Some(ended)) => format!("ended as {state}, {} old", words::seconds(ended.since(started))),
         (None, Some(_)) => format!("ended as {state}"),
         (Some(started), None) => format!("{state}, {} old", words::seconds(now.since(started))),
         (None, None) => state.to_owned(),
     };
     if let Some(started) = connection.started {
-        text += &format!(" (since {} UTC)", line::time(started, clock));
+        age = format!("{age} (since {} UTC)", line::time(started, clock));
     }
-    for (number, what) in [
-        (connection.syn_retransmits, "SYN retransmit"),
-        (connection.retransmits, "retransmit"),
-    ] {
-        if number > 0 {
-            text += &format!(", {}", words::count(u64::from(number), what));
-        }
-    }
-    if connection.unacked > 0 {
-        text += &format!(
-            ", {} unacknowledged",
-            words::count(u64::from(connection.unacked), "byte")
-        );
-    }
-    text
+    let numbers = [
+        (connection.syn_retransmits, "SYN retransmit", ""),
+        (connection.retransmits, "retransmit", ""),
+        (connection.unacked, "byte", " unacknowledged"),
+    ];
+    let numbers = numbers.into_iter().filter(|(number, ..)| *number > 0);
+    let numbers = numbers.map(|(number, what, how)| words::count(u64::from(number), what) + how);
+    std::iter::once(age).chain(numbers).collect::<Vec<_>>().join(", ")
 }
 
 /// A list of connections; of one with the finding's own, nothing.

@@ -25,14 +25,12 @@ pub(super) fn hello(hello: &Hello, verbose: bool, page: &mut Page<'_>) {
     );
     page.line(&[(style::DIM, &text)]);
     for hook in hello.hooks.iter().filter(|hook| verbose || hook.how == How::Absent) {
-        let mut text = format!("hook {}: {}", Shown(hook.name.as_bytes()), hook.how.spell());
-        if let Some(reason) = &hook.reason {
-            text += &format!(" ({})", Shown(reason.as_bytes()));
-        }
-        if !hook.weakens.is_empty() {
-            let causes: Vec<_> = hook.weakens.iter().map(|cause| cause.name()).collect();
-            text += &format!("; found less surely: {}", causes.join(", "));
-        }
+        let reason = hook.reason.as_ref();
+        let reason = reason.map_or(String::new(), |reason| format!(" ({})", Shown(reason.as_bytes())));
+        let causes: Vec<_> = hook.weakens.iter().map(|cause| cause.name()).collect();
+        let weakens = if causes.is_empty() { "" } else { "; found less surely: " };
+        let (name, how, causes) = (Shown(hook.name.as_bytes()), hook.how.spell(), causes.join(", "));
+        let text = format!("hook {name}: {how}{reason}{weakens}{causes}");
         let style = if hook.how == How::Absent {
             style::WARNING
         } else {
@@ -61,9 +59,10 @@ pub(super) fn event(event: &Event, clock: Clock, page: &mut Page<'_>) {
     });
     let mut text = tuple.map_or_else(|| "unknown addresses".to_owned(), |tuple| tuple.to_string());
     if let Some(owner) = event.owner {
-        text += &format!("  {}", process(owner.pid, owner.comm));
+        text.push_str("  ");
+        text.push_str(&process(owner.pid, owner.comm));
     }
-    text += &details(event);
+    text.push_str(&details(event));
     page.line(&[
         (style::DIM, &time(event.at, clock)),
         (Style::new(), &name),
@@ -73,13 +72,12 @@ pub(super) fn event(event: &Event, clock: Clock, page: &mut Page<'_>) {
 
 fn details(event: &Event) -> String {
     match &event.kind {
-        EventKind::Connect => String::new(),
         EventKind::Established => match event.owner {
             Some(owner) => format!("  after {}", seconds(event.at.since(owner.started))),
             None => String::new(),
         },
         EventKind::Failed { errno: 0 } => "  given up".to_owned(),
-        EventKind::Closed { errno: 0 } => String::new(),
+        EventKind::Connect | EventKind::Closed { errno: 0 } => String::new(),
         EventKind::Failed { errno: number } | EventKind::Closed { errno: number } => format!("  {}", errno(*number)),
         EventKind::Retransmit(retransmit) => format!(
             "  {}, {} unacknowledged",
@@ -90,9 +88,10 @@ fn details(event: &Event) -> String {
             let reason = rst
                 .reason
                 .map_or(String::new(), |reason| format!(", {}", reason.name()));
-            let maker = match rst.maker {
-                RstMaker::Unknown => "maker unknown",
-                maker => maker.spell(),
+            let maker = if rst.maker == RstMaker::Unknown {
+                "maker unknown"
+            } else {
+                rst.maker.spell()
             };
             format!("  {maker}{reason}")
         }
@@ -123,7 +122,7 @@ pub(super) fn stats(stats: &Stats, page: &mut Page<'_>) {
             .map(|bytes| format!("memory {}", words::bytes(bytes))),
     );
     parts.extend(stats.map_bytes.map(|bytes| format!("maps {}", words::bytes(bytes))));
-    page.line(&[(style::DIM, &format!("stats: {}", parts.join(", ")))]);
+    page.paragraph(style::DIM, &format!("stats: {}", parts.join(", ")));
 }
 
 pub(super) fn loss(loss: &Loss, page: &mut Page<'_>) {
@@ -152,12 +151,16 @@ pub(super) fn summary(summary: &Summary, page: &mut Page<'_>) {
         seconds(summary.duration),
         count(summary.events, "event")
     );
+    page.blank();
     page.line(&[(style::STRONG, &head)]);
+    let established = summary
+        .established
+        .map(|number| format!("{} established, ", thousands(number)));
+    let established = established.unwrap_or_default();
     page.field(
         "connections",
         &format!(
-            "{} established, {} refused, {} aborted by their application, {} given up",
-            thousands(summary.established),
+            "{established}{} refused, {} aborted by their application, {} given up",
             thousands(summary.refused),
             thousands(summary.aborted),
             thousands(summary.given_up)

@@ -38,10 +38,9 @@ impl Term {
         match record {
             Record::Hello(hello) => line::hello(hello, self.verbose, &mut page),
             Record::Event(event) => line::event(event, clock, &mut page),
-            Record::Inquiry(_) | Record::Answer(_) | Record::Deadline(_) => {}
             Record::Finding(finding) => self.finding(finding, clock, &mut page),
             Record::Stats(stats) if self.verbose => line::stats(stats, &mut page),
-            Record::Stats(_) => {}
+            Record::Stats(_) | Record::Inquiry(_) | Record::Answer(_) | Record::Deadline(_) => {}
             Record::Loss(loss) => line::loss(loss, &mut page),
             Record::Summary(summary) => line::summary(summary, &mut page),
         }

@@ -3,6 +3,7 @@
 use crate::model::conntrack::Conntrack;
 use crate::model::finding::{Finding, State};
 use crate::model::identity::Netns;
+use crate::model::reason::DropReason;
 use crate::model::tuple::Tuple;
 use crate::sink::text::quote;
 use crate::sink::words::phrase;
@@ -13,7 +14,7 @@ pub fn netns_name(enter: &str) -> Option<&str> {
     ["/run/netns/", "/var/run/netns/"]
         .iter()
         .find_map(|folder| enter.strip_prefix(folder))
-        .filter(|name| !name.is_empty() && !name.contains('/'))
+        .filter(|name| (1..=NAME_MAX).contains(&name.len()) && !name.contains('/'))
 }
 
 /// `command`, run in `netns`: by its path, by a process of it, or by its inode, whichever is known first.
@@ -26,7 +27,7 @@ pub(super) fn within(finding: &Finding, netns: Netns, command: &str) -> String {
     }
     match netns.inode {
         0 => command.to_owned(),
-        inode => format!("nsenter --net=/proc/$(lsns -n -o PID {inode} | head -n 1 | tr -d ' ')/ns/net {command}"),
+        inode => format!("nsenter --net=/proc/$(lsns -rnoPID {inode} | head -n1)/ns/net {command}"),
     }
 }
 
@@ -46,6 +47,21 @@ pub(super) fn rules(location: Option<&str>, family: Family) -> String {
         // Only nf_tables drops there, iptables-nft included.
         Some("nft_do_chain") => "nft list ruleset".to_owned(),
         _ => format!("sh -c '{legacy}; nft list ruleset'"),
+    }
+}
+
+/// Shows what drops packets without a netfilter rule.
+pub(super) fn attached(reason: DropReason) -> &'static str {
+    match reason {
+        DropReason::TcIngress | DropReason::TcEgress | DropReason::Xdp => "bpftool net show",
+        DropReason::BpfCgroupEgress => "bpftool cgroup tree",
+        DropReason::IpLocalnet | DropReason::IpRpfilter => "sysctl -a --pattern 'route_localnet|rp_filter'",
+        DropReason::IpOutNoRoutes => "ip route show table all",
+        DropReason::NeighFailed => "ip neighbour show",
+        DropReason::Netfilter | DropReason::SecurityHook => "dmesg",
+        DropReason::TcpListenOverflow | DropReason::SocketBacklog => {
+            "nstat -az TcpExtListenOverflows TcpExtTCPBacklogDrop"
+        }
     }
 }
 
@@ -108,6 +124,9 @@ fn member(finding: &Finding, netns: Netns) -> Option<u32> {
     let pid = owner.or_else(|| connection.holder.map(|holder| holder.pid));
     pid.filter(|&pid| open && pid != 0 && connection.netns == netns)
 }
+
+/// The longest name of a file.
+const NAME_MAX: usize = 255;
 
 #[cfg(test)]
 mod tests {

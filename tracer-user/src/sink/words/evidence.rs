@@ -79,16 +79,13 @@ pub fn sentence(finding: &Finding, evidence: &Evidence) -> String {
             unacked,
             syn,
         } => {
-            let what = if *syn {
-                "the SYN".to_owned()
+            let (times, waited) = (count(u64::from(*times), "time"), seconds(at.since(*since)));
+            if *syn {
+                format!("the SYN was sent again {times}, unanswered for {waited}")
             } else {
-                count(u64::from(*unacked), "byte")
-            };
-            let times = count(u64::from(*times), "time");
-            format!(
-                "{what} sent again {times}, unacknowledged for {}",
-                seconds(at.since(*since))
-            )
+                let bytes = count(u64::from(*unacked), "byte");
+                format!("{bytes} sent again {times}, unacknowledged for {waited}")
+            }
         }
         Evidence::Conntrack { entry, queried, .. } => conntrack(entry, *queried),
         Evidence::NoConntrack { .. } => "conntrack has no entry for the connection".to_owned(),
@@ -134,27 +131,29 @@ fn dropped(finding: &Finding, evidence: &Evidence) -> String {
     else {
         return String::new();
     };
-    let mut text = format!(
+    let mut parts = vec![format!(
         "the kernel dropped {} {} in {}: {packet} [{}], {}",
         count(u64::from(*packets), "packet"),
         facts::hooks(*place),
         netns(finding, *of),
         flags(*tcp_flags),
         reason.name()
+    )];
+    parts.extend(
+        location
+            .as_ref()
+            .map(|location| format!(" in {}", Shown(location.as_bytes()))),
     );
-    if let Some(location) = location {
-        text += &format!(" in {}", Shown(location.as_bytes()));
-    }
-    if *mark != 0 {
-        text += &format!(", packet mark {mark:#x}");
-    }
-    if let Some(entry) = conntrack {
-        text += &format!(", conntrack {}", entry_state(entry));
-    }
+    parts.extend((*mark != 0).then(|| format!(", packet mark {mark:#x}")));
+    parts.extend(
+        conntrack
+            .as_ref()
+            .map(|entry| format!(", conntrack {}", entry_state(entry))),
+    );
     if *rejected {
-        text += "; the entry was CLOSE at the first of them already: the rule had answered with a RST";
+        parts.push("; the entry was CLOSE at the first of them already: the rule had answered with a RST".to_owned());
     }
-    text
+    parts.concat()
 }
 
 fn maker_phrase(maker: RstMaker) -> &'static str {
@@ -209,16 +208,16 @@ fn listens(listener: &Listener) -> String {
 
 fn own_socket(socket: &SocketInfo) -> String {
     let state = socket.state.map_or("in an unknown state", |state| state.name());
-    let mut text = format!(
+    let mut parts = vec![format!(
         "the socket is {state}, with {} to send or unacknowledged (Send-Q) and {} unread (Recv-Q)",
         count(u64::from(socket.send_queue), "byte"),
         count(u64::from(socket.receive_queue), "byte")
-    );
+    )];
     if socket.retransmits > 0 {
-        text += &format!(", {} in a row", count(u64::from(socket.retransmits), "timeout"));
+        parts.push(format!("{} in a row", count(u64::from(socket.retransmits), "timeout")));
     }
     if socket.inode == 0 {
-        text += ", held by no process";
+        parts.push("held by no process".to_owned());
     }
-    text
+    parts.join(", ")
 }

@@ -28,46 +28,31 @@ pub(super) struct Drop<'a> {
 
 impl<'a> Facts<'a> {
     pub(super) fn drop(self) -> Option<Drop<'a>> {
-        let drops = self.0.evidence.iter().filter_map(|evidence| match evidence {
-            Evidence::Drop {
-                count,
-                reason,
-                location,
-                netns,
-                place,
-                packet,
-                conntrack,
-                rejected,
-                ..
-            } => Some(Drop {
-                count: *count,
-                reason: *reason,
-                location: location.as_deref(),
-                netns: *netns,
-                place: *place,
-                packet: *packet,
-                conntrack: conntrack.as_ref(),
-                rejected: *rejected,
-            }),
-            _ => None,
-        });
+        let drops = self.0.evidence.iter().filter_map(Drop::of);
         drops.max_by_key(|drop| drop.count)
     }
 
     /// The connection's conntrack entry, and the namespace it is of.
     pub(super) fn entry(self) -> Option<(&'a Conntrack, Netns)> {
-        let dropped = self.drop().and_then(|drop| Some((drop.conntrack?, drop.netns)));
         let netns = self.0.connection.netns;
-        let seen = self.find(|evidence| match evidence {
-            Evidence::Conntrack { entry, .. } => Some((entry, netns)),
-            _ => None,
-        });
-        dropped.or(seen).or_else(|| {
-            self.0.culprits.iter().find_map(|culprit| match culprit {
-                Culprit::ConntrackEntry(entry) => Some((entry, netns)),
-                _ => None,
+        let dropped = self.drop().and_then(|drop| Some((drop.conntrack?, drop.netns)));
+        let seen = || {
+            self.find(|evidence| {
+                let Evidence::Conntrack { entry, .. } = evidence else {
+                    return None;
+                };
+                Some((entry, netns))
             })
-        })
+        };
+        let named = || {
+            self.0.culprits.iter().find_map(|culprit| {
+                let Culprit::ConntrackEntry(entry) = culprit else {
+                    return None;
+                };
+                Some((entry, netns))
+            })
+        };
+        dropped.or_else(seen).or_else(named)
     }
 
     /// Where the packets go after translation; `None` where nothing says that they are translated.
@@ -85,37 +70,48 @@ impl<'a> Facts<'a> {
 
     /// Who listens there: named as culprit, or seen.
     pub(super) fn listener(self) -> Option<&'a Listener> {
-        let named = self.0.culprits.iter().find_map(|culprit| match culprit {
-            Culprit::Listener(listener) => Some(listener),
-            _ => None,
+        let named = self.0.culprits.iter().find_map(|culprit| {
+            let Culprit::Listener(listener) = culprit else {
+                return None;
+            };
+            Some(listener)
         });
-        named.or_else(|| {
-            self.find(|evidence| match evidence {
-                Evidence::Listener { listener, .. } => Some(listener),
-                _ => None,
+        let seen = || {
+            self.find(|evidence| {
+                let Evidence::Listener { listener, .. } = evidence else {
+                    return None;
+                };
+                Some(listener)
             })
-        })
+        };
+        named.or_else(seen)
     }
 
     /// The connection's own socket, as last seen.
     pub(super) fn socket(self) -> Option<&'a SocketInfo> {
-        self.find(|evidence| match evidence {
-            Evidence::Socket { socket, .. } => Some(socket),
-            _ => None,
+        self.find(|evidence| {
+            let Evidence::Socket { socket, .. } = evidence else {
+                return None;
+            };
+            Some(socket)
         })
     }
 
     pub(super) fn errno(self) -> Option<u32> {
-        self.find(|evidence| match evidence {
-            Evidence::Errno { errno, .. } => Some(*errno),
-            _ => None,
+        self.find(|evidence| {
+            let Evidence::Errno { errno, .. } = evidence else {
+                return None;
+            };
+            Some(*errno)
         })
     }
 
     pub(super) fn gave_up(self) -> Option<u32> {
-        self.find(|evidence| match evidence {
-            Evidence::GaveUp { count, .. } => Some(*count),
-            _ => None,
+        self.find(|evidence| {
+            let Evidence::GaveUp { count, .. } = evidence else {
+                return None;
+            };
+            Some(*count)
         })
     }
 
@@ -136,6 +132,40 @@ impl<'a> Facts<'a> {
     /// The last of the evidence that `what` picks.
     fn find<T>(self, what: impl FnMut(&'a Evidence) -> Option<T>) -> Option<T> {
         self.0.evidence.iter().rev().find_map(what)
+    }
+}
+
+impl<'a> Drop<'a> {
+    fn of(evidence: &'a Evidence) -> Option<Self> {
+        let Evidence::Drop {
+            count,
+            reason,
+            location,
+            netns,
+            place,
+            packet,
+            conntrack,
+            rejected,
+            ..
+        } = evidence
+        else {
+            return None;
+        };
+        Some(Self {
+            count: *count,
+            reason: *reason,
+            location: location.as_deref(),
+            netns: *netns,
+            place: *place,
+            packet: *packet,
+            conntrack: conntrack.as_ref(),
+            rejected: *rejected,
+        })
+    }
+
+    /// Whether a netfilter rule did it.
+    pub(super) fn is_by_rule(&self) -> bool {
+        self.reason == DropReason::Netfilter
     }
 }
 

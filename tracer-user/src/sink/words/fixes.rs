@@ -1,6 +1,5 @@
 //! What a person can do: complete commands first, then what to change. Nothing that the evidence does not name.
 
-use crate::model::evidence::Place;
 use crate::model::finding::{Cause, Finding};
 use crate::model::identity::Netns;
 use crate::model::reason::DropReason;
@@ -37,8 +36,7 @@ pub fn fixes(finding: &Finding) -> Vec<Fix> {
         Cause::SynDropped | Cause::RejectedByRule | Cause::DroppedInKernel => blocked(facts),
         Cause::AcceptQueueFull => accept_queue_full(facts),
         Cause::ResetByPeer => vec![Fix::setting(format!(
-            "Look at {} (its log, its restarts) and at load balancers and firewalls on the path. Nothing is to be changed \
-             on this node.",
+            "Look at {} (its log, its restarts) and at load balancers and firewalls on the path, not at this node.",
             facts.peer()
         ))],
         Cause::Unanswered => unanswered(facts),
@@ -87,7 +85,12 @@ fn reply_rejected(facts: Facts<'_>) -> Vec<Fix> {
     if let (Some((entry, netns)), true) = (entry, mark != 0) {
         let why = format!(
             "If the rule matches connmark {mark:#x}: forget the marked entry. At its next retransmission the connection \
-             goes on or gets the RST that it never saw; either ends the hang."
+             goes on or gets the RST that it never saw; either ends the hang.{}",
+            if entry.translated().is_some() {
+                " The entry holds its translation too: the connection needs a rule that makes it again."
+            } else {
+                ""
+            }
         );
         fixes.push(Fix::command(finding, netns, &command::delete(entry), why));
     }
@@ -156,7 +159,8 @@ fn redirect_to_dead_port(facts: Facts<'_>) -> Vec<Fix> {
             netns,
             &command::rules(None, family),
             format!(
-                "Find the rule: nat table, OUTPUT or PREROUTING, port {} to port {} (REDIRECT or DNAT).",
+                "Find the rule: nat table, OUTPUT or PREROUTING, port {} to port {} (REDIRECT or DNAT). If there is \
+                 none, an older conntrack entry does it.",
                 destination.port, end.port
             ),
         ),
@@ -173,10 +177,12 @@ fn blocked(facts: Facts<'_>) -> Vec<Fix> {
         .map(|drop| dropping_rule(facts, drop))
         .into_iter()
         .collect();
-    fixes.push(Fix::setting(format!(
-        "If the connection to {} is meant to work: change that rule, or allow the connection ahead of it.",
-        facts.0.connection.tuple.destination
-    )));
+    if facts.drop().is_none_or(|drop| drop.is_by_rule()) {
+        fixes.push(Fix::setting(format!(
+            "If the connection to {} is meant to work: change that rule, or allow the connection ahead of it.",
+            facts.0.connection.tuple.destination
+        )));
+    }
     fixes
 }
 
@@ -207,39 +213,30 @@ fn unanswered(facts: Facts<'_>) -> Vec<Fix> {
 
 /// Lists the rules where the packets were dropped, and says which one to look for.
 fn dropping_rule(facts: Facts<'_>, drop: Drop<'_>) -> Fix {
-    let command = match drop.reason {
-        DropReason::Netfilter => command::rules(drop.location, Family::of(drop.packet)),
-        DropReason::TcIngress | DropReason::TcEgress | DropReason::Xdp | DropReason::BpfCgroupEgress => {
-            "bpftool net list".to_owned()
-        }
-        _ => "ip route show table all".to_owned(),
-    };
-    let verb = if drop.rejected || facts.0.cause == Cause::RejectedByRule {
-        "rejects"
+    if !drop.is_by_rule() {
+        let why = format!(
+            "No netfilter rule did it ({}): see what is attached there.",
+            drop.reason.name()
+        );
+        return Fix::command(facts.0, drop.netns, command::attached(drop.reason), why);
+    }
+    let (cause, packet) = (facts.0.cause, drop.packet);
+    let rejects = drop.rejected || cause == Cause::RejectedByRule;
+    let verb = if rejects { "rejects" } else { "drops" };
+    let packets = if cause == Cause::ReplyRejected {
+        format!("from {}", packet.source)
     } else {
-        "drops"
+        format!("to {}", packet.destination)
     };
-    let port = match drop.place {
-        Place::Output | Place::Forward => drop.packet.destination,
-        Place::Input if facts.0.cause == Cause::ReplyRejected => drop.packet.source,
-        Place::Input => drop.packet.destination,
+    let mark = match drop.conntrack.map_or(0, |entry| entry.mark) {
+        0 => String::new(),
+        mark => format!("; look at matches on connmark {mark:#x} first"),
     };
-    let mark = drop.conntrack.map_or(0, |entry| entry.mark);
-    let mark = if mark == 0 {
-        String::new()
-    } else {
-        format!("; look at matches on connmark {mark:#x} first")
-    };
-    let why = match drop.reason {
-        DropReason::Netfilter => format!(
-            "Find the rule that {verb} packets of {port} {}{mark}.",
-            hooks(drop.place)
-        ),
-        reason => format!(
-            "The reason is {}: no netfilter rule. Look at what is attached.",
-            reason.name()
-        ),
-    };
+    let why = format!(
+        "Find the rule that {verb} packets {packets} {}{mark}.",
+        hooks(drop.place)
+    );
+    let command = command::rules(drop.location, Family::of(packet));
     Fix::command(facts.0, drop.netns, &command, why)
 }
 
@@ -250,7 +247,8 @@ fn server(facts: Facts<'_>) -> Vec<Fix> {
     };
     let port = listener.address.port;
     let why = format!("Watch the queue of port {port}: Recv-Q is who waits, Send-Q the backlog.");
-    let netns = facts.0.connection.netns;
+    let overflow = facts.drop().filter(|drop| drop.reason == DropReason::TcpListenOverflow);
+    let netns = overflow.map_or(facts.0.connection.netns, |drop| drop.netns);
     let mut fixes = vec![Fix::command(facts.0, netns, &command::listeners(port), why)];
     if let Some(of) = listener.process {
         let why = format!(

@@ -16,3 +16,6 @@ pub use fixes::{Fix, FixKind, fixes};
 pub use phrase::{after, bytes, connection, count, errno, flags, holder, netns, process, seconds, status, thousands};
 pub use summary::summary;
 pub use why::why;
+
+#[cfg(test)]
+mod tests;

@@ -34,7 +34,7 @@ pub fn seconds(duration: Duration) -> String {
     let secs = duration.as_secs();
     match secs {
         0 => format!("{} ms", duration.as_millis()),
-        1..60 => format!("{secs}.{} s", duration.subsec_millis() / 100),
+        1..60 => format!("{:.1} s", duration.as_secs_f64()),
         60..3600 => format!("{} min {} s", secs / 60, secs % 60),
         _ => format!("{} h {} min", secs / 3600, secs / 60 % 60),
     }
@@ -135,6 +135,14 @@ pub fn status(entry: &Conntrack) -> String {
     }
 }
 
+/// The first letter as a capital.
+pub(super) fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or(String::new(), |first| {
+        first.to_ascii_uppercase().to_string() + chars.as_str()
+    })
+}
+
 /// `ECONNREFUSED (111)`.
 pub fn errno(errno: u32) -> String {
     let name = match errno {
@@ -171,8 +179,8 @@ mod tests {
             [
                 text(7),
                 text(999),
-                text(3_250),
-                text(59_999),
+                text(3_249),
+                text(59_940),
                 text(125_000),
                 text(11_400_000)
             ],
@@ -195,7 +203,7 @@ mod tests {
         );
         assert_eq!(
             [bytes(12), bytes(1536), bytes(39_111_885)],
-            ["12 B", "1.5 KiB", "37.2 MiB"]
+            ["12 B", "1.5 KiB", "37.3 MiB"]
         );
         assert_eq!(bytes(u64::MAX), "16777215.9 TiB");
     }

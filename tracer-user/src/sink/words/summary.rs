@@ -2,9 +2,9 @@
 
 use crate::model::finding::{Cause, Finding};
 use crate::model::inquiry::Listener;
-use crate::model::reason::DropReason;
 use crate::model::tcp::TcpState;
 use crate::sink::words::facts::Facts;
+use crate::sink::words::phrase::capitalised;
 use crate::sink::words::{count, errno, netns, process};
 
 /// One sentence without its full stop, on one line.
@@ -92,10 +92,10 @@ fn accept_queue_full(facts: Facts<'_>) -> String {
         Some(listener) => {
             let who = listener
                 .process
-                .map_or(String::new(), |of| format!(" ({})", process(of.pid, of.comm)));
+                .map_or(String::new(), |of| format!("{} on ", process(of.pid, of.comm)));
             let queue = queue(listener);
             format!(
-                "The accept queue of {}{who} is full ({queue}): new connections hang",
+                "The accept queue of {who}{} is full ({queue}): new connections hang",
                 listener.address
             )
         }
@@ -134,7 +134,7 @@ fn redirected(facts: Facts<'_>) -> String {
 /// Who drops: a rule where netfilter does, else the kernel, with its reason.
 fn dropper(facts: Facts<'_>) -> String {
     match facts.drop() {
-        Some(drop) if drop.reason != DropReason::Netfilter => {
+        Some(drop) if !drop.is_by_rule() => {
             format!("the kernel ({}){} drops", drop.reason.name(), whereabouts(facts))
         }
         _ => format!("a rule{} drops", whereabouts(facts)),
@@ -150,11 +150,4 @@ fn whereabouts(facts: Facts<'_>) -> String {
 
 fn queue(listener: &Listener) -> String {
     format!("{} waiting, backlog {}", listener.queue, listener.backlog)
-}
-
-pub(super) fn capitalised(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or(String::new(), |first| {
-        first.to_ascii_uppercase().to_string() + chars.as_str()
-    })
 }

@@ -2,9 +2,11 @@
 
 use crate::model::evidence::Place;
 use crate::model::finding::{Cause, Finding};
+use crate::model::inquiry::Listener;
 use crate::model::reason::DropReason;
 use crate::model::tcp::{ConntrackState, TcpState};
 use crate::sink::words::facts::{Drop, Facts, hooks};
+use crate::sink::words::phrase::capitalised;
 use crate::sink::words::{count, netns};
 
 /// A few short sentences.
@@ -111,12 +113,12 @@ fn syn_dropped(facts: Facts<'_>) -> Vec<String> {
     let Some(drop) = facts.drop() else {
         return vec!["The SYN is dropped on this node.".to_owned()];
     };
-    let (packet, reach) = (drop.packet, reach(drop.place));
-    let dropper = capitalised(dropper(facts, drop));
+    let dropper = capitalised(&dropper(facts, drop));
     let mut text = vec![format!(
-        "{dropper} drops {packet} {}, in {}: {reach}.",
+        "{dropper} drops {} {}: {}.",
+        drop.packet,
         hooks(drop.place),
-        netns(facts.0, drop.netns)
+        reach(drop.place)
     )];
     text.push("Nothing is sent back, so connect waits and sends its SYN again until it times out.".to_owned());
     if drop.netns != facts.0.connection.netns {
@@ -153,7 +155,14 @@ fn accept_queue_full(facts: Facts<'_>) -> Vec<String> {
         None => "The server accepts more slowly than clients connect.".to_owned(),
     }];
     text.push("The kernel drops the handshakes that find no room; clients send again and hang.".to_owned());
-    text.push("No rule and no network fault is involved.".to_owned());
+    let overflow = facts
+        .drop()
+        .is_some_and(|drop| drop.reason == DropReason::TcpListenOverflow);
+    if overflow || facts.listener().is_some_and(Listener::is_full) {
+        text.push("No rule and no network fault is involved.".to_owned());
+    } else {
+        text.push("This is inferred: the queue itself was not seen full.".to_owned());
+    }
     text
 }
 
@@ -180,15 +189,19 @@ fn unanswered(facts: Facts<'_>) -> Vec<String> {
 fn translation(facts: Facts<'_>) -> String {
     let destination = facts.0.connection.tuple.destination;
     match facts.target() {
-        Some(target) => format!("A NAT rule sends connections for {destination} to {target}."),
-        None => format!("A NAT rule sends connections for {destination} elsewhere."),
+        Some(target) => {
+            format!("NAT sends the connection for {destination} to {target}: seen in conntrack; its rule was not read.")
+        }
+        None => format!("NAT sends the connection for {destination} elsewhere; its rule was not read."),
     }
 }
 
 fn dropper(facts: Facts<'_>, drop: Drop<'_>) -> String {
-    match drop.reason {
-        DropReason::Netfilter => format!("a rule in {}", netns(facts.0, drop.netns)),
-        reason => format!("the kernel ({})", reason.name()),
+    let netns = netns(facts.0, drop.netns);
+    if drop.is_by_rule() {
+        format!("a rule in {netns}")
+    } else {
+        format!("the kernel ({}) in {netns}", drop.reason.name())
     }
 }
 
@@ -198,8 +211,4 @@ fn reach(place: Place) -> &'static str {
         Place::Input => "it never reaches a socket",
         Place::Forward => "it never arrives",
     }
-}
-
-fn capitalised(text: String) -> String {
-    super::summary::capitalised(&text)
 }

@@ -11,7 +11,7 @@ pub use open::{create, stdout};
 
 use crate::sink::clock::Clock;
 use crate::sink::record::{Format, Record};
-use queue::Queue;
+use queue::{Phase, Queue};
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -36,7 +36,7 @@ pub enum WriterState {
 /// What became of an output.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriterReport {
-    /// Lines (or blocks of text) written.
+    /// Records written; the `loss` lines that an overflow makes are not among them.
     pub written: u64,
     /// Events, inquiries, answers and deadlines lost because the queue was full.
     pub lost_events: u64,
@@ -106,14 +106,14 @@ impl Writer {
     /// As [`Writer::finish`]; a thread that hangs in its output longer than that is left behind.
     pub fn finish_within(mut self, time: Duration) -> WriterReport {
         let mut queue = self.shared.lock();
-        queue.finishing = true;
+        queue.phase = Phase::Finishing;
         self.shared.wake.notify_one();
         let ended = self.shared.ended.wait_timeout_while(queue, time, |queue| !queue.ended);
         let (mut queue, _) = ended.unwrap_or_else(PoisonError::into_inner);
         let mut report = queue.report.clone();
         report.unwritten += queue.waiting();
         report.timed_out = !queue.ended;
-        queue.abandoned = true;
+        queue.phase = Phase::Abandoned;
         drop(queue);
         if !report.timed_out
             && let Some(thread) = self.thread.take()
@@ -127,7 +127,8 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.shared.lock().finishing = true;
+        let mut queue = self.shared.lock();
+        queue.phase = queue.phase.max(Phase::Finishing);
         self.shared.wake.notify_one();
     }
 }

@@ -20,12 +20,21 @@ pub(super) struct Queue {
     /// What the thread waits for.
     pub waiting_for: Waiting,
     urgent: bool,
-    pub finishing: bool,
-    /// Nobody waits for the end any more.
-    pub abandoned: bool,
+    pub phase: Phase,
+    /// Whether the thread has come to its end.
     pub ended: bool,
     pub failing: Option<String>,
     pub report: WriterReport,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    #[default]
+    Running,
+    /// Nothing more will be pushed.
+    Finishing,
+    /// Nobody waits for the end any more.
+    Abandoned,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,11 +50,15 @@ pub(super) enum Waiting {
 
 /// A record that waits. Events are kept in place, they are the many.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are events, and a box for each costs more than the push"
+)]
 pub(super) enum Item {
     Clock(Clock),
     Event(Event),
     Deadline(Timestamp),
-    Rare(Box<Rare>),
+    Rare(Rare),
     /// What was lost here.
     Lost {
         at: Timestamp,
@@ -56,13 +69,13 @@ pub(super) enum Item {
 
 #[derive(Debug)]
 pub(super) enum Rare {
-    Hello(Hello),
-    Inquiry(Inquiry),
-    Answer(Answer),
-    Finding(Finding),
-    Stats(Stats),
-    Loss(Loss),
-    Summary(Summary),
+    Hello(Box<Hello>),
+    Inquiry(Box<Inquiry>),
+    Answer(Box<Answer>),
+    Finding(Box<Finding>),
+    Stats(Box<Stats>),
+    Loss(Box<Loss>),
+    Summary(Box<Summary>),
 }
 
 impl Queue {
@@ -71,22 +84,10 @@ impl Queue {
         if self.report.closed {
             return false;
         }
-        let at = jsonl::at(record);
-        match record {
-            Record::Event(_) | Record::Inquiry(_) | Record::Answer(_) | Record::Deadline(_)
-                if self.items.len() >= EVENTS =>
-            {
-                self.lose(at, 1, 0);
-                return false;
-            }
-            Record::Stats(_) if self.items.len() >= EVENTS + STATS => {
-                self.lose(at, 0, 1);
-                return false;
-            }
-            Record::Finding(finding) if self.items.len() >= EVENTS && self.replace(finding) => return false,
-            Record::Loss(loss) if self.items.len() >= EVENTS && self.add(loss) => return false,
-            record => self.items.push_back(Item::of(record)),
+        if self.items.len() >= EVENTS && self.makes_do_without(record) {
+            return false;
         }
+        self.items.push_back(Item::of(record));
         self.urgent |= matches!(
             record,
             Record::Hello(_) | Record::Finding(_) | Record::Loss(_) | Record::Summary(_)
@@ -107,7 +108,7 @@ impl Queue {
 
     /// Whether it is not worth waiting for more.
     pub(super) fn is_due(&self) -> bool {
-        self.finishing || self.urgent || self.items.len() >= BATCH
+        self.phase > Phase::Running || self.urgent || self.items.len() >= BATCH
     }
 
     /// Everything that waits, in exchange for an empty batch.
@@ -141,7 +142,19 @@ impl Queue {
         wake
     }
 
-    fn lose(&mut self, now: Timestamp, more_events: u64, more_stats: u64) {
+    /// Of a full queue: whether `record` needs no place of its own.
+    fn makes_do_without(&mut self, record: Record<'_>) -> bool {
+        let at = jsonl::at(record);
+        match record {
+            Record::Event(_) | Record::Inquiry(_) | Record::Answer(_) | Record::Deadline(_) => self.lose(at, 1, 0),
+            Record::Stats(_) if self.items.len() >= EVENTS + STATS => self.lose(at, 0, 1),
+            Record::Finding(finding) => self.replace(finding),
+            Record::Loss(loss) => self.add(loss),
+            Record::Stats(_) | Record::Hello(_) | Record::Summary(_) => false,
+        }
+    }
+
+    fn lose(&mut self, now: Timestamp, more_events: u64, more_stats: u64) -> bool {
         self.report.lost_events += more_events;
         self.report.lost_stats += more_stats;
         if let Some(Item::Lost { at, events, stats }) = self.items.back_mut() {
@@ -155,35 +168,38 @@ impl Queue {
                 stats: more_stats,
             });
         }
+        true
     }
 
     /// Puts a finding in the place of an earlier revision, which nobody has seen.
     fn replace(&mut self, finding: &Finding) -> bool {
-        self.items.iter_mut().rev().any(|item| match item {
-            Item::Rare(rare) => match rare.as_mut() {
-                Rare::Finding(queued) if queued.id == finding.id => {
-                    *queued = finding.clone();
-                    true
-                }
-                _ => false,
-            },
-            _ => false,
-        })
+        let mut queued = self.items.iter_mut().rev().filter_map(|item| {
+            let Item::Rare(Rare::Finding(queued)) = item else {
+                return None;
+            };
+            (queued.id == finding.id).then_some(queued)
+        });
+        let Some(queued) = queued.next() else {
+            return false;
+        };
+        **queued = finding.clone();
+        true
     }
 
     /// Adds a loss to one of the same source that waits already.
     fn add(&mut self, loss: &Loss) -> bool {
-        self.items.iter_mut().rev().any(|item| match item {
-            Item::Rare(rare) => match rare.as_mut() {
-                Rare::Loss(queued) if queued.source == loss.source && queued.cpu == loss.cpu => {
-                    queued.at = loss.at;
-                    queued.lost += loss.lost;
-                    true
-                }
-                _ => false,
-            },
-            _ => false,
-        })
+        let mut queued = self.items.iter_mut().rev().filter_map(|item| {
+            let Item::Rare(Rare::Loss(queued)) = item else {
+                return None;
+            };
+            (queued.source == loss.source && queued.cpu == loss.cpu).then_some(queued)
+        });
+        let Some(queued) = queued.next() else {
+            return false;
+        };
+        queued.at = loss.at;
+        queued.lost += loss.lost;
+        true
     }
 }
 
@@ -192,15 +208,20 @@ impl Item {
         let rare = match record {
             Record::Event(event) => return Self::Event(event.clone()),
             Record::Deadline(at) => return Self::Deadline(at),
-            Record::Hello(hello) => Rare::Hello(hello.clone()),
-            Record::Inquiry(inquiry) => Rare::Inquiry(inquiry.clone()),
-            Record::Answer(answer) => Rare::Answer(answer.clone()),
-            Record::Finding(finding) => Rare::Finding(finding.clone()),
-            Record::Stats(stats) => Rare::Stats(stats.clone()),
-            Record::Loss(loss) => Rare::Loss(loss.clone()),
-            Record::Summary(summary) => Rare::Summary(summary.clone()),
+            Record::Hello(hello) => Rare::Hello(Box::new(hello.clone())),
+            Record::Inquiry(inquiry) => Rare::Inquiry(Box::new(inquiry.clone())),
+            Record::Answer(answer) => Rare::Answer(Box::new(answer.clone())),
+            Record::Finding(finding) => Rare::Finding(Box::new(finding.clone())),
+            Record::Stats(stats) => Rare::Stats(Box::new(stats.clone())),
+            Record::Loss(loss) => Rare::Loss(Box::new(loss.clone())),
+            Record::Summary(summary) => Rare::Summary(Box::new(summary.clone())),
         };
-        Self::Rare(Box::new(rare))
+        Self::Rare(rare)
+    }
+
+    /// Whether it was pushed as a record.
+    pub(super) fn is_record(&self) -> bool {
+        !matches!(self, Self::Clock(_) | Self::Lost { .. })
     }
 
     /// Calls `write` with each record of this item.
@@ -242,9 +263,7 @@ impl Rare {
 }
 
 fn count(items: &VecDeque<Item>) -> u64 {
-    let records = items
-        .iter()
-        .filter(|item| !matches!(item, Item::Clock(_) | Item::Lost { .. }));
+    let records = items.iter().filter(|item| item.is_record());
     u64::try_from(records.count()).unwrap_or(u64::MAX)
 }
 

@@ -5,22 +5,23 @@ use crate::sink::jsonl;
 use crate::sink::record::{Format, Record};
 use crate::sink::term::Term;
 use crate::sink::writer::Shared;
-use crate::sink::writer::queue::{Item, Waiting};
-use bytes::{Buf, BytesMut};
+use crate::sink::writer::queue::{Item, Phase, Queue, Waiting};
 use std::collections::VecDeque;
 use std::io;
 use std::io::ErrorKind;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub(super) struct Output {
-    output: Box<dyn io::Write + Send>,
+    sink: Box<dyn io::Write + Send>,
     form: Form,
     clock: Clock,
     seq: u64,
     /// Lines that are not written yet.
-    lines: BytesMut,
-    /// Records in `lines`.
+    lines: Vec<u8>,
+    /// How much of `lines` is written.
+    done: usize,
+    /// Records in `lines`, our own losses left out.
     pending: u64,
     shared: Arc<Shared>,
     changed: Box<dyn Fn() + Send>,
@@ -36,7 +37,7 @@ struct Over;
 
 impl Output {
     pub(super) fn new(
-        output: Box<dyn io::Write + Send>,
+        sink: Box<dyn io::Write + Send>,
         format: Format,
         clock: Clock,
         shared: Arc<Shared>,
@@ -50,11 +51,12 @@ impl Output {
             },
         };
         Self {
-            output,
+            sink,
             form,
             clock,
             seq: 0,
-            lines: BytesMut::with_capacity(2 * CHUNK),
+            lines: Vec::with_capacity(2 * CHUNK),
+            done: 0,
             pending: 0,
             shared,
             changed,
@@ -72,7 +74,7 @@ impl Output {
     /// Waits for a batch; false at the end.
     fn next(&self, batch: &mut VecDeque<Item>) -> bool {
         let mut queue = self.shared.lock();
-        while queue.is_empty() && !queue.finishing {
+        while queue.is_empty() && queue.phase == Phase::Running {
             queue.waiting_for = Waiting::Anything;
             queue = self.shared.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
@@ -94,6 +96,7 @@ impl Output {
                 self.clock = clock;
             }
             item.each(|record| self.append(record));
+            self.pending += u64::from(item.is_record());
             if self.lines.len() >= CHUNK {
                 self.flush()?;
             }
@@ -111,24 +114,22 @@ impl Output {
             }
         }
         self.seq += 1;
-        self.pending += 1;
     }
 
     /// Writes all lines, however long that takes: what is left of a line after an error is written before anything else.
     fn flush(&mut self) -> Result<(), Over> {
-        while !self.lines.is_empty() {
-            match self.output.write(&self.lines) {
+        while let Some(rest) = self.lines.get(self.done..).filter(|rest| !rest.is_empty()) {
+            match self.sink.write(rest) {
                 Ok(0) => self.failed(&ErrorKind::WriteZero.into())?,
-                Ok(written) => self.lines.advance(written.min(self.lines.len())),
+                Ok(written) => self.done += written,
                 Err(error) => self.failed(&error)?,
             }
         }
-        while let Err(error) = self.output.flush() {
+        while let Err(error) = self.sink.flush() {
             self.failed(&error)?;
         }
-        // Capacity is taken back once the buffer is empty.
         self.lines.clear();
-        self.lines.reserve(CHUNK);
+        self.done = 0;
         let mut queue = self.shared.lock();
         queue.wrote(self.pending);
         self.pending = 0;
@@ -142,36 +143,43 @@ impl Output {
 
     /// Decides what to do about an error: again at once, again later, or never.
     fn failed(&self, error: &io::Error) -> Result<(), Over> {
+        let kind = error.kind();
+        if kind == ErrorKind::Interrupted {
+            return Ok(());
+        }
         let mut queue = self.shared.lock();
-        let pause = match error.kind() {
-            ErrorKind::Interrupted => return Ok(()),
-            ErrorKind::WouldBlock => BUSY,
-            ErrorKind::BrokenPipe => {
-                queue.report.closed = true;
-                queue.report.unwritten = queue.waiting();
-                drop(queue);
-                (self.changed)();
-                return Err(Over);
-            }
-            _ => {
-                queue.report.errors += 1;
-                queue.report.error = Some(error.to_string());
-                let news = queue.failing.replace(error.to_string()).is_none();
-                if queue.finishing {
-                    return Err(Over);
-                }
-                if news {
-                    drop(queue);
-                    (self.changed)();
-                    queue = self.shared.lock();
-                }
-                AGAIN
-            }
-        };
-        let waits = |queue: &mut super::Queue| !queue.abandoned && (pause == BUSY || !queue.finishing);
-        let waited = self.shared.wake.wait_timeout_while(queue, pause, waits);
+        if kind == ErrorKind::WouldBlock {
+            return self.pause(queue, BUSY, Phase::Abandoned);
+        }
+        let news = !queue.report.closed && queue.failing.is_none();
+        if kind == ErrorKind::BrokenPipe {
+            queue.report.closed = true;
+        } else {
+            queue.report.errors += 1;
+            queue.report.error = Some(error.to_string());
+            queue.failing = Some(error.to_string());
+        }
+        let over = queue.report.closed || queue.phase > Phase::Running;
+        drop(queue);
+        if news {
+            (self.changed)();
+        }
+        if over {
+            return Err(Over);
+        }
+        self.pause(self.shared.lock(), AGAIN, Phase::Finishing)
+    }
+
+    /// Waits for `time`, or until `phase` is reached.
+    fn pause(&self, queue: MutexGuard<'_, Queue>, time: Duration, phase: Phase) -> Result<(), Over> {
+        let waits = |queue: &mut Queue| queue.phase < phase;
+        let waited = self.shared.wake.wait_timeout_while(queue, time, waits);
         let (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if queue.abandoned { Err(Over) } else { Ok(()) }
+        if queue.phase == Phase::Abandoned {
+            Err(Over)
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::event::EventKind;
 use crate::model::evidence::{Evidence, Place};
 use crate::model::finding::{Cause, Confidence, Severity, State, Way};
-use crate::model::inquiry::{Examined, Question, Reply, Waiting};
+use crate::model::inquiry::{Answer, Examined, Question, Reply, Waiting};
 use crate::model::reason::DropReason;
 use crate::model::tcp::{ConntrackState, TcpState};
 use crate::track::Config;
@@ -194,6 +194,32 @@ fn rejected_answers_on_a_pooled_connection_are_found_while_it_hangs_and_closed_w
 }
 
 #[test]
+fn the_first_drop_of_an_established_socket_is_kept_until_its_data_hangs() {
+    let stuck = Examined {
+        socket: Some(socket(TcpState::Established, 4, 1)),
+        ..waiting()
+    };
+    let mut world = World::finding(stuck);
+    // Early demultiplexing gave the packet its socket.
+    let mut first = rejected_reply(10, ConntrackState::Close);
+    (first.socket, first.tuple, first.owner) = (std::num::NonZeroU64::new(500), Some(connection()), Some(owner(0)));
+    if let EventKind::Drop(dropped) = &mut first.kind {
+        dropped.state = Some(TcpState::Established);
+    }
+    let second = rejected_reply(11, ConntrackState::Close);
+    world.play(vec![first, second, retransmit(400, 1), retransmit(800, 2)], 4_000);
+    assert_eq!(world.only().cause, Cause::ReplyRejected);
+    assert!(matches!(
+        world.only().evidence.first(),
+        Some(Evidence::Drop {
+            count: 2,
+            rejected: true,
+            ..
+        })
+    ));
+}
+
+#[test]
 fn a_syn_dropped_on_its_way_out_is_found_at_the_second_one() {
     let mut world = World::new();
     world.play(
@@ -249,6 +275,42 @@ fn a_drop_in_a_namespace_on_the_way_reaches_the_socket_behind_the_device() {
         panic!("the drop comes first: {:#?}", finding.evidence);
     };
     assert_eq!((*netns, *place, *count), (NODE, Place::Forward, 2));
+}
+
+#[test]
+fn a_refusal_waits_for_the_answer_whose_the_dropped_packet_is() {
+    // The device is asked for when the drop finds a connection, and the answer comes long after the connection settled.
+    for answered in [true, false] {
+        let mut world = World::answering(|_| None);
+        let drop = packet(connection(), Some(7), Some(untranslated()));
+        let events = vec![
+            dropped(0, NODE, DropReason::Netfilter, drop),
+            rst_received(0, TcpState::SynSent),
+            failed(0, 111),
+        ];
+        world.play(events, 400);
+        assert!(world.findings.is_empty() && world.tracker.totals().refused == 0);
+        if answered {
+            let id = world.inquiries.first().expect("the link is asked for").id;
+            let reply = Reply::Link(Some(POD));
+            world.tracker.handle_answer(Answer {
+                id,
+                at: at(400),
+                enter: None,
+                reply,
+            });
+        }
+        world.run_until(3_000);
+        let expected = if answered {
+            Confidence::Proved
+        } else {
+            Confidence::Likely
+        };
+        assert_eq!(
+            (world.only().cause, world.only().confidence),
+            (Cause::RejectedByRule, expected)
+        );
+    }
 }
 
 #[test]

@@ -145,6 +145,7 @@ pub(super) fn dropped(millis: u64, netns: Netns, reason: DropReason, packet: Pac
     let kind = EventKind::Drop(Dropped {
         reason,
         location: Some("nft_do_chain".into()),
+        state: None,
         packet,
     });
     Event {
@@ -164,6 +165,7 @@ pub(super) fn dropped_leaving(millis: u64) -> Event {
         EventKind::Drop(Dropped {
             reason: DropReason::Netfilter,
             location: None,
+            state: Some(TcpState::SynSent),
             packet,
         }),
     )

@@ -1,0 +1,374 @@
+//! The contract's lines, written down a second time: reading fails at a field that is not here.
+
+#![expect(
+    dead_code,
+    clippy::struct_field_names,
+    clippy::large_enum_variant,
+    reason = "the types only say which fields there are"
+)]
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// Reads a line strictly and returns its type.
+pub(super) fn read(line: &str) -> Result<String, serde_json::Error> {
+    let mut object: BTreeMap<String, serde_json::Value> = serde_json::from_str(line)?;
+    let head = ["v", "type", "time", "mono", "seq"].map(|key| (key.to_owned(), object.remove(key).unwrap_or_default()));
+    let head: Head = serde_json::from_value(serde_json::Value::Object(head.into_iter().collect()))?;
+    let body = serde_json::Value::Object(object.into_iter().collect());
+    let good = head.v == 1 && head.time.len() == 30 && head.time.ends_with('Z') && head.mono.parse::<u64>().is_ok();
+    assert!(good, "{line}");
+    match head.kind.as_str() {
+        "hello" => strict::<Hello>(body),
+        "event" => strict::<Event>(body),
+        "inquiry" => strict::<Inquiry>(body),
+        "answer" => strict::<Answer>(body),
+        "deadline" => strict::<Nothing>(body),
+        "finding" => strict::<Finding>(body),
+        "stats" => strict::<Stats>(body),
+        "loss" => strict::<Loss>(body),
+        "summary" => strict::<Summary>(body),
+        other => panic!("no such type: {other}"),
+    }?;
+    Ok(head.kind)
+}
+
+fn strict<T: DeserializeOwned>(body: serde_json::Value) -> Result<(), serde_json::Error> {
+    serde_json::from_value::<T>(body).map(|_| ())
+}
+
+macro_rules! objects {
+    ($($name:ident { $($field:ident: $type:ty,)* })*) => {$(
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct $name { $($field: $type,)* }
+    )*};
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    v: u64,
+    #[serde(rename = "type")]
+    kind: String,
+    time: String,
+    mono: String,
+    seq: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Network {
+    #[serde(rename = "type")]
+    kind: NetworkType,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum NetworkType {
+    Ipv4,
+    Ipv6,
+}
+
+objects! {
+    Nothing {}
+    Endpoint { address: IpAddr, port: Option<u16>, }
+    Tuple { source: Endpoint, destination: Endpoint, }
+    Netns { inode: Option<u32>, cookie: Option<String>, name: Option<String>, }
+    Id { id: u32, }
+    Executable { name: String, }
+    Process { pid: u32, user: Option<Id>, executable: Option<Executable>, cgroup_id: Option<String>, }
+    Conntrack {
+        original: Tuple,
+        reply: Tuple,
+        status: Vec<String>,
+        state: Option<String>,
+        mark: u32,
+        zone: u16,
+        id: Option<u32>,
+    }
+    Connection {
+        id: Option<u64>,
+        socket: Option<String>,
+        source: Option<Endpoint>,
+        destination: Option<Endpoint>,
+        translated: Option<Tuple>,
+        direction: Option<String>,
+        network: Option<Network>,
+        netns: Netns,
+        state: Option<String>,
+        started: Option<String>,
+        age_ms: Option<u64>,
+        syn_retransmits: Option<u32>,
+        retransmits: Option<u32>,
+        unacked_bytes: Option<u32>,
+        rto_ns: Option<u64>,
+        latency_us: Option<u64>,
+        process: Option<Process>,
+    }
+    Event {
+        event: String,
+        cpu: u32,
+        connection: Connection,
+        process: Option<Process>,
+        thread: Option<Id>,
+        errno: Option<u32>,
+        rst: Option<Rst>,
+        drop: Option<Drop>,
+        packet: Option<Packet>,
+        conntrack: Option<Conntrack>,
+    }
+    Rst { maker: String, reason: Option<String>, active: bool, }
+    Drop { reason: String, location: Option<String>, }
+    Packet {
+        source: Endpoint,
+        destination: Endpoint,
+        mark: u32,
+        ifindex: Option<u32>,
+        tcp_flags: Vec<String>,
+        sequence: u32,
+        acknowledgement: u32,
+    }
+    Inquiry {
+        id: u64,
+        question: String,
+        netns: Netns,
+        hint: Option<u32>,
+        connection: Option<Tuple>,
+        target: Option<Endpoint>,
+        ifindex: Option<u32>,
+    }
+    Answer {
+        id: u64,
+        answer: String,
+        enter: Option<String>,
+        examined: Option<Examined>,
+        netns: Option<Netns>,
+        waiting: Option<Vec<Waiting>>,
+        why: Option<String>,
+    }
+    Examined {
+        conntrack: Option<Conntrack>,
+        socket: Option<Socket>,
+        target: Endpoint,
+        target_is_local: bool,
+        listeners: Vec<Listener>,
+    }
+    Waiting {
+        netns: Netns,
+        enter: Option<String>,
+        listener: Listener,
+        connection: Tuple,
+        receive_queue: u32,
+        conntrack: Option<Conntrack>,
+        client: Option<Socket>,
+    }
+    Socket {
+        state: Option<String>,
+        receive_queue: u32,
+        send_queue: u32,
+        unacked: Option<u32>,
+        retransmits: u8,
+        uid: u32,
+        inode: Option<u32>,
+        process: Option<Process>,
+    }
+    Listener {
+        address: IpAddr,
+        port: Option<u16>,
+        queue: u32,
+        backlog: u32,
+        uid: u32,
+        inode: Option<u32>,
+        process: Option<Process>,
+    }
+    Finding {
+        id: u64,
+        revision: u32,
+        cause: String,
+        state: String,
+        severity: String,
+        confidence: String,
+        summary: String,
+        connection: Connection,
+        count: u64,
+        examples: Option<Vec<Connection>>,
+        victims: Option<Vec<Connection>>,
+        process: Option<Process>,
+        culprits: Vec<Culprit>,
+        evidence: Vec<Evidence>,
+        considered: Vec<Considered>,
+        fixes: Vec<Fix>,
+        first: String,
+        last: String,
+    }
+    Considered { cause: String, why_not: String, }
+    Fix { kind: String, netns: Option<String>, command: Option<String>, why: String, }
+    Hello {
+        session: String,
+        boot_id: Option<String>,
+        part: u32,
+        host: Host,
+        kernel: Kernel,
+        version: String,
+        options: BTreeMap<String, String>,
+        hooks: Vec<Hook>,
+    }
+    Host { name: Option<String>, arch: String, }
+    Kernel { release: String, }
+    Hook { hook: String, how: String, reason: Option<String>, weakens: Option<Vec<String>>, }
+    Stats {
+        hooks: Vec<HookStats>,
+        ring: Option<Ring>,
+        tracked: u64,
+        evictions: u64,
+        cpu_ms: Option<u64>,
+        resident_bytes: Option<u64>,
+        map_bytes: Option<u64>,
+        watermark: Option<String>,
+    }
+    Ring { high_water_bytes: Option<u64>, bytes: Option<u64>, }
+    HookStats {
+        hook: String,
+        runs: Option<String>,
+        nanoseconds: Option<String>,
+        lost: u64,
+        recursion_misses: Option<u64>,
+        suppressed: u64,
+        filtered: u64,
+        failed_reads: u64,
+        table_full: u64,
+    }
+    Loss { hook: Option<String>, queue: Option<String>, cpu: Option<u32>, lost: u64, }
+    Summary {
+        duration_ms: u64,
+        events: u64,
+        connections: Connections,
+        findings: BTreeMap<String, u64>,
+        lost: u64,
+        evictions: u64,
+        unresolved_inquiries: u64,
+    }
+    Connections { established: Option<u64>, refused: u64, aborted: u64, given_up: u64, }
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+enum Culprit {
+    Rule {
+        netns: Netns,
+        evidence: usize,
+    },
+    ConntrackEntry {
+        original: Tuple,
+        reply: Tuple,
+        status: Vec<String>,
+        state: Option<String>,
+        mark: u32,
+        zone: u16,
+        id: Option<u32>,
+    },
+    Listener {
+        address: IpAddr,
+        port: Option<u16>,
+        queue: u32,
+        backlog: u32,
+        uid: u32,
+        inode: Option<u32>,
+        process: Option<Process>,
+    },
+    Peer {
+        address: IpAddr,
+        port: Option<u16>,
+        maker: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+enum Evidence {
+    Drop {
+        time: String,
+        from: String,
+        count: u32,
+        reason: String,
+        location: Option<String>,
+        netns: Netns,
+        place: String,
+        direction: Option<String>,
+        packet: Tuple,
+        tcp_flags: Vec<String>,
+        mark: u32,
+        conntrack: Option<Conntrack>,
+        rejected: bool,
+        ambiguous: bool,
+    },
+    RstSent {
+        time: String,
+        from: Option<String>,
+        netns: Netns,
+        maker: String,
+        reason: Option<String>,
+        packet: Option<Tuple>,
+    },
+    RstReceived {
+        time: String,
+        from: String,
+        state: Option<String>,
+    },
+    Errno {
+        time: String,
+        errno: u32,
+    },
+    Retransmits {
+        time: String,
+        from: String,
+        since: String,
+        count: u32,
+        unacked_bytes: u32,
+        syn: bool,
+    },
+    Conntrack {
+        time: String,
+        from: String,
+        conntrack: Conntrack,
+        queried: bool,
+    },
+    NoConntrack {
+        time: String,
+        from: String,
+    },
+    NoListener {
+        time: String,
+        from: String,
+        address: IpAddr,
+        port: Option<u16>,
+    },
+    Listener {
+        time: String,
+        from: String,
+        listener: Listener,
+    },
+    Socket {
+        time: String,
+        from: String,
+        socket: Socket,
+    },
+    NotAccepted {
+        time: String,
+        from: String,
+        since: String,
+        connection: Tuple,
+        receive_queue: u32,
+    },
+    GaveUp {
+        time: String,
+        count: u32,
+    },
+    NotExamined {
+        time: String,
+        why: String,
+    },
+}

@@ -1,0 +1,274 @@
+//! One line of each type, compared byte for byte and read by types that know every field and no other.
+
+use crate::model::conntrack::Conntrack;
+use crate::model::event::{Dropped, Event, EventKind, Packet, Retransmit, RstMaker, RstSent};
+use crate::model::finding::Cause;
+use crate::model::identity::{Comm, Owner, SocketCookie};
+use crate::model::inquiry::{Answer, Examined, Inquiry, Question, Reply, SocketInfo, Waiting};
+use crate::model::reason::{DropReason, RstReason};
+use crate::model::tcp::{ConntrackState, SYN, TcpState};
+use crate::sink::jsonl::{LINE, read, write};
+use crate::sink::record::Record;
+use crate::sink::sample;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+/// Types written by hand from the contract: a field that is renamed, lost or added fails here.
+mod mirror;
+
+fn lines(records: &[Record<'_>]) -> String {
+    let mut out = Vec::new();
+    for (seq, record) in (0..).zip(records) {
+        write(*record, sample::clock(), seq, &mut out);
+    }
+    String::from_utf8(out).unwrap()
+}
+
+fn owner() -> Owner {
+    Owner {
+        started: sample::ms(0),
+        pid: 4711,
+        tid: 4712,
+        uid: 1000,
+        cgroup: 7321,
+        comm: Comm::new(b"na\xc3\xafve \xff\\"),
+    }
+}
+
+fn entry() -> Conntrack {
+    Conntrack {
+        zone: 2,
+        id: Some(0xdead_beef),
+        ..sample::entry(ConntrackState::SynSent, 1, Some("127.0.0.1:37673"))
+    }
+}
+
+fn packet() -> Packet {
+    Packet {
+        tuple: sample::tuple("10.77.0.2:35468", "127.0.0.1:37673"),
+        mark: 0x111,
+        ifindex: Some(1),
+        tcp_flags: SYN,
+        sequence: u32::MAX,
+        acknowledgement: 0,
+        conntrack: Some(entry()),
+    }
+}
+
+fn events() -> Vec<Event> {
+    let kinds = [
+        EventKind::Connect,
+        EventKind::Established,
+        EventKind::Failed { errno: 111 },
+        EventKind::Closed { errno: 0 },
+        EventKind::Retransmit(Retransmit {
+            state: Some(TcpState::SynSent),
+            retransmits: 2,
+            unacked: 1,
+            rto: Some(Duration::from_secs(2)),
+        }),
+        EventKind::RstSent(RstSent {
+            maker: RstMaker::NoSocket,
+            reason: Some(RstReason::NoSocket),
+            active: false,
+            state: None,
+            packet: Some(packet()),
+        }),
+        EventKind::RstReceived {
+            state: Some(TcpState::SynSent),
+        },
+        EventKind::Drop(Dropped {
+            reason: DropReason::Netfilter,
+            location: Some("nf_hook_slow".into()),
+            state: Some(TcpState::SynSent),
+            packet: packet(),
+        }),
+    ];
+    let event = |kind| Event {
+        at: sample::ms(1),
+        cpu: 3,
+        netns: sample::POD,
+        socket: SocketCookie::new(9_007_199_254_740_993),
+        tuple: Some(sample::tuple("[fd77::2]:35468", "[fd77::3]:9000")),
+        owner: Some(owner()),
+        kind,
+    };
+    kinds.into_iter().map(event).collect()
+}
+
+fn inquiry(question: Question) -> Inquiry {
+    Inquiry {
+        id: 5,
+        at: sample::ms(2),
+        netns: sample::POD,
+        hint: Some(4712),
+        question,
+    }
+}
+
+fn answers() -> [Answer; 5] {
+    let socket = SocketInfo {
+        state: Some(TcpState::Established),
+        receive_queue: 0,
+        send_queue: 9,
+        unacked: Some(1),
+        retransmits: 4,
+        uid: 1000,
+        inode: 8_100,
+        process: None,
+    };
+    let listener = sample::listener("0.0.0.0:37673", 1, 128);
+    let waiting = Waiting {
+        netns: sample::POD,
+        enter: Some("/run/netns/pod".into()),
+        listener: listener.clone(),
+        tuple: sample::tuple("127.0.0.1:37673", "10.77.0.2:35468"),
+        receive_queue: 9,
+        conntrack: Some(entry()),
+        client: Some(socket.clone()),
+    };
+    let examined = Examined {
+        conntrack: Some(entry()),
+        socket: Some(socket),
+        target: sample::endpoint("127.0.0.1:37673"),
+        target_is_local: true,
+        listeners: vec![listener],
+    };
+    let replies = [
+        Reply::Connection(Box::new(examined)),
+        Reply::Link(Some(sample::POD)),
+        Reply::Swept(vec![waiting]),
+        Reply::Gone,
+        Reply::Unreachable("setns: Operation not permitted".into()),
+    ];
+    replies.map(|reply| Answer {
+        id: 5,
+        at: sample::ms(3),
+        enter: Some("/proc/4711/ns/net".into()),
+        reply,
+    })
+}
+
+/// One line of every type and sub-type.
+fn everything() -> String {
+    let tuple = sample::tuple("10.77.0.2:0", "10.77.0.3:9000");
+    let (events, answers, findings) = (events(), answers(), sample::findings());
+    let inquiries = [
+        Question::Connection {
+            tuple,
+            target: Some(sample::endpoint("127.0.0.1:37673")),
+        },
+        Question::Link { ifindex: 2 },
+        Question::Sweep,
+    ]
+    .map(inquiry);
+    let (hello, stats, loss, summary) = (sample::hello(), sample::stats(), sample::loss(), sample::summary());
+    let mut records = vec![Record::Hello(&hello)];
+    records.extend(events.iter().map(Record::Event));
+    records.extend(inquiries.iter().map(Record::Inquiry));
+    records.extend(answers.iter().map(Record::Answer));
+    records.push(Record::Deadline(sample::ms(3_000)));
+    records.extend(findings.iter().map(Record::Finding));
+    records.extend([Record::Stats(&stats), Record::Loss(&loss), Record::Summary(&summary)]);
+    lines(&records)
+}
+
+#[test]
+fn every_line_is_as_it_was() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sink/testdata/every-type.jsonl");
+    let text = everything();
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    for (line, expected) in text.lines().zip(expected.lines()) {
+        assert_eq!(line, expected, "BLESS=1 rewrites the file");
+    }
+    assert_eq!(text.lines().count(), expected.lines().count());
+}
+
+#[test]
+fn every_line_has_the_fields_of_the_contract_and_no_others() {
+    let mut types: BTreeMap<String, usize> = BTreeMap::new();
+    for line in everything().lines() {
+        let read = mirror::read(line).unwrap_or_else(|error| panic!("{error}\n{line}"));
+        *types.entry(read).or_default() += 1;
+    }
+    let types: Vec<_> = types.into_iter().collect();
+    let expected = [
+        ("answer", 5),
+        ("deadline", 1),
+        ("event", 8),
+        ("finding", Cause::ALL.len()),
+        ("hello", 1),
+        ("inquiry", 3),
+        ("loss", 1),
+        ("stats", 1),
+        ("summary", 1),
+    ];
+    assert_eq!(types, expected.map(|(name, count)| (name.to_owned(), count)));
+}
+
+#[test]
+fn every_line_can_be_read_back() {
+    for (seq, line) in (0..).zip(everything().lines()) {
+        let line = read(line.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{line}"));
+        assert_eq!((line.seq, line.clock, line.truncated), (seq, sample::clock(), false));
+    }
+}
+
+#[derive(Deserialize)]
+struct Cut {
+    truncated: bool,
+}
+
+#[test]
+fn a_line_that_would_be_too_long_is_cut_and_stays_a_line() {
+    let mut finding = sample::finding_of(Cause::ReplyRejected);
+    let evidence = finding.evidence.clone();
+    finding.evidence = evidence.iter().cycle().take(5000).cloned().collect();
+    let mut hello = sample::hello();
+    hello.host = Some("ü".repeat(LINE));
+    let mut event = events().remove(7);
+    if let EventKind::Drop(dropped) = &mut event.kind {
+        dropped.location = Some("\u{1}".repeat(LINE).into());
+    }
+    let mut answer = answers()[2].clone();
+    if let Reply::Swept(waiting) = &mut answer.reply {
+        *waiting = vec![waiting[0].clone(); 300];
+        waiting[0].enter = Some("\"".repeat(LINE).into());
+    }
+    let records = [
+        Record::Finding(&finding),
+        Record::Hello(&hello),
+        Record::Event(&event),
+        Record::Answer(&answer),
+    ];
+    for record in records {
+        let line = lines(&[record]);
+        assert!(line.len() <= LINE && line.ends_with("}\n"), "{} bytes", line.len());
+        assert_eq!(line.matches('\n').count(), 1);
+        assert!(serde_json::from_str::<Cut>(&line).unwrap().truncated);
+        assert!(read(line.as_bytes()).unwrap().truncated);
+    }
+}
+
+#[test]
+fn the_last_rung_is_short_enough_for_anything() {
+    let long: String = "\u{1}".repeat(LINE);
+    let mut finding = sample::finding_of(Cause::ReplyRejected);
+    finding.connection.enter = Some(format!("/run/netns/{long}").into());
+    finding.victims = vec![finding.connection.clone(); 5];
+    finding.examples = finding.victims.clone();
+    let mut hello = sample::hello();
+    hello.options = (0..50)
+        .map(|number| (format!("{number}{long}"), long.clone()))
+        .collect();
+    for record in [Record::Finding(&finding), Record::Hello(&hello)] {
+        let line = lines(&[record]);
+        assert!(line.len() <= LINE, "{} bytes", line.len());
+        assert!(read(line.as_bytes()).unwrap().truncated);
+    }
+}

@@ -1,0 +1,151 @@
+use super::*;
+use crate::model::evidence::Evidence;
+use crate::model::finding::{Cause, Finding, State};
+use crate::model::tuple::{Endpoint, Tuple};
+use crate::sink::sample;
+use std::net::IpAddr;
+
+fn commands(finding: &Finding) -> Vec<String> {
+    fixes(finding).into_iter().filter_map(|fix| fix.command).collect()
+}
+
+fn text(finding: &Finding) -> String {
+    let fixes = fixes(finding);
+    let fixes = fixes
+        .iter()
+        .flat_map(|fix| [Some(&fix.why), fix.command.as_ref()])
+        .flatten();
+    let evidence = finding
+        .evidence
+        .iter()
+        .map(|evidence| super::evidence(finding, evidence));
+    let parts = [summary(finding), why(finding)]
+        .into_iter()
+        .chain(fixes.cloned())
+        .chain(evidence);
+    parts.collect::<Vec<_>>().join("\n")
+}
+
+/// Without the names that tell the way into its namespace.
+fn anonymous(cause: Cause) -> Finding {
+    let mut finding = sample::finding_of(cause);
+    finding.culprits.clear();
+    finding.examples.clear();
+    finding.victims.clear();
+    finding.connection.enter = None;
+    finding
+}
+
+#[test]
+fn a_command_enters_its_namespace_by_the_best_way_known() {
+    let mut finding = anonymous(Cause::Unanswered);
+    let tcpdump = "tcpdump -nni any 'tcp and host 10.77.0.3 and port 9000'";
+    assert_eq!(
+        commands(&finding),
+        [format!("nsenter --net=/proc/4711/ns/net {tcpdump}")]
+    );
+    // The process of an ended connection may be gone, and its pid another's.
+    finding.state = State::Closed;
+    assert_eq!(
+        commands(&finding),
+        [format!(
+            "nsenter --net=/proc/$(lsns -rnoPID 4026532281 | head -n1)/ns/net {tcpdump}"
+        )]
+    );
+    finding.connection.enter = Some("/run/netns/it's;$(id)".into());
+    assert_eq!(
+        commands(&finding),
+        [format!(r"nsenter --net='/run/netns/it'\''s;$(id)' {tcpdump}")]
+    );
+    finding.connection.enter = None;
+    finding.connection.netns.inode = 0;
+    assert_eq!(commands(&finding), [tcpdump]);
+}
+
+#[test]
+fn mirrord_is_named_for_its_mark_only() {
+    let mut finding = sample::finding_of(Cause::ReplyRejected);
+    let mark = |finding: &mut Finding, to: u32| {
+        for evidence in &mut finding.evidence {
+            if let Evidence::Drop {
+                conntrack: Some(entry), ..
+            }
+            | Evidence::Conntrack { entry, .. } = evidence
+            {
+                entry.mark = to;
+            }
+        }
+    };
+    assert!(text(&finding).contains("If mirrord is used"));
+    mark(&mut finding, 0x111);
+    let marked = text(&finding);
+    assert!(
+        !marked.contains("mirrord") && marked.contains("conntrack -D"),
+        "{marked}"
+    );
+    mark(&mut finding, 0);
+    let unmarked = text(&finding);
+    assert!(
+        !unmarked.contains("mirrord") && !unmarked.contains("conntrack -D"),
+        "{unmarked}"
+    );
+    assert!(!sample::findings().iter().any(|finding| text(finding).contains("Istio")));
+}
+
+#[test]
+fn commands_are_of_the_right_family() {
+    let v6 = |tuple: &mut Tuple| {
+        let address: IpAddr = "fd77::3".parse().unwrap();
+        tuple.destination = Endpoint::new(address, tuple.destination.port);
+        tuple.source = Endpoint::new(address, tuple.source.port);
+    };
+    let mut finding = sample::finding_of(Cause::ReplyRejected);
+    v6(&mut finding.connection.tuple);
+    for evidence in &mut finding.evidence {
+        if let Evidence::Drop {
+            packet,
+            conntrack: Some(entry),
+            ..
+        } = evidence
+        {
+            v6(packet);
+            v6(&mut entry.original);
+            v6(&mut entry.reply);
+            entry.zone = 3;
+        }
+    }
+    let commands = commands(&finding);
+    assert_eq!(
+        commands[0],
+        "nsenter --net=/run/netns/pod sh -c 'ip6tables-legacy-save; nft list ruleset'"
+    );
+    assert_eq!(
+        commands[1],
+        "nsenter --net=/run/netns/pod conntrack -D -f ipv6 -p tcp --orig-src fd77::3 --orig-dst fd77::3 --sport 35468 \
+         --dport 9000 --zone 3"
+    );
+}
+
+#[test]
+fn findings_without_evidence_are_still_worded() {
+    for &cause in Cause::ALL {
+        let mut finding = anonymous(cause);
+        finding.evidence.clear();
+        finding.connection.owner = None;
+        finding.connection.translated = None;
+        let text = text(&finding);
+        assert!(!text.contains("  ") && !text.contains(" ,"), "{text}");
+    }
+}
+
+#[test]
+fn summaries_are_one_sentence_on_one_line() {
+    for finding in sample::findings() {
+        let summary = summary(&finding);
+        assert!(
+            !summary.contains(['\n', ';']) && !summary.contains(". ") && !summary.ends_with('.'),
+            "{summary}"
+        );
+        assert!(summary.len() < 200, "{summary}");
+    }
+}

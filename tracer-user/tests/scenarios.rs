@@ -1,0 +1,126 @@
+//! Each scenario, made and traced by the program itself, is explained by its cause and by nothing else; each control by
+//! nothing at all.
+
+mod demo;
+mod table;
+
+use demo::{Demo, above_info, latest};
+use serde_json::Value;
+use table::Case;
+use tracer_user::lab::Family;
+use tracer_user::model::finding::{Cause, Confidence};
+
+fn check(case: &Case) {
+    let demo = Demo::run(case);
+    assert_eq!(demo.code, Some(0), "{demo}");
+    demo.assert_whole();
+    let findings = latest(&demo.lines);
+    for finding in &findings {
+        assert!(
+            demo.has_namespace(&finding["connection"]["netns"]["inode"]),
+            "not of this lab: {finding}\n{demo}"
+        );
+    }
+    let expected = case.scenario.expected.map(Cause::name);
+    for finding in findings.iter().filter(|finding| above_info(finding)) {
+        assert_eq!(finding["cause"].as_str(), expected, "{demo}");
+    }
+    if let Some(cause) = case.scenario.expected {
+        let finding = findings.iter().find(|finding| finding["cause"] == cause.name());
+        assert_facts(
+            case,
+            cause,
+            finding.unwrap_or_else(|| panic!("no {}\n{demo}", cause.name())),
+            &demo,
+        );
+    }
+}
+
+/// What every finding of the scenario must have right.
+fn assert_facts(case: &Case, cause: Cause, finding: &Value, demo: &Demo) {
+    let (confidence, least) = (finding["confidence"].as_str(), least_confidence(case, cause));
+    assert!(
+        confidence.and_then(confidence_of) >= Some(least),
+        "{confidence:?} is less than {least:?}\n{demo}"
+    );
+    if cause == Cause::Unanswered {
+        assert_eq!(confidence, Some("possible"), "{demo}");
+    }
+
+    let connection = &finding["connection"];
+    assert_eq!(connection["netns"]["inode"].as_u64(), demo.namespace("pod"), "{demo}");
+    assert_eq!(connection["network"]["type"], case.family.name(), "{demo}");
+    assert_eq!(connection["source"]["address"], pod(case.family), "{demo}");
+    let destination = &connection["destination"];
+    assert_eq!(destination["port"], 9000, "{demo}");
+    assert_eq!(destination["address"], peer(case), "{demo}");
+    assert_eq!(finding["process"]["executable"]["name"], process(case), "{demo}");
+
+    if matches!(
+        cause,
+        Cause::RedirectToDeadPort | Cause::RedirectTargetBlocked | Cause::RedirectTargetStalled
+    ) {
+        let target = &connection["translated"]["destination"];
+        assert_eq!(target["address"], loopback(case.family), "{demo}");
+        assert_eq!(target["port"], 37673, "{demo}");
+    }
+    let fixes = finding["fixes"].as_array().map_or(0, Vec::len);
+    assert!(
+        fixes > 0 || finding["severity"] == "info" || cause == Cause::Unanswered,
+        "no fix\n{demo}"
+    );
+}
+
+/// As docs/causes.md promises it for a kernel with all hooks.
+fn least_confidence(case: &Case, cause: Cause) -> Confidence {
+    match cause {
+        Cause::Unanswered => Confidence::Possible,
+        _ if case.scenario.name.contains("forward") => Confidence::Likely,
+        _ => Confidence::Likely,
+    }
+}
+
+fn confidence_of(name: &str) -> Option<Confidence> {
+    match name {
+        "possible" => Some(Confidence::Possible),
+        "likely" => Some(Confidence::Likely),
+        "proved" => Some(Confidence::Proved),
+        _ => None,
+    }
+}
+
+fn pod(family: Family) -> &'static str {
+    match family {
+        Family::Ipv4 => "10.77.0.2",
+        Family::Ipv6 => "fd77::2",
+    }
+}
+
+fn peer(case: &Case) -> &'static str {
+    let routed = case.scenario.name.ends_with("forward") || case.scenario.name.ends_with("twins");
+    let nobody = case.scenario.name == "dropped-in-kernel";
+    match (case.family, routed, nobody) {
+        (Family::Ipv4, _, true) => "10.77.0.9",
+        (Family::Ipv6, _, true) => "fd77::9",
+        (Family::Ipv4, false, _) => "10.77.0.3",
+        (Family::Ipv6, false, _) => "fd77::3",
+        (Family::Ipv4, true, _) => "10.78.0.3",
+        (Family::Ipv6, true, _) => "fd78::3",
+    }
+}
+
+fn loopback(family: Family) -> &'static str {
+    match family {
+        Family::Ipv4 => "127.0.0.1",
+        Family::Ipv6 => "::1",
+    }
+}
+
+/// Whose socket the finding is about: behind a sidecar it is not the application's.
+fn process(case: &Case) -> &'static str {
+    if case.scenario.name == "reply-rejected-pooled" {
+        "envoy"
+    } else {
+        "app"
+    }
+}
