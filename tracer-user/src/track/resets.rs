@@ -12,31 +12,42 @@ use std::time::Duration;
 /// receives it is recognised by its endpoint alone.
 #[derive(Debug, Default)]
 pub(super) struct Resets {
-    /// The last one to each endpoint.
-    by_receiver: HashMap<Endpoint, (Timestamp, RstMaker), RandomState>,
+    /// Whom each was sent to, oldest first.
     ages: VecDeque<Endpoint>,
+    /// By receiver, oldest first.
+    recent: HashMap<Endpoint, VecDeque<(Timestamp, RstMaker)>, RandomState>,
 }
 
 impl Resets {
     /// `tuple` is the RST's own.
     pub(super) fn remember(&mut self, at: Timestamp, maker: RstMaker, tuple: Tuple) {
+        if self.ages.len() >= MAX_RESETS {
+            self.forget_oldest();
+        }
         let receiver = tuple.destination;
-        if self.by_receiver.insert(receiver, (at, maker)).is_none() {
-            self.ages.push_back(receiver);
-        }
-        if self.ages.len() > MAX_RESETS
-            && let Some(oldest) = self.ages.pop_front()
-        {
-            self.by_receiver.remove(&oldest);
-        }
+        self.ages.push_back(receiver);
+        self.recent.entry(receiver).or_default().push_back((at, maker));
     }
 
     /// Who sent one to `receiver` (local to remote; `leaving` after translation) within `window` of `at`.
     pub(super) fn sent_to(&self, receiver: Tuple, leaving: Tuple, at: Timestamp, window: Duration) -> Option<RstMaker> {
         let near = |sent: Timestamp| at.since(sent) <= window && sent.since(at) <= window;
-        let to = |end: Endpoint| self.by_receiver.get(&end).filter(|(sent, _)| near(*sent));
-        to(receiver.source)
-            .or_else(|| to(leaving.source))
-            .map(|(_, maker)| *maker)
+        let last_to = |endpoint| {
+            let mut sent = self.recent.get(&endpoint)?.iter().rev();
+            sent.find(|(sent, _)| near(*sent)).map(|(_, maker)| *maker)
+        };
+        last_to(receiver.source).or_else(|| last_to(leaving.source))
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some(receiver) = self.ages.pop_front() else {
+            return;
+        };
+        if let Some(sent) = self.recent.get_mut(&receiver) {
+            sent.pop_front();
+            if sent.is_empty() {
+                self.recent.remove(&receiver);
+            }
+        }
     }
 }
