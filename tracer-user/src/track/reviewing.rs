@@ -79,17 +79,24 @@ impl Tracker {
         let Some(flow) = self.flows.get(id) else {
             return;
         };
+        let ended = flow.is_ended();
+        let examined = matches!(flow.examination, Examination::Done(_) | Examination::None);
+        let due = flow.deadline.is_none_or(|deadline| deadline <= now);
+        let hangs = flow.phase == Phase::Established;
         match verdict {
             Verdict::Found(diagnosis) if self.findings.is_improved_by(finding, &diagnosis) => {
                 let alone = self.findings.withdraw(finding, id, now, &mut self.totals);
                 self.report(id, *diagnosis, alone.then_some(finding), now);
             }
-            Verdict::Wait(until) if flow.is_ended() => self.arm(id, until),
-            _ if flow.is_ended() => self.finish_flow(id, Ordinary::Recovered, now),
-            _ => {
-                let done = matches!(flow.examination, Examination::Done(_) | Examination::None);
-                let due = flow.deadline.is_none_or(|deadline| deadline <= now);
-                if flow.phase == Phase::Established && done && due {
+            Verdict::Wait(until) if ended => self.arm(id, until),
+            Verdict::Wait(_)
+            | Verdict::AwaitExamination
+            | Verdict::Examine { .. }
+            | Verdict::Ordinary(_)
+            | Verdict::Found(_) => {
+                if ended {
+                    self.finish_flow(id, Ordinary::Recovered, now);
+                } else if hangs && examined && due {
                     self.examine(id, None, now);
                 }
             }
