@@ -1,5 +1,7 @@
 //! A lab leaves nothing behind, however its maker ends: no process, and no namespace kept alive by what still sends.
 
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "the whole crate is tests")]
+
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{BufRead, BufReader};
