@@ -55,8 +55,7 @@ fn build(workspace: &Workspace) -> anyhow::Result<String> {
         .args(["bench", "--no-run", "--locked", "--package", "tracer-user"])
         .args(["--bench", NAME, "--message-format", "json-render-diagnostics"])
         .stderr(Stdio::inherit());
-    executable_of(&required_output_of(&mut cargo)?)
-        .with_context(|| format!("cargo built no bench called `{NAME}`"))
+    executable_of(&required_output_of(&mut cargo)?).with_context(|| format!("cargo built no bench called `{NAME}`"))
 }
 
 /// Of cargo's messages, one JSON object a line, the one about the bench.

@@ -25,11 +25,17 @@ pub(crate) fn test(workspace: &Workspace, args: &[OsString]) -> anyhow::Result<(
     let mut cargo = workspace.cargo();
     cargo
         .args(["test", "--workspace", "--exclude", "tracer-ebpf", "--locked"])
-        .env(leftovers::MARK, leftovers::mark());
+        .env(leftovers::MARK, leftovers::mark())
+        .env("RUST_TEST_THREADS", threads());
     if access != Access::Root {
         cargo.arg("--config").arg(runner_setting()?);
     }
     run(cargo.args(args))
+}
+
+/// The live tests mostly wait for timers of the kernel: more of them than processors run at once.
+fn threads() -> OsString {
+    env::var_os("RUST_TEST_THREADS").unwrap_or_else(|| "8".into())
 }
 
 /// Runs one test program, as cargo asks its runner to: with sudo if it is one of the live tests.
@@ -66,7 +72,7 @@ fn runner_setting() -> anyhow::Result<String> {
 }
 
 /// The integration tests of tracer-user that use the real kernel.
-const NEEDS_ROOT: [&str; 5] = ["cli", "inspect", "lab", "live", "probes"];
+const NEEDS_ROOT: &[&str] = &["cleanup", "cli", "inspect", "lab", "probes", "scenarios"];
 
 #[cfg(test)]
 mod tests {
@@ -74,7 +80,7 @@ mod tests {
 
     #[test]
     fn only_the_tests_on_the_real_kernel_need_root() {
-        assert!(needs_root(Path::new("/x/target/debug/deps/live-0123456789abcdef")));
+        assert!(needs_root(Path::new("/x/target/debug/deps/lab-0123456789abcdef")));
         assert!(needs_root(Path::new("deps/probes-0123456789abcdef")));
         assert!(!needs_root(Path::new(
             "/srv/live/target/debug/deps/conntracer-0123456789abcdef"

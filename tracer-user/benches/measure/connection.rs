@@ -38,7 +38,11 @@ pub(crate) fn measure() -> anyhow::Result<String> {
     for (subject, cost) in SUBJECTS.into_iter().zip(&medians) {
         table.row(cost.row(subject, clock));
     }
-    Ok(format!("{TITLE}\n\n{}\n\n{}", table.render(), decision(&medians, clock)))
+    Ok(format!(
+        "{TITLE}\n\n{}\n\n{}",
+        table.render(),
+        decision(&medians, clock)
+    ))
 }
 
 #[derive(Clone, Copy)]
@@ -103,9 +107,8 @@ fn compare(used: impl Fn() -> anyhow::Result<Used>, load: &mut Load) -> anyhow::
     thread::sleep(duration + SETTLE);
     let idle = used()?.since(&busy);
     let busy = busy.since(&start);
-    let micros = |busy: Duration, idle: Duration| {
-        (busy.as_secs_f64() - idle.as_secs_f64()) * 1e6 / f64::from(CONNECTIONS)
-    };
+    let micros =
+        |busy: Duration, idle: Duration| (busy.as_secs_f64() - idle.as_secs_f64()) * 1e6 / f64::from(CONNECTIONS);
     Ok(Cost {
         runs: (as_f64(busy.runs().count) - as_f64(idle.runs().count)) / f64::from(CONNECTIONS),
         probes: micros(busy.runs().time, idle.runs().time),

@@ -29,7 +29,9 @@ fn main() -> anyhow::Result<()> {
     if arguments.first().is_some_and(|first| first == load::SUBCOMMAND) {
         return load::main();
     }
-    let unknown = arguments.iter().find(|name| !PARTS.iter().any(|(part, _)| part == name));
+    let unknown = arguments
+        .iter()
+        .find(|name| !PARTS.iter().any(|(part, _)| part == name));
     if let Some(unknown) = unknown {
         bail!(
             "there is no part `{unknown}`; the parts are {:?}",

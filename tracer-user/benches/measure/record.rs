@@ -39,11 +39,7 @@ impl Recording {
         let records = std::mem::take(&mut *taken.lock().unwrap_or_else(PoisonError::into_inner));
         let times = || records.iter().map(|record| word(record, TIME));
         let span = times().max().unwrap_or(0) - times().min().unwrap_or(0);
-        Ok(Self {
-            records,
-            tables,
-            span,
-        })
+        Ok(Self { records, tables, span })
     }
 
     /// How many records of which size the buffer holds.

@@ -143,7 +143,8 @@ struct Found {
 impl Found {
     fn add(&mut self, finding: &Finding) {
         let found = (finding.cause, finding.severity);
-        if finding.state != State::Retracted && !self.causes.contains(&found) {
+        self.causes.retain(|known| *known != found);
+        if finding.state != State::Retracted {
             self.causes.push(found);
         }
     }

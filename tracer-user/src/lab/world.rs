@@ -17,7 +17,6 @@ pub(super) struct World {
     pub peer_link: Link,
     /// What was made, a line each, for people.
     pub made: Vec<String>,
-    // Applications end before the namespaces they are in.
     apps: Vec<App>,
     hosts: Vec<Node>,
 }
@@ -199,6 +198,13 @@ impl World {
 
     pub(super) fn ask_app(&mut self, name: &str, command: &Command) -> Result<Answer, LabError> {
         self.app(name)?.0.ask(command)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // The last to come goes first, the clients before what they wait for; and all of them before their namespaces.
+        while self.apps.pop().is_some() {}
     }
 }
 

@@ -133,6 +133,8 @@ pub struct Finding {
     pub at: Timestamp,
     pub cause: Cause,
     pub state: State,
+    /// The finding that this one replaces: its connection turned out to have another cause.
+    pub supersedes: Option<u64>,
     pub severity: Severity,
     pub confidence: Confidence,
     /// The first connection.

@@ -8,6 +8,8 @@ pub const MAX_FLOWS: usize = 131_072;
 pub const MAX_PACKETS: usize = 16_384;
 /// Open findings. Past it new causes are only counted.
 pub const MAX_FINDINGS: usize = 1_024;
+/// Of these at most so many that are mere information, so that they leave room for the others.
+pub const MAX_INFORMATION: usize = 256;
 /// Inquiries on their way at once. Past it connections wait for their turn.
 pub const MAX_INQUIRIES: usize = 128;
 /// Different drops kept per connection (by direction, place and namespace); more are only counted.
@@ -17,7 +19,7 @@ pub const MAX_GIVE_UPS: usize = 4_096;
 /// Devices whose far end is remembered.
 pub const MAX_LINKS: usize = 4_096;
 /// RSTs of local sockets remembered for the side that receives them.
-pub const MAX_RESETS: usize = 1_024;
+pub const MAX_RESETS: usize = 16_384;
 /// Namespaces whose entrance (a path for `nsenter`) is remembered; past it one is forgotten.
 pub const MAX_ENTRANCES: usize = 4_096;
 /// Unaccepted connections watched by the sweep.

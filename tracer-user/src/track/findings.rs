@@ -1,6 +1,6 @@
 //! Open findings: one per cause and target, with a count, examples and revisions; bounded.
 
-use super::config::{MAX_FINDINGS, QUIET, REVISION_INTERVAL};
+use super::config::{MAX_FINDINGS, MAX_INFORMATION, QUIET, REVISION_INTERVAL};
 use super::judge::Diagnosis;
 use super::totals::Totals;
 use crate::model::finding::{Cause, Connection, Finding, Severity, State};
@@ -9,7 +9,8 @@ use crate::model::time::Timestamp;
 use crate::model::tuple::Endpoint;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-/// What makes two connections one finding.
+/// What makes two connections one finding. Resets by a peer are told apart by who received them, and grouped by the
+/// service: the lower port, whichever end has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     cause: Cause,
@@ -22,17 +23,29 @@ pub(super) struct Key {
 
 impl Key {
     pub(super) fn new(cause: Cause, connection: &Connection, target: Endpoint) -> Self {
-        let comm = connection
-            .owner
-            .map(|owner| owner.comm)
-            .filter(|_| cause == Cause::ResetByPeer);
-        let destination = connection.tuple.destination;
+        let Connection {
+            tuple, netns, owner, ..
+        } = connection;
+        let (netns, destination) = (netns.id(), tuple.destination);
+        if cause != Cause::ResetByPeer {
+            return Self {
+                cause,
+                netns,
+                destination,
+                target,
+                comm: None,
+            };
+        }
+        let service = Endpoint {
+            port: tuple.source.port.min(destination.port),
+            ..destination
+        };
         Self {
             cause,
-            netns: connection.netns.id(),
-            destination,
-            target,
-            comm,
+            netns,
+            destination: service,
+            target: service,
+            comm: owner.map(|owner| owner.comm),
         }
     }
 }
@@ -53,6 +66,8 @@ pub(super) struct Findings {
     next: u64,
     open: BTreeMap<u64, Open>,
     by_key: HashMap<Key, u64>,
+    /// How many of the open ones are mere information.
+    information: usize,
     out: VecDeque<Finding>,
 }
 
@@ -68,13 +83,15 @@ impl Findings {
         diagnosis: Diagnosis,
         connection: Connection,
         hangs: bool,
+        supersedes: Option<u64>,
         at: Timestamp,
         totals: &mut Totals,
     ) -> Option<u64> {
         let key = Key::new(diagnosis.cause, &connection, diagnosis.target);
+        let informs = severity(diagnosis.cause) == Severity::Info;
         let id = match self.by_key.get(&key) {
             Some(id) => *id,
-            None if self.open.len() >= MAX_FINDINGS => {
+            None if self.open.len() >= MAX_FINDINGS || informs && self.information >= MAX_INFORMATION => {
                 totals.findings_suppressed += 1;
                 return None;
             }
@@ -86,6 +103,7 @@ impl Findings {
         let open = self.open.get_mut(&id)?;
         open.active += u64::from(hangs);
         let finding = &mut open.finding;
+        finding.supersedes = finding.supersedes.or(supersedes);
         finding.count += 1;
         finding.last = finding.last.max(at);
         if finding.examples.len() < Finding::EXAMPLES {
@@ -115,6 +133,33 @@ impl Findings {
         if open.active == 0 {
             self.close(id, at);
         }
+    }
+
+    /// Whether the diagnosis explains more than the finding does.
+    pub(super) fn is_improved_by(&self, id: u64, diagnosis: &Diagnosis) -> bool {
+        self.open
+            .get(&id)
+            .is_some_and(|open| open.finding.cause != diagnosis.cause && diagnosis.confidence > open.finding.confidence)
+    }
+
+    /// Takes the connection away from the finding: it has another cause. `true`: it was the only one.
+    pub(super) fn withdraw(&mut self, id: u64, connection: u64, at: Timestamp, totals: &mut Totals) -> bool {
+        let Some(open) = self.open.get_mut(&id) else {
+            return false;
+        };
+        open.active = open.active.saturating_sub(1);
+        open.finding.count = open.finding.count.saturating_sub(1);
+        if open.finding.count > 0 {
+            open.finding.examples.retain(|example| example.id != connection);
+            open.dirty = true;
+            return false;
+        }
+        if let Some(count) = totals.findings.get_mut(&open.finding.cause) {
+            *count = count.saturating_sub(1);
+        }
+        self.give_out(id, at, State::Retracted);
+        self.forget(id);
+        true
     }
 
     /// Gives out the revisions that were held back, and closes what has been quiet.
@@ -165,6 +210,7 @@ impl Findings {
             at,
             cause: diagnosis.cause,
             state: State::Open,
+            supersedes: None,
             severity: severity(diagnosis.cause),
             confidence: diagnosis.confidence,
             connection: connection.clone(),
@@ -188,6 +234,7 @@ impl Findings {
             },
         );
         self.by_key.insert(key, id);
+        self.information += usize::from(severity(diagnosis.cause) == Severity::Info);
         id
     }
 
@@ -204,8 +251,13 @@ impl Findings {
 
     fn close(&mut self, id: u64, now: Timestamp) {
         self.give_out(id, now, State::Closed);
+        self.forget(id);
+    }
+
+    fn forget(&mut self, id: u64) {
         if let Some(open) = self.open.remove(&id) {
             self.by_key.remove(&open.key);
+            self.information -= usize::from(open.finding.severity == Severity::Info);
         }
     }
 

@@ -3,7 +3,7 @@
 use super::answers::Asker;
 use super::config::{EXAMINATION_PATIENCE, REEXAMINE_MAX};
 use super::flow::{Examination, Flow, Phase, Result as Examined};
-use super::judge::{self, Ordinary, Surroundings, Verdict};
+use super::judge::{self, Diagnosis, Ordinary, Surroundings, Verdict};
 use super::tracker::Tracker;
 use crate::model::inquiry::{Question, Reply};
 use crate::model::time::Timestamp;
@@ -28,35 +28,38 @@ impl Tracker {
         let Some(flow) = self.flows.get(id) else {
             return;
         };
-        if flow.finding.is_some() {
-            self.follow_up(id, now);
-            return;
-        }
         if let Some(until) = flow.awaits_link.filter(|until| now < *until) {
             self.arm(id, until);
             return;
         }
-        let surroundings = self.surroundings(flow);
-        let verdict = judge::judge(flow, now, &self.config, &surroundings);
+        let verdict = judge::judge(flow, now, &self.config, &self.surroundings(flow));
+        if let Some(finding) = flow.finding {
+            self.follow_up(id, finding, verdict, now);
+            return;
+        }
         match verdict {
             Verdict::AwaitExamination => self.await_examination(id, now),
             Verdict::Wait(until) => self.arm(id, until),
             Verdict::Examine { target } => self.examine(id, target, now),
             Verdict::Ordinary(ordinary) => self.finish_flow(id, ordinary, now),
-            Verdict::Found(diagnosis) => {
-                let connection = flow.connection();
-                let hangs = !flow.is_ended();
-                let finding = self.findings.add(*diagnosis, connection, hangs, now, &mut self.totals);
-                match finding {
-                    Some(finding) if hangs => {
-                        if let Some(flow) = self.flows.get_mut(id) {
-                            flow.finding = Some(finding);
-                        }
-                        self.arm(id, now + self.config.hang_after.max(Duration::from_secs(1)));
-                    }
-                    _ => drop(self.flows.remove(id)),
-                }
-            }
+            Verdict::Found(diagnosis) => self.report(id, *diagnosis, None, now),
+        }
+    }
+
+    /// Adds the flow to the finding of its cause; it stays as long as it hangs.
+    fn report(&mut self, id: u64, diagnosis: Diagnosis, supersedes: Option<u64>, now: Timestamp) {
+        let Some(flow) = self.flows.get_mut(id) else {
+            return;
+        };
+        let hangs = !flow.is_ended();
+        let connection = flow.connection();
+        flow.finding = self
+            .findings
+            .add(diagnosis, connection, hangs, supersedes, now, &mut self.totals);
+        if hangs && flow.finding.is_some() {
+            self.arm(id, now + self.config.hang_after.max(Duration::from_secs(1)));
+        } else {
+            self.flows.remove(id);
         }
     }
 
@@ -71,19 +74,32 @@ impl Tracker {
         }
     }
 
-    /// A connection with a finding: has it ended, has it recovered?
-    fn follow_up(&mut self, id: u64, now: Timestamp) {
+    /// A connection with a finding: is it explained better by now, has it ended, has it recovered?
+    fn follow_up(&mut self, id: u64, finding: u64, verdict: Verdict, now: Timestamp) {
         let Some(flow) = self.flows.get(id) else {
             return;
         };
-        if flow.is_ended() {
-            self.finish_flow(id, Ordinary::Recovered, now);
-            return;
-        }
-        let done = matches!(flow.examination, Examination::Done(_) | Examination::None);
+        let ended = flow.is_ended();
+        let examined = matches!(flow.examination, Examination::Done(_) | Examination::None);
         let due = flow.deadline.is_none_or(|deadline| deadline <= now);
-        if flow.phase == Phase::Established && done && due {
-            self.examine(id, None, now);
+        let hangs = flow.phase == Phase::Established;
+        match verdict {
+            Verdict::Found(diagnosis) if self.findings.is_improved_by(finding, &diagnosis) => {
+                let alone = self.findings.withdraw(finding, id, now, &mut self.totals);
+                self.report(id, *diagnosis, alone.then_some(finding), now);
+            }
+            Verdict::Wait(until) if ended => self.arm(id, until),
+            Verdict::Wait(_)
+            | Verdict::AwaitExamination
+            | Verdict::Examine { .. }
+            | Verdict::Ordinary(_)
+            | Verdict::Found(_) => {
+                if ended {
+                    self.finish_flow(id, Ordinary::Recovered, now);
+                } else if hangs && examined && due {
+                    self.examine(id, None, now);
+                }
+            }
         }
     }
 

@@ -127,8 +127,10 @@ impl Tracker {
             self.findings.release(finding, &connection, at);
         }
         for (place, connection, diagnosis) in self.sweeps.overdue(at, self.config.hang_after) {
-            let finding =
-                diagnosis.and_then(|diagnosis| self.findings.add(diagnosis, connection, true, at, &mut self.totals));
+            let finding = diagnosis.and_then(|diagnosis| {
+                self.findings
+                    .add(diagnosis, connection, true, None, at, &mut self.totals)
+            });
             match finding {
                 Some(finding) => self.sweeps.set_finding(place, finding),
                 None => self.totals.not_accepted += 1,

@@ -7,17 +7,17 @@ use std::fmt;
 use std::process::{Command, Stdio};
 
 /// One run, ended.
-pub struct Demo {
-    pub code: Option<i32>,
+pub(crate) struct Demo {
+    pub(crate) code: Option<i32>,
     /// Standard output, line by line.
-    pub lines: Vec<Value>,
+    pub(crate) lines: Vec<Value>,
     stdout: String,
     stderr: String,
     namespaces: BTreeMap<String, u64>,
 }
 
 impl Demo {
-    pub fn run(case: &Case) -> Self {
+    pub(crate) fn run(case: &Case) -> Self {
         assert!(
             rustix::process::geteuid().is_root(),
             "this test makes network namespaces and traces the kernel: run it as root"
@@ -43,7 +43,7 @@ impl Demo {
         }
     }
 
-    pub fn assert_whole(&self) {
+    pub(crate) fn assert_whole(&self) {
         let kind = |line: Option<&Value>| line.and_then(|line| line["type"].as_str().map(str::to_owned));
         assert_eq!(kind(self.lines.first()).as_deref(), Some("hello"), "{self}");
         assert_eq!(kind(self.lines.last()).as_deref(), Some("summary"), "{self}");
@@ -52,11 +52,11 @@ impl Demo {
         }
     }
 
-    pub fn namespace(&self, name: &str) -> Option<u64> {
+    pub(crate) fn namespace(&self, name: &str) -> Option<u64> {
         self.namespaces.get(name).copied()
     }
 
-    pub fn has_namespace(&self, inode: &Value) -> bool {
+    pub(crate) fn has_namespace(&self, inode: &Value) -> bool {
         self.namespaces.values().any(|known| inode.as_u64() == Some(*known))
     }
 }
@@ -77,7 +77,7 @@ fn namespace(line: &str) -> Option<(String, u64)> {
 }
 
 /// The last revision of every finding that was not retracted.
-pub fn latest(lines: &[Value]) -> Vec<&Value> {
+pub(crate) fn latest(lines: &[Value]) -> Vec<&Value> {
     let findings = lines.iter().filter(|line| line["type"] == "finding");
     let by_id: BTreeMap<_, _> = findings.map(|finding| (finding["id"].as_u64(), finding)).collect();
     by_id
@@ -86,6 +86,6 @@ pub fn latest(lines: &[Value]) -> Vec<&Value> {
         .collect()
 }
 
-pub fn above_info(finding: &Value) -> bool {
+pub(crate) fn above_info(finding: &Value) -> bool {
     finding["severity"] != "info"
 }

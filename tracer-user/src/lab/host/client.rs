@@ -1,16 +1,18 @@
 //! An application that connects, asks and waits.
 
+use crate::lab::host::stream::Stream;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::ops::DerefMut;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 /// Open connections by slot.
 #[derive(Default)]
 pub(super) struct Client {
-    slots: BTreeMap<u8, TcpStream>,
+    slots: BTreeMap<u8, Stream>,
 }
 
 impl Client {
@@ -37,7 +39,7 @@ impl Client {
             sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(Duration::from_millis(ms)))?;
         }
         net::connect(&socket, &to)?;
-        self.slots.insert(slot, TcpStream::from(socket));
+        self.slots.insert(slot, Stream::new(socket)?);
         Ok(())
     }
 
@@ -70,20 +72,23 @@ impl Client {
     }
 
     pub(super) fn close(&mut self, slot: u8) -> io::Result<()> {
-        self.slots
-            .remove(&slot)
-            .map(drop)
-            .ok_or_else(|| io::ErrorKind::NotConnected.into())
+        self.take(slot).map(drop)
     }
 
     pub(super) fn abort(&mut self, slot: u8) -> io::Result<()> {
-        sockopt::set_socket_linger(self.stream(slot)?, Some(Duration::ZERO))?;
-        self.close(slot)
+        self.take(slot)?.abort()
+    }
+
+    fn take(&mut self, slot: u8) -> io::Result<Stream> {
+        self.slots
+            .remove(&slot)
+            .ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     fn stream(&mut self, slot: u8) -> io::Result<&mut TcpStream> {
-        self.slots
-            .get_mut(&slot)
+        let stream = self.slots.get_mut(&slot);
+        stream
+            .map(DerefMut::deref_mut)
             .ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }

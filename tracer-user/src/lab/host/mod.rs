@@ -8,6 +8,7 @@ mod frame;
 mod phantom;
 mod proxy;
 mod server;
+mod stream;
 
 use crate::lab::wire::{Answer, Command};
 pub(super) use frame::HARDWARE_ADDRESS;

@@ -3,7 +3,8 @@
 //! One upstream connection per original destination, kept for good: what poisons it stays.
 
 use crate::lab::host::client::read_line;
-use crate::lab::host::server::listen;
+use crate::lab::host::server::{accepted, listen};
+use crate::lab::host::stream::Stream;
 use rustix::net::sockopt;
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -16,7 +17,7 @@ pub(super) fn start(on: SocketAddr) -> io::Result<()> {
     let listener = listen(on, 128)?;
     let pool = Arc::new(Pool::default());
     thread::spawn(move || {
-        for stream in listener.incoming().filter_map(Result::ok) {
+        for stream in accepted(&listener) {
             let pool = Arc::clone(&pool);
             thread::spawn(move || forward(stream, &pool));
         }
@@ -25,10 +26,10 @@ pub(super) fn start(on: SocketAddr) -> io::Result<()> {
 }
 
 /// Ends with the downstream connection; an upstream failure ends it too.
-fn forward(mut downstream: TcpStream, pool: &Pool) -> io::Result<()> {
+fn forward(mut downstream: Stream, pool: &Pool) -> io::Result<()> {
     let destination = original_destination(&downstream)?;
     loop {
-        let request = read_line(&mut downstream)?;
+        let request = read_line(&mut *downstream)?;
         if request.is_empty() {
             return Ok(());
         }
@@ -47,7 +48,7 @@ fn original_destination(stream: &TcpStream) -> io::Result<SocketAddr> {
 
 #[derive(Default)]
 struct Pool {
-    upstreams: Mutex<HashMap<SocketAddr, TcpStream>>,
+    upstreams: Mutex<HashMap<SocketAddr, Stream>>,
 }
 
 impl Pool {
@@ -55,10 +56,10 @@ impl Pool {
         let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
         let mut upstream = match upstreams.remove(&destination) {
             Some(upstream) => upstream,
-            None => TcpStream::connect(destination)?,
+            None => Stream::new(TcpStream::connect(destination)?)?,
         };
         upstream.write_all(format!("{request}\n").as_bytes())?;
-        let answer = read_line(&mut upstream)?;
+        let answer = read_line(&mut *upstream)?;
         upstreams.insert(destination, upstream);
         Ok(answer)
     }

@@ -1,10 +1,11 @@
 //! A server that answers, or fails to, in one of the ways the scenarios need.
 
 use crate::lab::host::client::{read_line, tcp_socket};
+use crate::lab::host::stream::Stream;
 use crate::lab::wire::{Accepts, Server};
 use rustix::net::{self, sockopt};
 use std::io::{self, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::thread;
 
 /// Returns once it listens.
@@ -22,14 +23,22 @@ pub(super) fn listen(on: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     Ok(TcpListener::from(socket))
 }
 
+/// Connections as they come.
+pub(super) fn accepted(listener: &TcpListener) -> impl Iterator<Item = Stream> {
+    listener
+        .incoming()
+        .filter_map(Result::ok)
+        .filter_map(|stream| Stream::new(stream).ok())
+}
+
 fn serve(listener: &TcpListener, accepts: Accepts) {
     match accepts {
         Accepts::Never => sleep_for_ever(),
         Accepts::Unread => {
-            let _kept: Vec<TcpStream> = listener.incoming().filter_map(Result::ok).collect();
+            let _kept: Vec<Stream> = accepted(listener).collect();
         }
         Accepts::Echo => {
-            for stream in listener.incoming().filter_map(Result::ok) {
+            for stream in accepted(listener) {
                 thread::spawn(move || echo(stream));
             }
         }
@@ -37,8 +46,8 @@ fn serve(listener: &TcpListener, accepts: Accepts) {
 }
 
 /// Until the other side closes or resets.
-fn echo(mut stream: TcpStream) {
-    while let Ok(line) = read_line(&mut stream) {
+fn echo(mut stream: Stream) {
+    while let Ok(line) = read_line(&mut *stream) {
         if line.is_empty() || stream.write_all(format!("echo:{line}\n").as_bytes()).is_err() {
             return;
         }

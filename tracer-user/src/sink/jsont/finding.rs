@@ -20,6 +20,9 @@ pub struct Finding<'a> {
     pub revision: u32,
     pub cause: Spelled<Cause>,
     pub state: Spelled<State>,
+    /// The finding that this one replaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supersedes: Option<u64>,
     pub severity: Spelled<Severity>,
     pub confidence: Spelled<Confidence>,
     /// One sentence, one line.
@@ -105,6 +108,7 @@ impl<'a> Finding<'a> {
             revision: finding.revision,
             cause: Spelled(finding.cause),
             state: Spelled(finding.state),
+            supersedes: finding.supersedes,
             severity: Spelled(finding.severity),
             confidence: Spelled(finding.confidence),
             summary: Cow::Owned(limits.text(&words::summary(finding)).into_owned()),

@@ -52,6 +52,7 @@ fn finding(cause: Cause, connection: Connection, evidence: Vec<Evidence>) -> Fin
     Finding {
         id: 3,
         revision: 0,
+        supersedes: None,
         at: ms(3_001),
         cause,
         state: State::Open,

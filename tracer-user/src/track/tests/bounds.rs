@@ -11,7 +11,7 @@ use std::num::NonZeroU64;
 fn nth(n: u64, millis: u64) -> crate::model::event::Event {
     let mut event = syn_retransmit(millis, 1);
     event.socket = NonZeroU64::new(n + 1);
-    let port = 1_024 + u16::try_from(n % 50_000).expect("fits");
+    let port = 15_000 + u16::try_from(n % 50_000).expect("fits");
     let [.., high, low] = (n / 50_000).to_be_bytes();
     let source = Endpoint::new([10, 1, high, low].into(), port);
     event.tuple = Some(Tuple::new(source, connection().destination));
@@ -42,6 +42,23 @@ fn a_storm_is_examined_a_few_at_a_time_and_everybody_is_judged() {
     let finding = world.only();
     assert_eq!(finding.count, 10_000);
     assert_eq!(world.tracker.totals().unexamined, 10_000);
+}
+
+#[test]
+fn resets_by_many_clients_of_one_service_are_one_finding() {
+    let mut world = World::new();
+    for n in 0..5_000 {
+        let mut reset = nth(n, 10);
+        // The accepting side: it has no owner, and its peers have a port of their own each.
+        (reset.tuple, reset.owner) = (reset.tuple.map(Tuple::inverted), None);
+        let state = Some(crate::model::tcp::TcpState::Established);
+        reset.kind = crate::model::event::EventKind::RstReceived { state };
+        world.tracker.handle_event(&reset);
+    }
+    world.run_until(1_000);
+    let mut ids: Vec<_> = world.findings.iter().map(|finding| finding.id).collect();
+    ids.dedup();
+    assert_eq!(ids.len(), 1);
 }
 
 #[test]

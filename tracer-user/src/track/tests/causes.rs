@@ -471,6 +471,44 @@ fn a_hang_that_nothing_explains_is_said_to_be_just_that_and_ends_with_the_connec
 }
 
 #[test]
+fn a_drop_that_explains_an_unanswered_connect_replaces_the_finding() {
+    // The neighbour is given up after three seconds, a moment after the connect counts as hung.
+    let mut world = World::new();
+    let failed_neighbour = packet(connection(), Some(2), None);
+    let mut drop = dropped(3_050, POD, DropReason::NeighFailed, failed_neighbour);
+    (drop.socket, drop.tuple, drop.owner) = (std::num::NonZeroU64::new(500), Some(connection()), Some(owner(0)));
+    world.play(
+        vec![
+            syn_retransmit(1_000, 1),
+            syn_retransmit(2_000, 2),
+            drop,
+            failed(3_051, 113),
+        ],
+        4_000,
+    );
+    let states: Vec<_> = world
+        .findings
+        .iter()
+        .map(|finding| (finding.cause, finding.state))
+        .collect();
+    assert_eq!(
+        states,
+        [
+            (Cause::Unanswered, State::Open),
+            (Cause::Unanswered, State::Retracted),
+            (Cause::DroppedInKernel, State::Open),
+            (Cause::DroppedInKernel, State::Closed),
+        ]
+    );
+    let last = world.findings.last().expect("a finding");
+    assert_eq!(
+        (last.supersedes, last.confidence),
+        (Some(world.findings[0].id), Confidence::Proved)
+    );
+    assert_eq!(world.tracker.totals().findings.get(&Cause::Unanswered), Some(&0));
+}
+
+#[test]
 fn three_give_ups_to_one_destination_are_a_finding_and_two_are_not() {
     let mut world = World::new();
     for round in 0..3_u64 {

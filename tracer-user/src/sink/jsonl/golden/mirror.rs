@@ -187,6 +187,7 @@ objects! {
     Finding {
         id: u64,
         revision: u32,
+        supersedes: Option<u64>,
         cause: String,
         state: String,
         severity: String,
