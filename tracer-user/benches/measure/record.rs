@@ -58,7 +58,7 @@ impl Recording {
                 add(&mut record, TIME, shift);
                 add(&mut record, SOCKET, u64::from(number) << 32);
                 add(&mut record, STARTED, shift);
-                for tuple in tuples(&record) {
+                for &tuple in tuples(&record) {
                     move_addresses(&mut record, tuple, number);
                 }
                 record
@@ -77,7 +77,7 @@ fn is_packet(record: &[u8]) -> bool {
 }
 
 /// 127.1.x.1 becomes 127.n.x.m.
-fn move_addresses(record: &mut [u8], tuple: &usize, number: u32) {
+fn move_addresses(record: &mut [u8], tuple: usize, number: u32) {
     let [.., third, fourth] = number.to_be_bytes();
     if record.get(tuple + offset_of!(Tuple, family)) != Some(&IPV4) {
         return;

@@ -63,7 +63,7 @@ impl Speed {
             for records in records.chunks(BATCH) {
                 feed(&recording.tables, records, &mut tracker);
             }
-            tracking.push(count / (now()? - start).as_secs_f64());
+            tracking.push(count / seconds_since(start)?);
             let events: Vec<Event> = records
                 .iter()
                 .filter_map(|bytes| recording.tables.decode(bytes, |_| None).ok())
@@ -72,7 +72,7 @@ impl Speed {
             for events in events.chunks(BATCH) {
                 batch.push(write(events));
             }
-            writing.push(as_f64(events.len() as u64) / (now()? - start).as_secs_f64());
+            writing.push(as_f64(events.len() as u64) / seconds_since(start)?);
             bytes += batch.drain(..).map(|batch| batch.len() as u64).sum::<u64>();
             lines += events.len() as u64;
         }
@@ -143,6 +143,10 @@ fn write(events: &[Event]) -> Vec<u8> {
 /// CPU time of this thread: whoever else uses the machine takes none of it.
 fn now() -> anyhow::Result<Duration> {
     Ok(Duration::try_from(clock_gettime(ClockId::ThreadCPUTime))?)
+}
+
+fn seconds_since(start: Duration) -> anyhow::Result<f64> {
+    Ok(now()?.saturating_sub(start).as_secs_f64())
 }
 
 /// About as many as go through in all.

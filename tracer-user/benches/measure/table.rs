@@ -55,7 +55,7 @@ pub(crate) fn target(text: &str, met: bool) -> String {
     format!("{text}: {}", if met { "met" } else { "MISSED" })
 }
 
-/// With thin spaces out of the way: `1,234,567`.
+/// As people write it: `1,234,567`.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -65,7 +65,7 @@ pub(crate) fn whole(value: f64) -> String {
     let digits = (value.max(0.0).round() as u64).to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -5,7 +5,9 @@ use super::flow::Flow;
 use crate::model::identity::SocketCookie;
 use crate::model::tuple::{Endpoint, Tuple};
 use foldhash::fast::RandomState;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
+use std::slice;
 
 /// The two endpoints of a tuple, whichever way the packet goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,13 +24,40 @@ impl From<Tuple> for Pair {
     }
 }
 
+/// The flows of a pair: nearly always one.
+#[derive(Debug)]
+enum Ids {
+    One(u64),
+    More(Vec<u64>),
+}
+
+impl Ids {
+    fn as_slice(&self) -> &[u64] {
+        match self {
+            Self::One(id) => slice::from_ref(id),
+            Self::More(ids) => ids,
+        }
+    }
+
+    fn add(&mut self, id: u64) {
+        if self.as_slice().contains(&id) {
+            return;
+        }
+        match self {
+            Self::One(first) => *self = Self::More(vec![*first, id]),
+            Self::More(ids) => ids.push(id),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Flows {
     bound: usize,
     next: u64,
-    by_id: HashMap<u64, Flow, RandomState>,
+    /// Boxed: the table is as good as half empty after it grew, and flows are large.
+    by_id: HashMap<u64, Box<Flow>, RandomState>,
     by_socket: HashMap<SocketCookie, u64, RandomState>,
-    by_pair: HashMap<Pair, Vec<u64>, RandomState>,
+    by_pair: HashMap<Pair, Ids, RandomState>,
     /// Oldest first; numbers of flows that are gone are skipped.
     ages: VecDeque<u64>,
 }
@@ -56,11 +85,11 @@ impl Flows {
     }
 
     pub(super) fn get(&self, id: u64) -> Option<&Flow> {
-        self.by_id.get(&id)
+        self.by_id.get(&id).map(Box::as_ref)
     }
 
     pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Flow> {
-        self.by_id.get_mut(&id)
+        self.by_id.get_mut(&id).map(Box::as_mut)
     }
 
     pub(super) fn by_socket(&self, socket: SocketCookie) -> Option<u64> {
@@ -69,11 +98,11 @@ impl Flows {
 
     /// Every flow that has these two endpoints before or after translation.
     pub(super) fn by_pair(&self, pair: Pair) -> &[u64] {
-        self.by_pair.get(&pair).map_or(&[], Vec::as_slice)
+        self.by_pair.get(&pair).map_or(&[], Ids::as_slice)
     }
 
     /// Enters the flow under a new number, and gives back the oldest one if it had to make room.
-    pub(super) fn insert(&mut self, mut flow: Flow) -> (u64, Option<Flow>) {
+    pub(super) fn insert(&mut self, mut flow: Flow) -> (u64, Option<Box<Flow>>) {
         let evicted = if self.by_id.len() >= self.bound {
             self.oldest()
         } else {
@@ -87,7 +116,7 @@ impl Flows {
             self.by_socket.insert(socket, id);
         }
         let tuple = flow.tuple;
-        self.by_id.insert(id, flow);
+        self.by_id.insert(id, Box::new(flow));
         self.index(id, tuple);
         self.ages.push_back(id);
         self.forget_gone();
@@ -103,7 +132,7 @@ impl Flows {
         }
     }
 
-    pub(super) fn remove(&mut self, id: u64) -> Option<Flow> {
+    pub(super) fn remove(&mut self, id: u64) -> Option<Box<Flow>> {
         self.detach(id);
         let flow = self.by_id.remove(&id)?;
         self.unindex(id, flow.tuple);
@@ -116,19 +145,26 @@ impl Flows {
         if tuple.source.port == 0 {
             return;
         }
-        let ids = self.by_pair.entry(tuple.into()).or_default();
-        if !ids.contains(&id) {
-            ids.push(id);
+        match self.by_pair.entry(tuple.into()) {
+            Entry::Occupied(ids) => ids.into_mut().add(id),
+            Entry::Vacant(free) => {
+                free.insert(Ids::One(id));
+            }
         }
     }
 
     fn unindex(&mut self, id: u64, tuple: Tuple) {
         let pair = tuple.into();
-        if let Some(ids) = self.by_pair.get_mut(&pair) {
-            ids.retain(|other| *other != id);
-            if ids.is_empty() {
-                self.by_pair.remove(&pair);
+        let is_last = match self.by_pair.get_mut(&pair) {
+            Some(Ids::One(only)) => *only == id,
+            Some(Ids::More(ids)) => {
+                ids.retain(|other| *other != id);
+                ids.is_empty()
             }
+            None => false,
+        };
+        if is_last {
+            self.by_pair.remove(&pair);
         }
     }
 
