@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod decode;
+pub mod failure;
 pub mod filter;
 pub mod inspect;
 pub mod kernel;

@@ -1,7 +1,7 @@
 //! `conntracer demo`: makes a failure, traces it, explains it, removes it.
 
-use super::failure::Failure;
 use super::output;
+use crate::failure::Failure;
 use crate::filter::Filter;
 use crate::lab::{self, Backend, Family, Lab, PeerKind, Scenario};
 use crate::model::finding::{Cause, Finding, Severity, State};

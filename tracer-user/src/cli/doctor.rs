@@ -1,7 +1,7 @@
 //! `conntracer doctor`: what this kernel and these privileges allow.
 
-use super::failure::Failure;
 use super::output;
+use crate::failure::Failure;
 use crate::filter::Filter;
 use crate::run::{self, Events, Options, Shell};
 use crate::sink::{Hello, How, Record};

@@ -2,15 +2,13 @@
 
 mod demo;
 mod doctor;
-mod failure;
 mod netns;
 mod output;
 mod replay;
 mod trace;
 mod values;
 
-pub use failure::Failure;
-
+use crate::failure::Failure;
 use crate::lab;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};

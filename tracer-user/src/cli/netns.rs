@@ -1,6 +1,6 @@
 //! Which namespaces the user means: a name, a path, `pid:N`, an inode, or `all`.
 
-use super::failure::Failure;
+use crate::failure::Failure;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! Where results go, and in which form.
 
-use super::failure::Failure;
+use crate::failure::Failure;
 use crate::sink::{Clock, Format, Writer, writer};
 use clap::ValueEnum;
 use std::io::{IsTerminal as _, Write};

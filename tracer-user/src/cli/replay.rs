@@ -1,7 +1,7 @@
 //! `conntracer replay`: the findings of a recording, without the machine it came from.
 
-use super::failure::Failure;
 use super::output;
+use crate::failure::Failure;
 use crate::model::finding::{Finding, Severity};
 use crate::replay::Replay;
 use crate::run;

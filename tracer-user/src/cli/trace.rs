@@ -1,7 +1,7 @@
 //! `conntracer [trace]`.
 
-use super::failure::Failure;
 use super::{netns, output, values};
+use crate::failure::Failure;
 use crate::filter::{Filter, Prefix};
 use crate::model::identity::Comm;
 use crate::run::{self, Events, Options};

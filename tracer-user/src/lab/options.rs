@@ -2,29 +2,10 @@
 //!
 //! Names only; what they mean for a rule or an address is in `rules` and `address`.
 
+use crate::model::named::named;
 use std::path::PathBuf;
 
-macro_rules! choices {
-    ($(#[$doc:meta])* $name:ident { $($(#[$note:meta])* $variant:ident = $text:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $name { $($(#[$note])* $variant,)* }
-
-        impl $name {
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $text,)* }
-            }
-
-            pub fn from_name(name: &str) -> Option<Self> {
-                match name { $($text => Some(Self::$variant),)* _ => None }
-            }
-        }
-    };
-}
-
-choices! {
+named! {
     /// Which program makes the rules.
     Backend {
         Nft = "nft",
@@ -33,14 +14,14 @@ choices! {
     }
 }
 
-choices! {
+named! {
     Family {
         Ipv4 = "ipv4",
         Ipv6 = "ipv6",
     }
 }
 
-choices! {
+named! {
     /// Who answers at the peer's address.
     PeerKind {
         /// A namespace of this machine: its kernel's events are visible too.

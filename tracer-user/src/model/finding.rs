@@ -5,42 +5,26 @@ use crate::model::event::RstMaker;
 use crate::model::evidence::Evidence;
 use crate::model::identity::{Netns, Owner, Process};
 use crate::model::inquiry::Listener;
+use crate::model::named::named;
 use crate::model::tcp::TcpState;
 use crate::model::time::Timestamp;
 use crate::model::tuple::{Endpoint, Tuple};
 use std::sync::Arc;
 
-macro_rules! causes {
-    ($($variant:ident = $name:literal,)*) => {
-        /// The stable names of docs/causes.md.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Cause { $($variant,)* }
-
-        impl Cause {
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
-            }
-
-            pub fn from_name(name: &str) -> Option<Self> {
-                match name { $($name => Some(Self::$variant),)* _ => None }
-            }
-        }
-    };
-}
-
-causes! {
-    ReplyRejected = "reply-rejected",
-    RedirectTargetBlocked = "redirect-target-blocked",
-    RedirectTargetStalled = "redirect-target-stalled",
-    RedirectToDeadPort = "redirect-to-dead-port",
-    SynDropped = "syn-dropped",
-    RejectedByRule = "rejected-by-rule",
-    AcceptQueueFull = "accept-queue-full",
-    ResetByPeer = "reset-by-peer",
-    DroppedInKernel = "dropped-in-kernel",
-    Unanswered = "unanswered",
+named! {
+    /// The stable names of docs/causes.md.
+    Cause {
+        ReplyRejected = "reply-rejected",
+        RedirectTargetBlocked = "redirect-target-blocked",
+        RedirectTargetStalled = "redirect-target-stalled",
+        RedirectToDeadPort = "redirect-to-dead-port",
+        SynDropped = "syn-dropped",
+        RejectedByRule = "rejected-by-rule",
+        AcceptQueueFull = "accept-queue-full",
+        ResetByPeer = "reset-by-peer",
+        DroppedInKernel = "dropped-in-kernel",
+        Unanswered = "unanswered",
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

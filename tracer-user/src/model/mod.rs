@@ -8,6 +8,7 @@ pub mod evidence;
 pub mod finding;
 pub mod identity;
 pub mod inquiry;
+pub(crate) mod named;
 pub mod reason;
 pub mod tcp;
 pub mod time;

@@ -1,28 +1,8 @@
 //! The kernel's reasons for drops and resets, by name: the numbers change from release to release.
 
-macro_rules! reasons {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum $name { $($variant,)* }
+use crate::model::named::named;
 
-        impl $name {
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            /// The kernel's name, without the enum's prefix.
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $text,)* }
-            }
-
-            /// The reason of that name (without the enum's prefix).
-            pub fn from_name(name: &str) -> Option<Self> {
-                match name { $($text => Some(Self::$variant),)* _ => None }
-            }
-        }
-    };
-}
-
-reasons! {
+named! {
     /// The listed reasons of `enum skb_drop_reason` (prefix `SKB_DROP_REASON_`): the only ones the probe sends.
     DropReason {
         Netfilter = "NETFILTER_DROP",
@@ -40,7 +20,7 @@ reasons! {
     }
 }
 
-reasons! {
+named! {
     /// `enum sk_rst_reason` (prefix `SK_RST_REASON_`), from 6.10.
     RstReason {
         NotSpecified = "NOT_SPECIFIED",

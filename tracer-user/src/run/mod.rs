@@ -9,8 +9,8 @@ mod ready;
 
 pub use clock::clock;
 
-use crate::cli::Failure;
 use crate::decode::Tables;
+use crate::failure::Failure;
 use crate::filter::Filter;
 use crate::inspect::Inspector;
 use crate::kernel::clock as kernel_clock;

@@ -122,6 +122,12 @@ impl Flow {
         matches!(self.phase, Phase::Ended { .. })
     }
 
+    /// The drop that decides: replies before requests (they prove that the request got out), more before fewer.
+    pub(super) fn main_drop(&self) -> Option<&DropSeen> {
+        let weight = |drop: &&DropSeen| (drop.certainty, drop.direction == Direction::Reply, drop.count);
+        self.drops.iter().max_by_key(weight)
+    }
+
     /// The last examination's result, also while the next is under way.
     pub(super) fn examined(&self) -> Option<&Result> {
         match &self.examination {

@@ -101,7 +101,7 @@ pub(super) fn judge(flow: &Flow, now: Timestamp, config: &Config, around: &Surro
 
 /// A connect that ended without success.
 fn failed(flow: &Flow, errno: u32, around: &Surroundings<'_>) -> Verdict {
-    if main_drop(flow).is_some() {
+    if flow.main_drop().is_some() {
         return hung(flow, around);
     }
     if let Some(target) = dead_port(flow) {
@@ -203,17 +203,10 @@ pub(super) fn has_recovered(flow: &Flow, examined: &Examined) -> bool {
 
 /// A connection that hangs, or hung until it ended: by the drops that were seen, else by who listens.
 fn hung(flow: &Flow, around: &Surroundings<'_>) -> Verdict {
-    match main_drop(flow) {
+    match flow.main_drop() {
         Some(drop) => dropped(flow, drop, around),
         None => undropped(flow, around),
     }
-}
-
-/// The drop that decides: replies before requests (they prove that the request got out), more before fewer.
-pub(super) fn main_drop(flow: &Flow) -> Option<&DropSeen> {
-    flow.drops
-        .iter()
-        .max_by_key(|drop| (drop.certainty, drop.direction == Direction::Reply, drop.count))
 }
 
 fn dropped(flow: &Flow, drop: &DropSeen, around: &Surroundings<'_>) -> Verdict {

@@ -23,6 +23,7 @@ mod proof;
 mod resets;
 mod reviewing;
 mod sweep;
+mod sweeping;
 pub mod totals;
 mod tracker;
 

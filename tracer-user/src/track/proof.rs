@@ -1,14 +1,13 @@
 //! What proves a judgement: the observations of a connection as evidence, and the causes that were weighed. Pure.
 
 use super::flow::{Certainty, DropSeen, Flow, Phase};
-use super::judge::main_drop;
 use crate::model::evidence::Evidence;
 use crate::model::finding::{Cause, Considered, Way};
 
 /// Everything that was seen of the flow, the decisive first.
 pub(super) fn evidence(flow: &Flow, cause: Cause) -> Vec<Evidence> {
     let mut evidence = Vec::new();
-    let main = main_drop(flow);
+    let main = flow.main_drop();
     let others = flow
         .drops
         .iter()

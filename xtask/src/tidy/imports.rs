@@ -245,6 +245,12 @@ const PARTS: [Part; 19] = [
         without: IMPURE,
     },
     Part {
+        place: "tracer-user/src/failure.rs",
+        parts: Only::These(&["kernel", "lab"]),
+        crates: Only::These(&["thiserror"]),
+        without: IMPURE,
+    },
+    Part {
         place: "tracer-user/src/kernel/",
         parts: Only::These(&["decode", "model"]),
         crates: Only::All,

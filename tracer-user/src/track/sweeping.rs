@@ -1,0 +1,40 @@
+//! When to sweep, and what follows from a sweep.
+
+use super::answers::Asker;
+use super::tracker::Tracker;
+use crate::model::identity::Netns;
+use crate::model::inquiry::{Question, Waiting};
+use crate::model::time::Timestamp;
+use std::time::Duration;
+
+impl Tracker {
+    pub(super) fn sweep(&mut self, now: Timestamp) {
+        if self.sweeps.asked || self.sweeps.next_at.is_none_or(|at| now < at) {
+            return;
+        }
+        let interval = (self.config.hang_after / 2).max(Duration::from_secs(1));
+        self.sweeps.next_at = Some(now + interval);
+        let asker = Asker::Sweep;
+        self.sweeps.asked = self
+            .inquiries
+            .ask(now, asker, Netns::default(), None, Question::Sweep, &mut self.totals);
+    }
+
+    pub(super) fn swept(&mut self, at: Timestamp, waiting: Vec<Waiting>) {
+        for (finding, connection) in self.sweeps.update(at, waiting) {
+            self.findings.release(finding, &connection, at);
+        }
+        for (place, connection, diagnosis) in self.sweeps.overdue(at, self.config.hang_after) {
+            let wanted = self.config.wants(connection.netns);
+            let diagnosis = diagnosis.filter(|_| wanted);
+            let finding = diagnosis.and_then(|diagnosis| {
+                self.findings
+                    .add(diagnosis, connection, true, None, at, &mut self.totals)
+            });
+            match finding {
+                Some(finding) => self.sweeps.set_finding(place, finding),
+                None => self.totals.not_accepted += 1,
+            }
+        }
+    }
+}
