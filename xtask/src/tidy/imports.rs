@@ -170,7 +170,7 @@ const fn source(place: &'static str, parts: &'static [&'static str]) -> Part {
     }
 }
 
-const PARTS: [Part; 19] = [
+const PARTS: &[Part] = &[
     Part {
         place: "tracer-common/src/",
         parts: Only::All,
@@ -248,7 +248,7 @@ const PARTS: [Part; 19] = [
         place: "tracer-user/src/failure.rs",
         parts: Only::These(&["kernel", "lab"]),
         crates: Only::These(&["thiserror"]),
-        without: IMPURE,
+        without: &[],
     },
     Part {
         place: "tracer-user/src/kernel/",

@@ -10,7 +10,11 @@ use std::time::{Duration, Instant};
 
 /// Finds the holders of these socket inodes, first among the processes of the namespaces given (a holder in another
 /// one is possible: an agent that entered and left).
-pub(super) fn holders(mut wanted: HashSet<u32>, namespaces: &HashSet<u32>) -> HashMap<u32, Process> {
+pub(super) fn holders(wanted: HashSet<u32>, namespaces: &HashSet<u32>) -> HashMap<u32, Process> {
+    holders_within(TIME_MAX, wanted, namespaces)
+}
+
+fn holders_within(time: Duration, mut wanted: HashSet<u32>, namespaces: &HashSet<u32>) -> HashMap<u32, Process> {
     let mut found = HashMap::new();
     wanted.remove(&0);
     if wanted.is_empty() {
@@ -18,7 +22,7 @@ pub(super) fn holders(mut wanted: HashSet<u32>, namespaces: &HashSet<u32>) -> Ha
     }
     let mut budget = Budget {
         links: LINKS_MAX,
-        until: Instant::now() + TIME_MAX,
+        until: Instant::now() + time,
     };
     let (near, far): (Vec<u32>, Vec<u32>) =
         super::paths::processes().partition(|&process| is_inside(process, namespaces));
@@ -121,7 +125,8 @@ mod tests {
             .unwrap()
             .ino();
         let inode = u32::try_from(inode).unwrap();
-        let found = holders(HashSet::from([inode, 0]), &HashSet::new());
+        let patience = Duration::from_mins(1);
+        let found = holders_within(patience, HashSet::from([inode, 0]), &HashSet::new());
         assert_eq!(found.get(&inode).map(|process| process.pid), Some(std::process::id()));
     }
 }
