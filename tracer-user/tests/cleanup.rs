@@ -1,6 +1,6 @@
 //! A lab leaves nothing behind, however its maker ends: no process, and no namespace kept alive by what still sends.
 
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "the whole crate is tests")]
+#![expect(clippy::expect_used, reason = "the whole crate is tests")]
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
@@ -62,7 +62,7 @@ fn assert_gone_after(scenario: &str, line: &str, signal: Signal) {
     inodes.sort_unstable();
     inodes.dedup();
     assert!(
-        inodes.len() >= 2 && !inodes.contains(&namespace(std::process::id()).unwrap()),
+        inodes.len() >= 2 && !inodes.contains(&namespace(std::process::id()).expect("ours")),
         "{inodes:?}"
     );
     let watch = Watch::over(&processes);

@@ -115,6 +115,7 @@ impl Shell {
         let (inspector, answers) = Inspector::start().map_err(Failure::system("the inspector cannot start"))?;
         let config = Config {
             hang_after: options.hang_after,
+            netns: options.filter.netns.clone(),
             ..Config::default()
         };
         let tracker = Tracker::new(config, clock::now());

@@ -1,5 +1,6 @@
 //! The Tracker's knobs and the bounds of its tables.
 
+use crate::model::identity::Netns;
 use std::time::Duration;
 
 /// Connections under suspicion. Past it the oldest is forgotten and counted (`Totals::evicted`).
@@ -25,7 +26,7 @@ pub const MAX_ENTRANCES: usize = 4_096;
 /// Unaccepted connections watched by the sweep.
 pub const MAX_WAITING: usize = 4_096;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// How long a connect may go unanswered, or data unacknowledged, before it counts as hung.
     pub hang_after: Duration,
@@ -33,6 +34,14 @@ pub struct Config {
     pub settle: Duration,
     /// Whether to ask for unaccepted connections in every namespace now and then.
     pub sweep: bool,
+    /// Inodes of the namespaces whose connections are wanted; empty: all. Packets of any namespace still reach them.
+    pub netns: Vec<u32>,
+}
+
+impl Config {
+    pub(super) fn wants(&self, netns: Netns) -> bool {
+        self.netns.is_empty() || self.netns.contains(&netns.inode)
+    }
 }
 
 impl Default for Config {
@@ -41,6 +50,7 @@ impl Default for Config {
             hang_after: Duration::from_secs(3),
             settle: Duration::from_millis(100),
             sweep: true,
+            netns: Vec::new(),
         }
     }
 }

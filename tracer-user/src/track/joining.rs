@@ -186,7 +186,8 @@ impl Tracker {
             self.totals.unmatched_packets += 1;
             return;
         };
-        if !judge::is_no_socket(sent.maker, sent.reason) || seen.packet.tuple != entry.leaving() {
+        let stolen = judge::is_no_socket(sent.maker, sent.reason) && seen.packet.tuple == entry.leaving();
+        if !stolen || !self.config.wants(seen.netns) {
             self.totals.unmatched_packets += 1;
             return;
         }

@@ -127,6 +127,8 @@ impl Tracker {
             self.findings.release(finding, &connection, at);
         }
         for (place, connection, diagnosis) in self.sweeps.overdue(at, self.config.hang_after) {
+            let wanted = self.config.wants(connection.netns);
+            let diagnosis = diagnosis.filter(|_| wanted);
             let finding = diagnosis.and_then(|diagnosis| {
                 self.findings
                     .add(diagnosis, connection, true, None, at, &mut self.totals)

@@ -271,9 +271,9 @@ impl Tracker {
         }
     }
 
-    /// The flow of the event's socket, entered if it is new; `None` where the event has no tuple.
+    /// The flow of the event's socket, entered if it is new; `None` where the event has no tuple, or nobody wants it.
     fn flow_of(&mut self, event: &Event, phase: Phase) -> Option<u64> {
-        let tuple = event.tuple?;
+        let tuple = event.tuple.filter(|_| self.config.wants(event.netns))?;
         let known = event.socket.and_then(|socket| self.flows.by_socket(socket));
         let known = known.or_else(|| self.flow_by_tuple(event, tuple));
         if let Some(id) = known {

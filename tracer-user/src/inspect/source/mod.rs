@@ -1,4 +1,4 @@
-//! The inspector: a thread of its own that takes inquiries, looks, and sends answers.
+//! The inspector: two threads of its own that take inquiries (one of them only sweeps), look, and send answers.
 //!
 //! The only part of `inspect` that does I/O. Never a tokio worker: the thread visits other namespaces, and one that
 //! cannot come back ends and is replaced. The one that starts it never leaves its namespace, so a new one begins at home.
@@ -15,9 +15,9 @@ mod zones;
 
 pub use examiner::Examiner;
 
-use crate::model::inquiry::{Answer, Inquiry};
+use crate::model::inquiry::{Answer, Inquiry, Question};
 use std::io;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use tokio::sync::mpsc;
 
@@ -25,30 +25,41 @@ use tokio::sync::mpsc;
 #[derive(Debug)]
 pub struct Inspector {
     inquiries: SyncSender<Inquiry>,
+    /// A sweep visits every namespace: the questions about one connection do not wait behind it.
+    sweeps: SyncSender<Inquiry>,
 }
 
 impl Inspector {
     pub fn start() -> io::Result<(Self, mpsc::Receiver<Answer>)> {
-        // What would fail on the thread fails here, where somebody is told.
+        // What would fail on the threads fails here, where somebody is told.
         Examiner::new()?;
-        let (inquiries, mut inbox) = sync_channel(INQUIRIES_MAX);
         let (answers, outbox) = mpsc::channel(ANSWERS_MAX);
-        thread::Builder::new().name("inspect-home".into()).spawn(move || {
-            while let Next::Again = run(&mut inbox, &answers) {
-                tracing::error!("the inspecting thread is started again");
-            }
-        })?;
-        Ok((Self { inquiries }, outbox))
+        let inquiries = start_thread("inspect", answers.clone())?;
+        let sweeps = start_thread("sweep", answers)?;
+        Ok((Self { inquiries, sweeps }, outbox))
     }
 
     /// Takes an inquiry, or gives it back where too many wait (or nobody takes answers).
     pub fn ask(&self, inquiry: Inquiry) -> Result<(), Inquiry> {
-        self.inquiries.try_send(inquiry).map_err(|error| match error {
-            std::sync::mpsc::TrySendError::Full(inquiry) | std::sync::mpsc::TrySendError::Disconnected(inquiry) => {
-                inquiry
-            }
+        let queue = match inquiry.question {
+            Question::Sweep => &self.sweeps,
+            Question::Connection { .. } | Question::Link { .. } => &self.inquiries,
+        };
+        queue.try_send(inquiry).map_err(|error| match error {
+            TrySendError::Full(inquiry) | TrySendError::Disconnected(inquiry) => inquiry,
         })
     }
+}
+
+/// Starts the thread that starts an inspecting thread of this name, and another one whenever it could not come home.
+fn start_thread(name: &'static str, answers: mpsc::Sender<Answer>) -> io::Result<SyncSender<Inquiry>> {
+    let (inquiries, mut inbox) = sync_channel(INQUIRIES_MAX);
+    thread::Builder::new().name(format!("{name}-home")).spawn(move || {
+        while let Next::Again = run(name, &mut inbox, &answers) {
+            tracing::error!("the inspecting thread is started again");
+        }
+    })?;
+    Ok(inquiries)
 }
 
 enum Next {
@@ -57,10 +68,10 @@ enum Next {
 }
 
 /// Runs one inspecting thread until it ends.
-fn run(inbox: &mut Receiver<Inquiry>, answers: &mpsc::Sender<Answer>) -> Next {
+fn run(name: &str, inbox: &mut Receiver<Inquiry>, answers: &mpsc::Sender<Answer>) -> Next {
     thread::scope(|scope| {
         let worker = thread::Builder::new()
-            .name("inspect".into())
+            .name(name.into())
             .spawn_scoped(scope, move || serve(inbox, answers));
         match worker.map(thread::ScopedJoinHandle::join) {
             Ok(Ok(next)) => next,

@@ -7,6 +7,7 @@ mod client;
 mod frame;
 mod phantom;
 mod proxy;
+mod responder;
 mod server;
 mod stream;
 

@@ -5,6 +5,7 @@ use crate::model::event::{EventKind, RstMaker, RstSent};
 use crate::model::inquiry::{Examined, Reply};
 use crate::model::reason::RstReason;
 use crate::model::tcp::TcpState;
+use crate::track::Config;
 
 #[test]
 fn an_ordinary_refused_port_is_counted() {
@@ -137,6 +138,20 @@ fn a_rule_that_drops_packets_of_nobody_here_is_counted() {
     );
     assert!(world.findings.is_empty());
     assert_eq!(world.tracker.totals().unmatched_packets, 1);
+}
+
+#[test]
+fn a_connection_of_a_namespace_that_nobody_asked_for_is_not_followed() {
+    for (wanted, found) in [(TWIN, 0), (POD, 1)] {
+        let config = Config {
+            sweep: false,
+            netns: vec![wanted.inode],
+            ..Config::default()
+        };
+        let mut world = World::with(config, |_| Some(Reply::Connection(Box::new(waiting()))));
+        world.play(vec![dropped_leaving(0), dropped_leaving(1_000)], 2_000);
+        assert_eq!((world.findings.len(), world.tracker.tracked()), (found, found));
+    }
 }
 
 #[test]
