@@ -38,6 +38,7 @@ impl Inside {
                 while ring.drain(BATCH, &mut take) == BATCH {}
                 thread::sleep(REST);
             }
+            while ring.drain(BATCH, &mut take) == BATCH {}
         });
         Ok(Self {
             probes,
