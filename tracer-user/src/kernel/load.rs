@@ -4,6 +4,7 @@
 
 use crate::kernel::btf::{Btf, BtfError};
 use crate::kernel::log::ProbeLog;
+use crate::kernel::memory;
 use crate::kernel::plan::{Facts, HookStatus, How};
 use crate::kernel::privilege::{self, PrivilegeError};
 use crate::kernel::ring::Ring;
@@ -74,8 +75,8 @@ impl Probes {
         privilege::check()?;
         let facts = Facts::of(&Btf::of_running_kernel()?);
         raise_memlock();
-        let mut ebpf = load_object(settings, &facts)?;
         let btf = aya::Btf::from_sys_fs().map_err(EbpfError::from)?;
+        let mut ebpf = load_object(settings, &facts, &btf)?;
         let mut hooks = facts.plan();
         for status in &mut hooks {
             if status.how == How::TpBtf
@@ -93,6 +94,8 @@ impl Probes {
                 reason,
             });
         }
+        drop(btf);
+        memory::give_back();
         Ok(Self { ebpf, facts, hooks })
     }
 
@@ -137,10 +140,11 @@ impl Probes {
     }
 }
 
-fn load_object(settings: &Settings, facts: &Facts) -> Result<Ebpf, EbpfError> {
+fn load_object(settings: &Settings, facts: &Facts, btf: &aya::Btf) -> Result<Ebpf, EbpfError> {
     let config = facts.config(settings.export_all, settings.drops_per_second);
     let drop_table = facts.drop_table();
     EbpfLoader::new()
+        .btf(Some(btf))
         .override_global("OFFSETS", &facts.offsets, true)
         .override_global("CONFIG", &config, true)
         .override_global("DROP_REASONS", &drop_table, true)

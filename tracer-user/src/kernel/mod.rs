@@ -6,6 +6,7 @@ pub mod btf;
 pub mod clock;
 pub mod load;
 pub mod log;
+mod memory;
 pub mod plan;
 pub mod privilege;
 pub mod ring;

@@ -246,6 +246,8 @@ fn attach_drop(flow: &mut Flow, seen: &PacketSeen, direction: Direction, certain
     }
     let closed = conntrack.is_some_and(|entry| entry.state == Some(ConntrackState::Close));
     let reset_before = flow.reset_received.is_some_and(|(at, _)| at < seen.at) || flow.reset.is_some();
+    // Nearly always the only one.
+    flow.drops.reserve_exact(1);
     flow.drops.push(DropSeen {
         at: seen.at,
         count: 1,

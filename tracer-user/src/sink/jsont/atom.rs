@@ -4,6 +4,7 @@ use crate::model::conntrack::Conntrack;
 use crate::model::identity::Comm;
 use crate::model::time::Timestamp;
 use crate::sink::clock::Clock;
+use crate::sink::jsont::short;
 use crate::sink::text::{Escaped, unescape};
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeSeq, Serializer};
@@ -21,7 +22,7 @@ impl Time {
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{:.9}", self.0))
+        short::serialize(&format_args!("{:.9}", self.0), serializer)
     }
 }
 
@@ -50,7 +51,7 @@ impl Decimal {
 
 impl Serialize for Decimal {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
+        short::serialize(&self.0, serializer)
     }
 }
 
@@ -66,7 +67,7 @@ pub struct Name(pub Comm);
 
 impl Serialize for Name {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&Escaped(self.0.as_bytes()))
+        short::serialize(&Escaped(self.0.as_bytes()), serializer)
     }
 }
 

@@ -12,6 +12,7 @@ mod finding;
 mod inquiry;
 mod limits;
 mod session;
+mod short;
 mod socket;
 mod spell;
 
