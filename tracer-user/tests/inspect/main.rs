@@ -244,7 +244,7 @@ fn a_namespace_that_is_gone_is_an_answer() {
     while on_own_thread(&inquiry, false).reply != Reply::Gone {
         assert!(deleted.elapsed() < Duration::from_secs(10), "it lives on");
         // Asking holds it, too.
-        std::thread::sleep(Duration::from_millis(20));
+        thread::sleep(Duration::from_millis(20));
     }
     // By path only, processes that cannot be looked at leave a doubt.
     let reply = on_own_thread(&inquiry, true).reply;
