@@ -25,7 +25,7 @@ use account::Account;
 use std::io;
 use std::time::Duration;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyMutGuard};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -142,13 +142,15 @@ impl Shell {
 
     /// Traces until `end`, a signal, or the output's pipe is closed.
     pub async fn run(mut self, writer: Writer, end: impl Future<Output = ()>, found: impl FnMut(&Finding)) -> Report {
+        // Whoever reads the first line may stop us from then on.
+        let signals = catch_signals();
         let mut output = Output {
             writer,
             found,
             found_above_info: false,
         };
         output.writer.push(Record::Hello(&self.hello()));
-        let stop = until_stopped(end);
+        let stop = until_stopped(end, signals);
         tokio::pin!(stop);
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -301,10 +303,18 @@ fn refused(inquiry: &Inquiry) -> Answer {
     }
 }
 
-async fn until_stopped(end: impl Future<Output = ()>) {
+/// Catches interrupt and termination from now on; `None` where that cannot be.
+fn catch_signals() -> Option<(Signal, Signal)> {
     let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
-        tracing::warn!("signals cannot be caught: an interrupt ends the program without a summary");
+    if let (Ok(interrupt), Ok(terminate)) = signals {
+        return Some((interrupt, terminate));
+    }
+    tracing::warn!("signals cannot be caught: an interrupt ends the program without a summary");
+    None
+}
+
+async fn until_stopped(end: impl Future<Output = ()>, signals: Option<(Signal, Signal)>) {
+    let Some((mut interrupt, mut terminate)) = signals else {
         return end.await;
     };
     tokio::select! {

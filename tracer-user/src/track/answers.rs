@@ -1,6 +1,6 @@
 //! Inquiries on their way, and what to do with their answers.
 
-use super::config::MAX_INQUIRIES;
+use super::config::{ANSWER_LOST, MAX_INQUIRIES};
 use super::totals::Totals;
 use crate::model::identity::Netns;
 use crate::model::inquiry::{Inquiry, Question};
@@ -23,8 +23,8 @@ pub(super) enum Asker {
 pub(super) struct Inquiries {
     next: u64,
     out: VecDeque<Inquiry>,
-    /// Which namespace each is about, and who asked.
-    waiting: BTreeMap<u64, (u64, Asker)>,
+    /// Which namespace each is about, who asked, and when.
+    waiting: BTreeMap<u64, (u64, Asker, Timestamp)>,
 }
 
 impl Inquiries {
@@ -43,11 +43,16 @@ impl Inquiries {
         totals: &mut Totals,
     ) -> bool {
         if self.waiting.len() >= MAX_INQUIRIES {
+            let before = self.waiting.len();
+            self.waiting.retain(|_, (_, _, asked)| at.since(*asked) < ANSWER_LOST);
+            totals.unresolved += u64::try_from(before - self.waiting.len()).unwrap_or(u64::MAX);
+        }
+        if self.waiting.len() >= MAX_INQUIRIES {
             return false;
         }
         self.next += 1;
         totals.inquiries += 1;
-        self.waiting.insert(self.next, (netns.id(), asker));
+        self.waiting.insert(self.next, (netns.id(), asker, at));
         self.out.push_back(Inquiry {
             id: self.next,
             at,
@@ -60,7 +65,7 @@ impl Inquiries {
 
     /// Which namespace it is about and who asked; `None` for an answer that nobody waits for (any more).
     pub(super) fn take(&mut self, id: u64) -> Option<(u64, Asker)> {
-        self.waiting.remove(&id)
+        self.waiting.remove(&id).map(|(netns, asker, _)| (netns, asker))
     }
 
     pub(super) fn unresolved(&self) -> u64 {

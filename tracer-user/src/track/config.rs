@@ -39,6 +39,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// A connection that nobody accepts is seen at least twice before it counts as hung.
+    pub(super) fn sweep_interval(&self) -> Duration {
+        (self.hang_after / 2).max(Duration::from_secs(1))
+    }
+
     pub(super) fn wants(&self, netns: Netns) -> bool {
         self.netns.is_empty() || self.netns.contains(&netns.inode)
     }
@@ -59,6 +64,8 @@ impl Default for Config {
 pub(super) const PACKET_PATIENCE: Duration = Duration::from_secs(4);
 /// A packet whose device has to be asked for waits this long for the answer, and its connection with it.
 pub(super) const LINK_PATIENCE: Duration = Duration::from_secs(2);
+/// An inquiry without an answer for this long will not get one, and makes room for others.
+pub(super) const ANSWER_LOST: Duration = Duration::from_secs(30);
 /// At most one revision of a finding in this time.
 pub(super) const REVISION_INTERVAL: Duration = Duration::from_secs(1);
 /// A finding without connections that still hang is closed when nothing was added for this long.

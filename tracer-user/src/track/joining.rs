@@ -164,8 +164,8 @@ impl Tracker {
     }
 
     /// After a link became known: the packets of its device may find their connection now.
-    pub(super) fn rejoin_packets(&mut self) {
-        for packet in self.packets.ids() {
+    pub(super) fn rejoin_packets(&mut self, netns: u64, ifindex: u32) {
+        for packet in self.packets.of_device(netns, ifindex) {
             self.retry_packet(packet);
         }
     }

@@ -78,8 +78,11 @@ impl Packets {
         self.waiting.get(&id)
     }
 
-    pub(super) fn ids(&self) -> Vec<u64> {
-        self.waiting.keys().copied().collect()
+    /// The packets that came by this device.
+    pub(super) fn of_device(&self, netns: u64, ifindex: u32) -> Vec<u64> {
+        let by = |seen: &PacketSeen| seen.packet.ifindex == Some(ifindex) && seen.netns.id() == netns;
+        let mine = self.waiting.iter().filter(|(_, seen)| by(seen));
+        mine.map(|(id, _)| *id).collect()
     }
 
     pub(super) fn by_pair(&self, pair: Pair) -> Vec<u64> {

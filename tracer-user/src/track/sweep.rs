@@ -30,7 +30,6 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Sweeps {
     pub(super) next_at: Option<Timestamp>,
-    pub(super) asked: bool,
     next: u64,
     waiting: BTreeMap<Place, Entry>,
 }

@@ -1,23 +1,32 @@
 //! When to sweep, and what follows from a sweep.
 
 use super::answers::Asker;
+use super::config::ANSWER_LOST;
 use super::tracker::Tracker;
 use crate::model::identity::Netns;
 use crate::model::inquiry::{Question, Waiting};
 use crate::model::time::Timestamp;
-use std::time::Duration;
 
 impl Tracker {
     pub(super) fn sweep(&mut self, now: Timestamp) {
-        if self.sweeps.asked || self.sweeps.next_at.is_none_or(|at| now < at) {
+        if self.sweeps.next_at.is_none_or(|at| now < at) {
             return;
         }
-        let interval = (self.config.hang_after / 2).max(Duration::from_secs(1));
-        self.sweeps.next_at = Some(now + interval);
-        let asker = Asker::Sweep;
-        self.sweeps.asked = self
-            .inquiries
-            .ask(now, asker, Netns::default(), None, Question::Sweep, &mut self.totals);
+        let asked = self.inquiries.ask(
+            now,
+            Asker::Sweep,
+            Netns::default(),
+            None,
+            Question::Sweep,
+            &mut self.totals,
+        );
+        // The answer sets the time of the next one; an answer that is lost does not end the sweeps.
+        let patience = if asked {
+            ANSWER_LOST
+        } else {
+            self.config.sweep_interval()
+        };
+        self.sweeps.next_at = Some(now + patience);
     }
 
     pub(super) fn swept(&mut self, at: Timestamp, waiting: Vec<Waiting>) {

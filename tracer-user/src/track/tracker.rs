@@ -124,10 +124,10 @@ impl Tracker {
             (Some(Asker::Link { netns, ifindex }), reply) => {
                 let far = if let Reply::Link(far) = reply { far } else { None };
                 self.links.insert((netns, ifindex), Link::Known(far));
-                self.rejoin_packets();
+                self.rejoin_packets(netns, ifindex);
             }
             (Some(Asker::Sweep), reply) => {
-                self.sweeps.asked = false;
+                self.sweeps.next_at = self.config.sweep.then(|| at + self.config.sweep_interval());
                 if let Reply::Swept(waiting) = reply {
                     self.swept(at, waiting);
                 }
@@ -143,7 +143,7 @@ impl Tracker {
             self.flow_deadlines.next(),
             self.packet_deadlines.next(),
             self.findings.poll_timeout(),
-            self.sweeps.next_at.filter(|_| !self.sweeps.asked),
+            self.sweeps.next_at,
         ]
         .into_iter()
         .flatten()
@@ -180,7 +180,7 @@ impl Tracker {
     pub fn finish(&mut self, now: Timestamp) {
         self.handle_timeout(now);
         self.findings.finish(now);
-        self.totals.unresolved = self.inquiries.unresolved();
+        self.totals.unresolved += self.inquiries.unresolved();
     }
 
     pub fn totals(&self) -> &Totals {

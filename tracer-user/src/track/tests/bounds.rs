@@ -75,6 +75,29 @@ fn an_answer_that_nobody_asked_for_changes_nothing() {
 }
 
 #[test]
+fn answers_that_never_come_do_not_end_the_questions() {
+    let mut world = World::with(crate::track::Config::default(), |_| None);
+    world.run_until(100_000);
+    let sweeps = world.inquiries.len();
+    assert!(
+        (3..=4).contains(&sweeps),
+        "a lost sweep is asked for again after a while: {sweeps}"
+    );
+    for (batch, millis) in [100_000, 200_000].into_iter().enumerate() {
+        let first = 1_000 * u64::try_from(batch).expect("small");
+        for n in first..first + 1_000 {
+            world.tracker.handle_event(&nth(n, millis));
+        }
+        world.run_until(millis + 90_000);
+    }
+    let asked = world.inquiries.iter().filter(|inquiry| is_connection(inquiry.question));
+    assert!(
+        asked.count() > MAX_INQUIRIES * 3 / 2,
+        "the second thousand is asked about, too"
+    );
+}
+
+#[test]
 fn a_table_without_flows_has_no_room_problem() {
     let flows = Flows::bounded(1);
     assert_eq!(flows.len(), 0);
