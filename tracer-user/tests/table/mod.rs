@@ -70,7 +70,7 @@ table! {
     accept_queue_full: [iptables_nft] x [ipv4 ipv6];
     reset_by_peer: [iptables_nft] x [ipv4_phantom ipv6_phantom];
     unanswered: [iptables_nft] x [ipv4_phantom ipv6_phantom];
-    dropped_in_kernel: [iptables_nft] x [ipv4 ipv6];
+    dropped_in_kernel: [iptables_nft] x [ipv4];
     refused_port: [iptables_nft] x [ipv4 ipv6];
     graceful_close: [iptables_nft] x [ipv4 ipv6 ipv4_phantom];
     linger_zero: [iptables_nft] x [ipv4 ipv6 ipv6_phantom];
