@@ -37,13 +37,18 @@ impl Filter {
             | EventKind::Failed { .. }
             | EventKind::Closed { .. }
             | EventKind::Retransmit(_)
-            | EventKind::RstReceived { .. } => None,
+            | EventKind::RstReceived { .. }
+            | EventKind::Conntrack(_) => None,
         };
-        let entry = packet.and_then(|packet| packet.conntrack);
+        let entry = match &event.kind {
+            EventKind::Conntrack(changed) => Some(changed.entry),
+            _ => packet.and_then(|packet| packet.conntrack),
+        };
         let tuples = [
             event.tuple,
             packet.map(|packet| packet.tuple),
             entry.map(|entry| entry.original),
+            entry.map(|entry| entry.reply),
         ];
         let owner = event.owner.map(|owner| (owner.pid, owner.comm));
         self.wants(event.netns, &tuples, owner)

@@ -8,7 +8,7 @@ use super::judge::{self, ECONNREFUSED};
 use super::packets::{PacketSeen, What};
 use super::tracker::{Link, Tracker, new_flow};
 use crate::model::conntrack::{Conntrack, Direction};
-use crate::model::event::{Event, EventKind, Packet, RstMaker, RstSent};
+use crate::model::event::{Change, ConntrackChange, Event, EventKind, Packet, RstMaker, RstSent};
 use crate::model::finding::Way;
 use crate::model::identity::Netns;
 use crate::model::inquiry::Question;
@@ -143,6 +143,28 @@ impl Tracker {
         }
         let leaving = flow.leaving();
         self.flows.index(id, leaving);
+    }
+
+    /// What conntrack says of a connection's entry while it is under suspicion.
+    pub(super) fn handle_conntrack(&mut self, netns: Netns, changed: &ConntrackChange) {
+        // After its end an entry explains nothing that comes later; its last state stays known.
+        if changed.change == Change::Destroy {
+            return;
+        }
+        let entry = changed.entry;
+        for own in [entry.original, entry.reply] {
+            for id in self.flows.by_pair(own.into()).to_vec() {
+                let Some(flow) = self.flows.get_mut(id) else { continue };
+                if flow.netns != netns || flow.tuple != own {
+                    continue;
+                }
+                flow.conntrack = Some(Box::new(entry));
+                let leaving = flow.leaving();
+                self.flows.index(id, leaving);
+                self.claim_packets(leaving);
+                self.touch(Some(id));
+            }
+        }
     }
 
     /// Looks through the packets that waited for a flow with this tuple.

@@ -89,6 +89,7 @@ impl Tracker {
             }
             EventKind::RstSent(sent) => self.handle_rst_sent(event, sent),
             EventKind::RstReceived { state } => self.handle_rst_received(event, *state),
+            EventKind::Conntrack(changed) => self.handle_conntrack(event.netns, changed),
             EventKind::Drop(dropped) => {
                 if event.socket.is_some() && event.owner.is_some() {
                     let connecting = matches!(dropped.state, None | Some(TcpState::SynSent));

@@ -135,6 +135,7 @@ pub(crate) fn port(event: &Event) -> Option<u16> {
     let packet = match &event.kind {
         EventKind::RstSent(rst) => rst.packet.map(|packet| packet.tuple),
         EventKind::Drop(dropped) => Some(dropped.packet.tuple),
+        EventKind::Conntrack(changed) => Some(changed.entry.original),
         EventKind::Connect
         | EventKind::Established
         | EventKind::Failed { .. }

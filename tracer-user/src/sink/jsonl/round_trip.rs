@@ -1,7 +1,7 @@
 //! What replay needs comes back as it was: model → line → model, for any values.
 
 use crate::model::conntrack::Conntrack;
-use crate::model::event::{Dropped, Event, EventKind, Packet, Retransmit, RstMaker, RstSent};
+use crate::model::event::{Change, ConntrackChange, Dropped, Event, EventKind, Packet, Retransmit, RstMaker, RstSent};
 use crate::model::identity::{Comm, Netns, Owner, Process, SocketCookie};
 use crate::model::inquiry::{Answer, Examined, Inquiry, Listener, Question, Reply, SocketInfo, Waiting};
 use crate::model::reason::{DropReason, RstReason};
@@ -102,6 +102,12 @@ fn packet() -> BoxedStrategy<Packet> {
 fn kind() -> BoxedStrategy<EventKind> {
     prop_oneof![
         Just(EventKind::Connect),
+        (
+            select(vec![Change::New, Change::Update, Change::Destroy]),
+            conntrack(),
+            of(process())
+        )
+            .prop_map(|(change, entry, by)| EventKind::Conntrack(ConntrackChange { change, entry, by })),
         Just(EventKind::Established),
         any::<u32>().prop_map(|errno| EventKind::Failed { errno }),
         any::<u32>().prop_map(|errno| EventKind::Closed { errno }),
@@ -167,7 +173,8 @@ fn event() -> impl Strategy<Value = Event> {
             netns,
             socket,
             tuple,
-            owner,
+            // An entry belongs to nobody; its line has room for one process.
+            owner: owner.filter(|_| !matches!(kind, EventKind::Conntrack(_))),
             kind,
         })
 }

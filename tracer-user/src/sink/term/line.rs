@@ -1,6 +1,7 @@
 //! Everything that is not a finding: the start, events, statistics, losses, the end.
 
 use crate::model::event::{Event, EventKind, RstMaker};
+use crate::model::tcp::ConntrackState;
 use crate::model::time::Timestamp;
 use crate::sink::clock::Clock;
 use crate::sink::jsont::{EventName, Spell};
@@ -46,10 +47,11 @@ pub(super) fn time(at: Timestamp, clock: Clock) -> String {
 }
 
 pub(super) fn event(event: &Event, clock: Clock, page: &mut Page<'_>) {
-    let name = format!("{:12}", EventName::of(&event.kind).spell());
+    let name = format!("{:17}", EventName::of(&event.kind).spell());
     let tuple = event.tuple.or(match &event.kind {
         EventKind::Drop(dropped) => Some(dropped.packet.tuple),
         EventKind::RstSent(rst) => rst.packet.map(|packet| packet.tuple),
+        EventKind::Conntrack(changed) => Some(changed.entry.original),
         EventKind::Connect
         | EventKind::Established
         | EventKind::Failed { .. }
@@ -99,6 +101,14 @@ fn details(event: &Event) -> String {
         EventKind::Drop(dropped) => {
             let location = dropped.location.as_deref().unwrap_or("an unknown function");
             format!("  {} in {}", dropped.reason.name(), Shown(location.as_bytes()))
+        }
+        EventKind::Conntrack(changed) => {
+            let by = changed
+                .by
+                .map(|by| format!("  by {}", process(by.pid, by.comm)))
+                .unwrap_or_default();
+            let state = changed.entry.state.map_or("", ConntrackState::name);
+            format!("  {state} [{}]{by}", words::status(&changed.entry))
         }
     }
 }

@@ -1,9 +1,9 @@
 //! One line of each type, compared byte for byte and read by types that know every field and no other.
 
 use crate::model::conntrack::Conntrack;
-use crate::model::event::{Dropped, Event, EventKind, Packet, Retransmit, RstMaker, RstSent};
+use crate::model::event::{Change, ConntrackChange, Dropped, Event, EventKind, Packet, Retransmit, RstMaker, RstSent};
 use crate::model::finding::Cause;
-use crate::model::identity::{Comm, Owner, SocketCookie};
+use crate::model::identity::{Comm, Owner, Process, SocketCookie};
 use crate::model::inquiry::{Answer, Examined, Inquiry, Question, Reply, SocketInfo, Waiting};
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::{ConntrackState, SYN, TcpState};
@@ -95,7 +95,20 @@ fn events() -> Vec<Event> {
         owner: Some(owner()),
         kind,
     };
-    kinds.into_iter().map(event).collect()
+    let changed = Event {
+        socket: None,
+        tuple: None,
+        owner: None,
+        ..event(EventKind::Conntrack(ConntrackChange {
+            change: Change::Destroy,
+            entry: entry(),
+            by: Some(Process {
+                pid: 4801,
+                comm: Comm::new(b"conntrack"),
+            }),
+        }))
+    };
+    kinds.into_iter().map(event).chain([changed]).collect()
 }
 
 fn inquiry(question: Question) -> Inquiry {
@@ -200,7 +213,7 @@ fn every_line_has_the_fields_of_the_contract_and_no_others() {
     let expected = [
         ("answer", 5),
         ("deadline", 1),
-        ("event", 8),
+        ("event", 9),
         ("finding", Cause::ALL.len()),
         ("hello", 1),
         ("inquiry", 3),
