@@ -1,6 +1,6 @@
 //! `conntracer doctor`: what this kernel and these privileges allow.
 
-use super::output;
+use super::{output, values};
 use crate::failure::Failure;
 use crate::filter::Filter;
 use crate::run::{self, Events, Options, Shell};
@@ -13,6 +13,8 @@ use std::time::Duration;
 pub(super) struct DoctorArguments {
     #[command(flatten)]
     output: output::OutputArguments,
+    #[command(flatten)]
+    ladder: values::LadderArgument,
 }
 
 /// `true`: a core hook is missing.
@@ -20,7 +22,10 @@ pub(super) fn run(arguments: &DoctorArguments) -> Result<bool, Failure> {
     arguments.output.start_log();
     let options = Options {
         hang_after: Duration::from_secs(3),
-        events: Events::None,
+        // Everything that could be asked for.
+        events: Events::All,
+        conntrack_events: true,
+        ladder: arguments.ladder.hooks,
         filter: Filter::default(),
         log_probes: false,
         described: Vec::new(),

@@ -2,7 +2,7 @@
 
 use super::{Options, clock, ready};
 use crate::kernel::load::Probes;
-use crate::kernel::plan;
+use crate::kernel::{hooks, plan};
 use crate::model::finding::Cause;
 use crate::sink::{Hello, Hook, How};
 use std::fs;
@@ -31,8 +31,13 @@ fn hook(status: &plan::HookStatus) -> Hook {
     Hook {
         name: status.name.into(),
         how: match status.how {
-            plan::How::TpBtf => How::TpBtf,
-            plan::How::Absent => How::Absent,
+            hooks::How::Fentry => How::Fentry,
+            hooks::How::Fexit => How::Fexit,
+            hooks::How::Kprobe => How::Kprobe,
+            hooks::How::Kretprobe => How::Kretprobe,
+            hooks::How::TpBtf => How::TpBtf,
+            hooks::How::Netlink => How::Netlink,
+            hooks::How::Absent => How::Absent,
         },
         reason: status.reason.clone(),
         weakens: status
