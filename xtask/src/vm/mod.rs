@@ -5,13 +5,17 @@
 mod arch;
 mod archive;
 mod cache;
+mod cell;
 mod cpio;
 mod guest;
 mod image;
 mod job;
 mod kernel;
 mod modules;
+mod plan;
+mod programs;
 mod qemu;
+mod results;
 mod sources;
 mod wire;
 
@@ -23,7 +27,14 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use self::{image::Base, job::Job, qemu::Qemu};
+use self::{
+    cell::{Bench, Plan, Rung},
+    image::Base,
+    job::Job,
+    kernel::Line,
+    programs::Programs,
+    qemu::Qemu,
+};
 use crate::workspace::Workspace;
 
 pub(crate) use guest::{init, is_first};
@@ -34,16 +45,70 @@ pub(crate) struct Options {
     /// Only this kernel: 5.10, 6.1, 6.12, newest
     #[arg(long)]
     kernel: Option<String>,
+    /// Only with these hooks
+    #[arg(long, requires = "kernel")]
+    rung: Option<Rung>,
+    /// Every kernel with every rung, the archive's newest ones, and write docs/matrix.md
+    #[arg(long, conflicts_with = "kernel")]
+    all: bool,
     /// Only copy the kernel's types and the names of its functions to this folder
     #[arg(long, requires = "kernel", value_name = "FOLDER")]
     collect: Option<PathBuf>,
+    /// Only tests whose name contains one of these, but all forms of each scenario
+    #[arg(last = true, value_name = "NAMES")]
+    names: Vec<String>,
 }
 
 pub(crate) fn vm(workspace: &Workspace, options: &Options) -> anyhow::Result<()> {
-    match (&options.collect, &options.kernel) {
-        (Some(folder), Some(label)) => collect(workspace, label, folder),
-        _ => bail!("not yet"),
+    if let (Some(folder), Some(label)) = (&options.collect, &options.kernel) {
+        return collect(workspace, label, folder);
     }
+    let cells = match (&options.kernel, options.rung) {
+        (Some(label), Some(rung)) => vec![(kernel::find(label)?, rung)],
+        (Some(label), None) => every_rung(&[kernel::find(label)?]),
+        (None, _) if options.all => every_rung(&kernel::LINES.iter().collect::<Vec<_>>()),
+        (None, _) => CI
+            .iter()
+            .map(|&(label, rung)| Ok((kernel::find(label)?, rung)))
+            .collect::<anyhow::Result<_>>()?,
+    };
+    let programs = Programs::build(workspace)?;
+    let scratch = workspace.target.join("vm");
+    let base = Base::of_this_machine(&programs.all(), &scratch)?;
+    let mut reports = Vec::new();
+    for (number, (line, rung)) in cells.into_iter().enumerate() {
+        let kernel = kernel::get(line)?;
+        let qemu = Qemu::find(line.arch)?;
+        let modules = image::modules_of(&kernel.modules)?;
+        let bench = Bench {
+            programs: &programs,
+            base: &base,
+            qemu: &qemu,
+        };
+        let mut plan = Plan::new();
+        for name in programs.tests.keys() {
+            let tests = programs.list(name)?;
+            let tests = if options.names.is_empty() && name == "scenarios" {
+                plan::one_form_each(&tests, number)
+            } else {
+                plan::matching(&tests, &options.names)
+            };
+            plan.insert(name.clone(), tests);
+        }
+        let folder = scratch.join(format!("{}-{}", line.label, rung.name()));
+        println!("vm: kernel {} ({}), rung {}", line.label, kernel.version, rung.name());
+        let report = bench.run(&kernel, &modules, rung, &plan, &folder)?;
+        println!("{:#?}\n{}", report, report.probes);
+        reports.push(report);
+    }
+    Ok(())
+}
+
+fn every_rung(lines: &[&'static Line]) -> Vec<(&'static Line, Rung)> {
+    lines
+        .iter()
+        .flat_map(|&line| Rung::ALL.map(|rung| (line, rung)))
+        .collect()
 }
 
 /// Boots a kernel and keeps what it says of itself.
@@ -83,3 +148,6 @@ fn environment() -> Vec<(String, String)> {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into()
 }
+
+/// The cells that every change has to pass: each rung once, on three kernels.
+const CI: [(&str, Rung); 3] = [("6.1", Rung::Best), ("5.10", Rung::Tracepoint), ("6.12", Rung::Kprobe)];
