@@ -57,7 +57,7 @@ fn work() -> anyhow::Result<()> {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     send(&mut port, "release", release.as_bytes())?;
     // Links are judged by their peers in other namespaces; lo is the only one here.
-    let _ = run(&mut port, &job, &step("lo", "ip", &["link", "set", "lo", "up"]));
+    let _ = run(&mut port, &job, &lo_up());
     for step in &job.steps {
         if let Err(error) = run(&mut port, &job, step) {
             send(&mut port, "notes", format!("{}: {error:#}\n", step.name).as_bytes())?;
@@ -203,11 +203,11 @@ fn collect(port: &mut File) -> anyhow::Result<()> {
     Ok(send(port, "symbols", functions.as_bytes())?)
 }
 
-fn step(name: &str, program: &str, args: &[&str]) -> Step {
+fn lo_up() -> Step {
     Step {
-        name: name.to_owned(),
-        program: program.to_owned(),
-        args: args.iter().map(|&arg| arg.to_owned()).collect(),
+        name: job::OWN.to_owned(),
+        program: "ip".to_owned(),
+        args: ["link", "set", "lo", "up"].map(str::to_owned).into(),
     }
 }
 

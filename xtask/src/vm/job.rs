@@ -27,5 +27,7 @@ pub(super) struct Step {
 pub(super) const PLACE: &str = "/job.json";
 /// The file that is sent last.
 pub(super) const END: &str = "end";
+/// The name of the guest's own step.
+pub(super) const OWN: &str = "init";
 /// The name of the port that leads to the host.
 pub(super) const PORT: &str = "conntracer";

@@ -36,6 +36,13 @@ impl Outcome {
         let bytes = self.files.get(name).map_or(&[][..], Vec::as_slice);
         String::from_utf8_lossy(bytes).into_owned()
     }
+
+    /// What [`Job::collect`](job::Job::collect) asks for.
+    pub(super) fn collected(&self) -> impl Iterator<Item = (&String, &Vec<u8>)> {
+        self.files
+            .iter()
+            .filter(|(name, _)| *name != job::END && !name.starts_with(job::OWN))
+    }
 }
 
 impl Qemu {
