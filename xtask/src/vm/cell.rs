@@ -141,6 +141,6 @@ fn limit(plan: &Plan) -> Duration {
 }
 
 const DOCTOR: &str = "doctor";
-const THREADS: &str = "8";
+const THREADS: &str = "4";
 const BOOT: Duration = Duration::from_mins(3);
 const TEST: Duration = Duration::from_secs(30);

@@ -8,6 +8,9 @@ use super::{
     results::Verdict,
 };
 
+/// Kernels that could not be had, each with the reason.
+pub(super) type Absent = BTreeMap<&'static str, String>;
+
 /// What the cells showed that must not be, a line each.
 pub(super) fn problems(reports: &[Report]) -> Vec<String> {
     reports.iter().flat_map(problems_of).collect()
@@ -87,7 +90,7 @@ pub(super) fn summary(report: &Report) -> String {
 }
 
 /// docs/matrix.md.
-pub(super) fn document(date: &str, reports: &[Report], absent: &BTreeMap<&str, String>) -> String {
+pub(super) fn document(date: &str, reports: &[Report], absent: &Absent) -> String {
     let mut text = format!("{HEAD}\nRun on {date}.\n\n{}", table(reports));
     for (label, reason) in absent {
         let _ = writeln!(text, "\nKernel {label} could not be had: {reason}");

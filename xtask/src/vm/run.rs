@@ -8,7 +8,8 @@ use super::{
     cell::{Bench, Plan, Report, Rung},
     image::{self, Base},
     kernel::{self, Kernel, Line},
-    matrix, plan,
+    matrix::{self, Absent},
+    plan,
     programs::Programs,
     qemu::Qemu,
 };
@@ -65,8 +66,8 @@ pub(super) fn run(workspace: &Workspace, order: &Order) -> anyhow::Result<()> {
 }
 
 /// Every kernel that is asked for, and why one could not be had.
-fn kernels(order: &Order) -> anyhow::Result<(BTreeMap<&'static str, Kernel>, BTreeMap<&'static str, String>)> {
-    let (mut found, mut absent) = (BTreeMap::new(), BTreeMap::new());
+fn kernels(order: &Order) -> anyhow::Result<(BTreeMap<&'static str, Kernel>, Absent)> {
+    let (mut found, mut absent) = (BTreeMap::new(), Absent::new());
     for (line, _) in &order.cells {
         if found.contains_key(line.label) || absent.contains_key(line.label) {
             continue;
@@ -118,7 +119,7 @@ fn tell(report: &Report, folder: &Path) {
     );
 }
 
-fn judge(reports: &[Report], absent: &BTreeMap<&str, String>) -> anyhow::Result<()> {
+fn judge(reports: &[Report], absent: &Absent) -> anyhow::Result<()> {
     let absent = absent
         .iter()
         .map(|(label, reason)| format!("kernel {label} could not be had: {reason}"));
