@@ -129,6 +129,7 @@ impl Bench<'_> {
         Ok(Job {
             environment,
             steps,
+            limit: limit(plan).as_secs(),
             ..Job::default()
         })
     }

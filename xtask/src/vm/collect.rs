@@ -14,6 +14,7 @@ pub(super) fn collect(workspace: &Workspace, label: &str, folder: &Path) -> anyh
     let scratch = workspace.target.join("vm").join(format!("{label}-collect"));
     let job = Job {
         collect: true,
+        limit: LIMIT.as_secs(),
         environment: environment(),
         ..Job::default()
     };

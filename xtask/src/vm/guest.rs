@@ -35,8 +35,11 @@ pub(crate) fn init() -> anyhow::Result<()> {
     if let Err(error) = &done {
         println!("guest: {error:#}");
     }
-    rustix::fs::sync();
-    // The host starts QEMU so that a restart is the end.
+    restart()
+}
+
+/// The host starts QEMU so that a restart is the end.
+fn restart() -> anyhow::Result<()> {
     reboot(RebootCommand::Restart).context("cannot restart")
 }
 
@@ -44,6 +47,12 @@ fn work() -> anyhow::Result<()> {
     let mut notes = prepare();
     let job = fs::read(job::PLACE).context("cannot read the job")?;
     let job: Job = serde_json::from_slice(&job).context("the job is not readable")?;
+    let limit = Duration::from_secs(job.limit);
+    thread::spawn(move || {
+        thread::sleep(limit);
+        println!("guest: no end within {} s", limit.as_secs());
+        restart()
+    });
     for module in &job.modules {
         if let Err(error) = load(module) {
             notes.push(format!("{module}: {error:#}"));

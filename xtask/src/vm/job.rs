@@ -11,6 +11,8 @@ pub(super) struct Job {
     pub(super) environment: Vec<(String, String)>,
     /// Programs to run one after the other, whatever becomes of the one before.
     pub(super) steps: Vec<Step>,
+    /// After so many seconds the guest ends itself, lest it outlives its host's interest.
+    pub(super) limit: u64,
     /// Whether to send the kernel's types and symbols.
     pub(super) collect: bool,
 }
