@@ -65,6 +65,8 @@ pub struct Info {
     pub rto: Option<Duration>,
     /// How often `rto` was doubled.
     pub backoff: u8,
+    /// Bytes that the other end would take; `None` up to Linux 5.3.
+    pub window: Option<u32>,
 }
 
 /// Asks for the socket of exactly this tuple. The kernel falls back to a listener: check what comes.
@@ -178,10 +180,11 @@ impl Socket {
         self.state == Some(TcpState::Listen)
     }
 
-    /// Whether it waits for an answer to its SYN, or for data to be acknowledged that was sent again already. A zero
-    /// window, or bytes that were not sent, are no reason.
+    /// Whether it waits for an answer to its SYN, or for data to be acknowledged that was sent again already. Bytes that
+    /// were not sent are no reason, nor is a window that was closed over what was under way.
     pub fn is_stalled(&self) -> bool {
-        let sent_again = self.retransmits > 0 && self.send_queue > 0 && self.info.unacked != Some(0);
+        let Info { unacked, window, .. } = self.info;
+        let sent_again = self.retransmits > 0 && self.send_queue > 0 && unacked != Some(0) && window != Some(0);
         self.timer.is_some() && (self.state == Some(TcpState::SynSent) || sent_again)
     }
 
@@ -274,6 +277,7 @@ impl Info {
             not_sent: number(INFO_NOT_SENT),
             rto: number(INFO_RTO).map(|micros| Duration::from_micros(micros.into())),
             backoff: info.get(INFO_BACKOFF).copied().unwrap_or(0),
+            window: number(INFO_WINDOW),
         }
     }
 }
@@ -305,6 +309,7 @@ const INFO_BACKOFF: usize = 4;
 const INFO_RTO: usize = 8;
 const INFO_UNACKED: usize = 24;
 const INFO_NOT_SENT: usize = 144;
+const INFO_WINDOW: usize = 228;
 
 #[cfg(test)]
 mod tests {
@@ -398,11 +403,16 @@ mod tests {
             info: info(0),
             ..hung.clone()
         };
-        assert!(
-            ![sent_once.clone(), probing, acknowledged]
-                .iter()
-                .any(Socket::is_stalled)
-        );
+        let shut = Socket {
+            info: Info {
+                window: Some(0),
+                ..info(1)
+            },
+            ..hung.clone()
+        };
+        for other in [sent_once.clone(), probing, acknowledged, shut] {
+            assert!(!other.is_stalled());
+        }
         let syn = Socket {
             state: Some(TcpState::SynSent),
             ..sent_once

@@ -149,6 +149,7 @@ impl Flow {
                 cookie: seen.cookie,
                 holder: seen.socket.process,
                 enter: seen.enter.clone(),
+                last_sent: sent.last,
             }));
         }
         // What events told since is newer; only of a SYN no acknowledgement can have come in between.

@@ -63,6 +63,8 @@ pub(super) struct Counted {
     pub(super) cookie: Option<SocketCookie>,
     pub(super) holder: Option<Process>,
     pub(super) enter: Option<Arc<str>>,
+    /// When its timer ran out for the last time before it was looked at.
+    pub(super) last_sent: Timestamp,
 }
 
 /// Drops of one kind, at one place.

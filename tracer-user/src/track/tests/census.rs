@@ -114,6 +114,7 @@ fn a_connect_that_hangs_already_is_found_at_once_with_its_holder() {
         count: 4,
         unacked: 1,
         syn: true,
+        queried: true,
     };
     assert!(finding.evidence.contains(&sent), "{:#?}", finding.evidence);
     let census = |inquiry: &&Inquiry| inquiry.question == Question::Stalled;
