@@ -4,7 +4,7 @@ use super::{Options, clock, ready};
 use crate::kernel::load::Probes;
 use crate::kernel::plan;
 use crate::model::finding::Cause;
-use crate::sink::{Hello, Hook, How};
+use crate::sink::{Hello, Hook, How, NETNS_OPTION};
 use std::fs;
 
 pub(super) fn hello(probes: &Probes, options: &Options) -> Hello {
@@ -22,9 +22,15 @@ pub(super) fn hello(probes: &Probes, options: &Options) -> Hello {
         kernel: uname.release().to_string_lossy().into_owned(),
         architecture: uname.machine().to_string_lossy().into_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        options: described.collect(),
+        options: described.chain(namespaces(options)).collect(),
         hooks: probes.hooks().iter().map(hook).collect(),
     }
+}
+
+/// What replay has to know of the filter: answers about every namespace are recorded whole.
+fn namespaces(options: &Options) -> Option<(String, String)> {
+    let inodes: Vec<_> = options.filter.netns.iter().map(u32::to_string).collect();
+    (!inodes.is_empty()).then(|| (NETNS_OPTION.to_owned(), inodes.join(",")))
 }
 
 fn hook(status: &plan::HookStatus) -> Hook {
