@@ -4,6 +4,8 @@ use std::ffi::OsString;
 
 use clap::{Parser, Subcommand};
 
+use crate::vm;
+
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "conntracer's chores")]
 pub(crate) struct Cli {
@@ -33,6 +35,8 @@ pub(crate) enum Verb {
         /// Only these: probes, connections, stream, memory
         parts: Vec<OsString>,
     },
+    /// Boot real kernels under QEMU and run the live tests in each; alone, the three cells that CI runs
+    Vm(vm::Options),
     /// Check imports, budgets, unsafe code and other rules that clippy does not know
     Tidy,
     /// Check the licences of all crates that the product is made of

@@ -16,6 +16,7 @@ mod run;
 mod setup;
 mod test;
 mod tidy;
+mod vm;
 mod workspace;
 
 use std::process::ExitCode;
@@ -29,7 +30,12 @@ use crate::{
 };
 
 fn main() -> ExitCode {
-    let Err(error) = dispatch(&Cli::parse()) else {
+    let done = if vm::is_first() {
+        vm::init()
+    } else {
+        dispatch(&Cli::parse())
+    };
+    let Err(error) = done else {
         return ExitCode::SUCCESS;
     };
     if let Some(exit) = error.downcast_ref::<Exit>() {
@@ -46,6 +52,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
         Verb::Run { args } => run::build_and_run(&workspace, args),
         Verb::Test { args } => test::test(&workspace, args),
         Verb::Bench { write, parts } => bench::bench(&workspace, *write, parts),
+        Verb::Vm(options) => vm::vm(&workspace, options),
         Verb::Tidy => tidy::tidy(&workspace),
         Verb::Ci => ci::ci(&workspace),
         Verb::Licences => licences::licences(&workspace),

@@ -2,8 +2,8 @@
 
 use super::clock::{self, clock};
 use crate::decode::DecodeError;
+use crate::kernel::hooks::name;
 use crate::kernel::load::Probes;
-use crate::kernel::plan::tracepoint;
 use crate::kernel::stat::{HookCounters, Stats as Counters};
 use crate::model::time::Timestamp;
 use crate::sink::{HookStats, Loss, LossSource, Record, Stats, Summary, Writer};
@@ -96,7 +96,7 @@ impl Account {
                 let lost = row.lost.saturating_sub(*known);
                 *known = row.lost;
                 if lost > 0 {
-                    let source = LossSource::Hook(tracepoint(hook.hook).into());
+                    let source = LossSource::Hook(name(hook.hook).into());
                     writer.push(Record::Loss(&Loss {
                         at: now,
                         source,
@@ -138,7 +138,7 @@ impl Account {
                 .map(|(_, cost)| *cost);
             let measured = cost.filter(|cost| cost.runs > 0);
             HookStats {
-                name: tracepoint(counted.hook).into(),
+                name: name(counted.hook).into(),
                 runs: measured.map(|cost| cost.runs),
                 nanos: measured.and_then(|cost| u64::try_from(cost.time.as_nanos()).ok()),
                 lost: total.lost,

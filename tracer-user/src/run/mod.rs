@@ -8,6 +8,7 @@ mod host;
 mod ready;
 
 pub use clock::clock;
+pub use host::{Survey, survey};
 
 use crate::decode::Tables;
 use crate::failure::Failure;
@@ -15,6 +16,7 @@ use crate::filter::Filter;
 use crate::inspect::Inspector;
 use crate::kernel::clock as kernel_clock;
 use crate::kernel::load::{Probes, Settings};
+use crate::kernel::plan::Ladder;
 use crate::kernel::ring::Ring;
 use crate::kernel::symbols::Symbols;
 use crate::model::finding::{Finding, Severity};
@@ -42,6 +44,10 @@ pub struct Options {
     pub hang_after: Duration,
     pub events: Events,
     pub filter: Filter,
+    /// Every change of a conntrack entry is an event.
+    pub conntrack_events: bool,
+    /// The best way to attach a hook that may be used.
+    pub ladder: Ladder,
     /// The probes write a log of their own, for those who work on them.
     pub log_probes: bool,
     /// The options as `hello` shows them.
@@ -96,6 +102,8 @@ impl Shell {
     pub fn start(options: Options) -> Result<Self, Failure> {
         let settings = Settings {
             export_all: options.events == Events::All,
+            conntrack_events: options.conntrack_events,
+            ladder: options.ladder,
             log_level: if options.log_probes { PROBE_LOG_LEVEL } else { 0 },
             ..Settings::default()
         };
@@ -170,6 +178,9 @@ impl Shell {
                 Some(answer) = self.answers.recv() => self.answer(answer, &mut output),
                 () = tokio::time::sleep_until(deadline) => self.timeout(&mut output),
                 _ = tick.tick() => {
+                    if self.probes.follow_modules() {
+                        output.writer.push(Record::Hello(&self.hello()));
+                    }
                     self.account.tick(&self.probes, &self.tracker, &output.writer);
                     if output.writer.state() == WriterState::Closed {
                         break;

@@ -5,7 +5,7 @@ use crate::model::tcp::ConntrackState;
 use crate::model::time::Timestamp;
 use crate::sink::clock::Clock;
 use crate::sink::jsont::{EventName, Spell};
-use crate::sink::record::{Hello, HookStats, How, Loss, LossSource, Stats, Summary};
+use crate::sink::record::{Hello, Hook, HookStats, How, Loss, LossSource, Stats, Summary};
 use crate::sink::term::page::Page;
 use crate::sink::term::style;
 use crate::sink::text::Shown;
@@ -25,17 +25,19 @@ pub(super) fn hello(hello: &Hello, verbose: bool, page: &mut Page<'_>) {
         Shown(hello.architecture.as_bytes())
     );
     page.line(&[(style::DIM, &text)]);
-    for hook in hello.hooks.iter().filter(|hook| verbose || hook.how == How::Absent) {
+    // What nothing is lost by is for those who ask.
+    let shown = |hook: &&Hook| verbose || !hook.weakens.is_empty();
+    for hook in hello.hooks.iter().filter(shown) {
         let reason = hook.reason.as_ref();
         let reason = reason.map_or(String::new(), |reason| format!(" ({})", Shown(reason.as_bytes())));
         let causes: Vec<_> = hook.weakens.iter().map(|cause| cause.name()).collect();
         let weakens = if causes.is_empty() { "" } else { "; found less surely: " };
         let (name, how, causes) = (Shown(hook.name.as_bytes()), hook.how.spell(), causes.join(", "));
         let text = format!("hook {name}: {how}{reason}{weakens}{causes}");
-        let style = if hook.how == How::Absent {
-            style::WARNING
-        } else {
+        let style = if hook.weakens.is_empty() {
             style::DIM
+        } else {
+            style::WARNING
         };
         page.paragraph(style, &text);
     }

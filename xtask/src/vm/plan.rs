@@ -1,0 +1,69 @@
+//! Which tests a cell runs. A form of a scenario is a back end, a family and a kind of peer.
+
+use std::collections::BTreeMap;
+
+/// One form of each scenario, another one in the next cell, so that a few cells see many forms.
+pub(super) fn one_form_each(tests: &[String], cell: usize) -> Vec<String> {
+    let mut scenarios = BTreeMap::<_, Vec<&String>>::new();
+    for test in tests {
+        scenarios.entry(scenario(test)).or_default().push(test);
+    }
+    let form = |(number, forms): (usize, &Vec<&String>)| {
+        // A step that no number of forms divides by: neighbours differ in all of back end, family and peer.
+        let form = (number + cell * STEP) % forms.len();
+        forms.get(form).map(|&test| test.clone())
+    };
+    scenarios.values().enumerate().filter_map(form).collect()
+}
+
+/// A test's name without back end and form, the last two of `table::SCENARIO::BACKEND::FORM`.
+fn scenario(test: &str) -> &str {
+    let mut ends = test.rmatch_indices("::").map(|(end, _)| end);
+    let end = ends.nth(1).filter(|_| ends.next().is_some());
+    end.map_or(test, |end| test.split_at(end).0)
+}
+
+/// The tests whose names contain one of these words; all without any.
+pub(super) fn matching(tests: &[String], words: &[String]) -> Vec<String> {
+    let wanted = |test: &&String| words.is_empty() || words.iter().any(|word| test.contains(word));
+    tests.iter().filter(wanted).cloned().collect()
+}
+
+const STEP: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tests() -> Vec<String> {
+        let names = [
+            "table::every_scenario_is_in_the_table",
+            "table::refused::nft::ipv4",
+            "table::refused::nft::ipv6",
+            "table::reply::legacy::ipv4",
+            "table::reply::legacy::ipv6",
+            "table::reply::nft::ipv4",
+            "table::reply::nft::ipv6",
+        ];
+        names.map(str::to_owned).into()
+    }
+
+    #[test]
+    fn a_cell_has_each_scenario_once_and_the_next_cell_has_another_form() {
+        let (first, second) = (one_form_each(&tests(), 0), one_form_each(&tests(), 1));
+        assert_eq!(first.len(), 3);
+        let scenario = |test: &String| scenario(test).to_owned();
+        assert_eq!(
+            first.iter().map(scenario).collect::<Vec<_>>(),
+            second.iter().map(scenario).collect::<Vec<_>>()
+        );
+        assert_ne!(first[1], second[1]);
+        assert_ne!(first[2], second[2]);
+    }
+
+    #[test]
+    fn words_choose_tests_and_no_words_choose_all() {
+        assert_eq!(matching(&tests(), &["legacy".to_owned()]).len(), 2);
+        assert_eq!(matching(&tests(), &[]).len(), 7);
+    }
+}
