@@ -284,16 +284,20 @@ impl Info {
 
 /// The low half comes first, each in the machine's own order.
 fn cookie(bytes: [u8; 8]) -> Option<SocketCookie> {
-    let [a, b, c, d, e, f, g, h] = bytes;
-    let (low, high) = (u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h]));
+    let half = |at: usize| Some(u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?));
+    let (low, high) = (half(0)?, half(4)?);
     SocketCookie::new(u64::from(high) << 32 | u64::from(low)).filter(|_| bytes != NO_COOKIE)
 }
 
 fn cookie_bytes(cookie: SocketCookie) -> [u8; 8] {
-    let cookie = cookie.get();
-    let half = |shift: u32| u32::try_from(cookie >> shift & u64::from(u32::MAX)).unwrap_or(0);
-    let ([a, b, c, d], [e, f, g, h]) = (half(0).to_ne_bytes(), half(32).to_ne_bytes());
-    [a, b, c, d, e, f, g, h]
+    // The halves of a number in the machine's order are each in that order; only which comes first may differ.
+    let number = cookie.get();
+    let number = if cfg!(target_endian = "big") {
+        number.rotate_left(32)
+    } else {
+        number
+    };
+    number.to_ne_bytes()
 }
 
 const TCP: u8 = 6;

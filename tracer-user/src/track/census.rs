@@ -51,7 +51,7 @@ impl Tracker {
         match reply {
             Reply::Stalled(Census { sockets, left_out }) => {
                 self.totals.evicted += u64::from(left_out);
-                for seen in sockets {
+                for seen in &sockets {
                     self.count(seen);
                 }
             }
@@ -68,23 +68,23 @@ impl Tracker {
         }
     }
 
-    fn count(&mut self, seen: Stalled) {
+    fn count(&mut self, seen: &Stalled) {
         if let Some(enter) = &seen.enter {
             self.remember_entrance(seen.netns.id(), enter);
         }
-        let sent = Sent::of(&seen);
+        let sent = Sent::of(seen);
         // One that waits for its first answer only is like any other.
         let waits = seen.socket.retransmits == 0 && seen.at.since(sent.first) < self.config.hang_after;
         if waits || !self.config.wants(seen.netns) {
             return;
         }
-        let id = match self.known(&seen) {
-            Some(id) if self.flows.get(id).is_some_and(|flow| !is_of(flow, &seen)) => return,
+        let id = match self.known(seen) {
+            Some(id) if self.flows.get(id).is_some_and(|flow| !is_of(flow, seen)) => return,
             Some(id) => id,
-            None => self.flow_counted(&seen),
+            None => self.flow_counted(seen),
         };
         if let Some(flow) = self.flows.get_mut(id) {
-            flow.count(&seen, sent);
+            flow.count(seen, sent);
         }
         if let Some(cookie) = seen.cookie {
             self.flows.name(id, cookie);

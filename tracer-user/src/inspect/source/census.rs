@@ -31,7 +31,7 @@ pub(super) fn census(namespaces: &mut Namespaces, deadline: Instant) -> Census {
             continue;
         };
         let enter = found.enter.clone();
-        match namespaces.inside(&found, |netns| look(netns, enter, deadline)) {
+        match namespaces.inside(&found, |netns| look(netns, enter.as_ref(), deadline)) {
             Ok(Ok((stalled, more))) => {
                 seen.extend(stalled);
                 left_out += more;
@@ -65,7 +65,7 @@ struct Seen {
 }
 
 /// Some of the namespace's, and how many more there were.
-fn look(netns: Netns, enter: Option<Arc<str>>, deadline: Instant) -> Result<(Vec<Seen>, usize), ProbeError> {
+fn look(netns: Netns, enter: Option<&Arc<str>>, deadline: Instant) -> Result<(Vec<Seen>, usize), ProbeError> {
     let mut probe = Probe::new(deadline);
     let mut candidates = Vec::new();
     for family in Family::BOTH {
@@ -80,7 +80,7 @@ fn look(netns: Netns, enter: Option<Arc<str>>, deadline: Instant) -> Result<(Vec
         let again = probe.again(&candidate, family)?.filter(Socket::is_stalled);
         seen.extend(again.map(|socket| Seen {
             netns,
-            enter: enter.clone(),
+            enter: enter.cloned(),
             at: now(),
             socket,
         }));
