@@ -42,6 +42,11 @@ pub fn dump(sequence: u32, tuple: Tuple, direction: Direction) -> Vec<u8> {
         .finish()
 }
 
+/// Asks for all entries of the namespace, of whatever protocol.
+pub fn dump_all(sequence: u32) -> Vec<u8> {
+    Request::new(CT_GET, DUMP, sequence, &[0; GENERIC]).finish()
+}
+
 /// Asks how many entries there are.
 pub fn count(sequence: u32) -> Vec<u8> {
     Request::new(CT_GET_STATS, ONE, sequence, &[0, 0, 0, 0]).finish()
@@ -232,6 +237,8 @@ const TCP: u8 = 6;
 /// The type of a message with an entry (`IPCTNL_MSG_CT_NEW`).
 pub const CT_NEW: u16 = 0x100;
 const CT_GET: u16 = 0x101;
+/// The type of a message about an entry that went (`IPCTNL_MSG_CT_DELETE`).
+pub const CT_DELETE: u16 = 0x102;
 const CT_GET_STATS: u16 = 0x105;
 const TUPLE_ORIG: u16 = 1;
 const TUPLE_REPLY: u16 = 2;
