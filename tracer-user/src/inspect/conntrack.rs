@@ -231,7 +231,7 @@ fn put_address(request: Request, address: IpAddr, v4: u16, v6: u16) -> Request {
 }
 
 const GENERIC: usize = 4;
-const TCP: u8 = 6;
+pub const TCP: u8 = 6;
 
 // uapi/linux/netfilter/nfnetlink_conntrack.h; the subsystem is in the high byte of a message's type.
 /// The type of a message with an entry (`IPCTNL_MSG_CT_NEW`).
@@ -249,13 +249,13 @@ const ID: u16 = 12;
 const ZONE: u16 = 18;
 const FILTER: u16 = 25;
 const TUPLE_IP: u16 = 1;
-const TUPLE_PROTO: u16 = 2;
+pub const TUPLE_PROTO: u16 = 2;
 const TUPLE_ZONE: u16 = 3;
 const V4_SRC: u16 = 1;
 const V4_DST: u16 = 2;
 const V6_SRC: u16 = 3;
 const V6_DST: u16 = 4;
-const PROTO_NUM: u16 = 1;
+pub const PROTO_NUM: u16 = 1;
 const PROTO_SRC_PORT: u16 = 2;
 const PROTO_DST_PORT: u16 = 3;
 const PROTOINFO_TCP: u16 = 1;

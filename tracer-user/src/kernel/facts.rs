@@ -31,11 +31,18 @@ pub struct Facts {
     pub rejects_close: bool,
     /// Where `nf_hook_slow` lies, looked for only where drops have no reasons.
     pub dropper: Option<Range<u64>>,
-    /// Conntrack events are turned on (where the setting is "auto") only in the namespace of the one who listens, not in
-    /// all (5.19 to 6.2, less backports).
-    pub listeners_per_namespace: bool,
+    pub conntrack_listeners: Listeners,
     /// Position of the packet among the arguments of `nf_send_reset`; `None` where no BTF tells.
     pub rule_reset_packet: Option<u32>,
+}
+
+/// Whose listeners turn conntrack events on in a namespace where they are set to "auto" (the default from 5.19).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listeners {
+    /// Anybody's.
+    OfAll,
+    /// Those in that very namespace (5.19 to 6.2, less backports).
+    OfEach,
 }
 
 impl Facts {
@@ -59,7 +66,10 @@ impl Facts {
             has_task_btf: btf.has_function("bpf_get_current_task_btf"),
             rejects_close: btf.has_function("nf_ct_set_closing"),
             dropper: None,
-            listeners_per_namespace: btf.offset("netns_ct.ctnetlink_has_listener").is_some(),
+            conntrack_listeners: match btf.offset("netns_ct.ctnetlink_has_listener") {
+                Some(_) => Listeners::OfEach,
+                None => Listeners::OfAll,
+            },
             rule_reset_packet: None,
         };
         // Up to 5.11 it is an atomic counter that stays 0 until a program asks for it: no identity.

@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 #[derive(Debug, Default)]
-pub(super) struct Zones {
+pub(crate) struct Zones {
     /// Those met, the latest first.
     known: Vec<u16>,
     /// When the next dump may be made.
