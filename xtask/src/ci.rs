@@ -5,7 +5,8 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    leftovers::Snapshot, licences::licences, process::run, setup::setup, test::test, tidy::tidy, workspace::Workspace,
+    leftovers::Snapshot, licences::licences, process::run, setup::setup, test::test, tidy::tidy, vm,
+    workspace::Workspace,
 };
 
 pub(crate) fn ci(workspace: &Workspace) -> anyhow::Result<()> {
@@ -83,7 +84,7 @@ fn shown(duration: Duration) -> String {
 
 type Step = fn(&Workspace) -> anyhow::Result<()>;
 
-const STEPS: [(&str, Step); 8] = [
+const STEPS: [(&str, Step); 9] = [
     ("setup", setup),
     ("formatting", formatting),
     ("tidy", tidy),
@@ -92,6 +93,7 @@ const STEPS: [(&str, Step); 8] = [
     ("clippy of the eBPF programs", clippy_of_ebpf),
     ("tests (cargo xtask test)", all_tests),
     ("release build with --locked", locked_build),
+    ("three kernels (cargo xtask vm)", vm::ci),
 ];
 
 #[cfg(test)]

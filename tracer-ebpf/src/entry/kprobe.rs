@@ -123,13 +123,13 @@ fn answers(ctx: &ProbeContext, hook: Hook) -> u32 {
 
 #[inline(always)]
 fn by_rule(ctx: &ProbeContext, hook: Hook) -> u32 {
-    // As in the trampolines: one load for each position.
-    let skb = match config!(rule_reset_packet) {
-        1 => memory(ctx, 1, hook),
-        2 => memory(ctx, 2, hook),
-        _ => None,
-    };
-    if let (Some(net), Some(skb)) = (memory(ctx, 0, hook), skb) {
+    // As in the trampolines: all positions are loaded, then one is chosen.
+    let (second, third) = (ctx.arg::<u64>(1), ctx.arg::<u64>(2));
+    let packet = if config!(rule_reset_packet) == 1 { second } else { third };
+    if let (Some(net), Some(skb)) = (
+        memory(ctx, 0, hook),
+        packet.and_then(|packet| Memory::new(packet, hook)),
+    ) {
         reset::by_rule(hook, net, Skb(skb));
     }
     0

@@ -94,13 +94,11 @@ fn answers(ctx: &FEntryContext, hook: Hook) -> i32 {
 
 #[inline(always)]
 fn by_rule(ctx: &FEntryContext, hook: Hook) -> i32 {
-    // One load for each position: the verifier takes no offset into the arguments that it does not see in the code.
-    let skb = match config!(rule_reset_packet) {
-        1 => Object::new(ctx.arg(1)),
-        2 => Object::new(ctx.arg(2)),
-        _ => None,
-    };
-    if let (Some(net), Some(skb)) = (Object::new(ctx.arg(0)), skb) {
+    // The verifier takes no offset into the arguments that it does not see in the code: all positions are loaded, then
+    // one is chosen.
+    let (second, third): (*const u8, *const u8) = (ctx.arg(1), ctx.arg(2));
+    let packet = if config!(rule_reset_packet) == 1 { second } else { third };
+    if let (Some(net), Some(skb)) = (Object::new(ctx.arg(0)), Object::new(packet)) {
         reset::by_rule(hook, net, Skb(skb));
     }
     0

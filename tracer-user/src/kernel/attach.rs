@@ -126,10 +126,8 @@ pub(super) fn explain(error: &ProgramError) -> String {
         return chain(error);
     };
     let log = verifier_log.to_string();
-    let verdict = log
-        .lines()
-        .rev()
-        .find(|line| !line.is_empty() && !line.starts_with("processed "));
+    let is_statistics = |line: &str| STATISTICS.iter().any(|start| line.starts_with(start));
+    let verdict = log.lines().rev().find(|line| !line.is_empty() && !is_statistics(line));
     match verdict {
         Some(verdict) => format!("the kernel's verifier refused it ({io_error}): {verdict}"),
         None => format!("the kernel refused it: {io_error}"),
@@ -153,5 +151,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
 }
 
+/// How the lines begin that the verifier ends its log with, whatever it found.
+const STATISTICS: [&str; 3] = ["processed ", "stack depth ", "verification time "];
 /// The kernel's own number for "not supported", which no header of user space has.
 const ENOTSUPP: i32 = 524;

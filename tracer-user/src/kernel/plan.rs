@@ -92,6 +92,11 @@ pub struct HookStatus {
 }
 
 impl HookStatus {
+    /// Every hook, absent for one reason.
+    pub fn none(reason: &str) -> Vec<Self> {
+        HOOKS.iter().map(|spec| Self::absent(spec, reason.to_owned())).collect()
+    }
+
     fn absent(spec: &Spec, reason: String) -> Self {
         Self {
             hook: spec.hook,
@@ -285,7 +290,8 @@ fn one_conntrack_source(plan: &mut [HookStatus]) {
     let reason = plan
         .iter()
         .filter(|status| is_of_it(status))
-        .find_map(|status| status.reason.clone().filter(|_| status.way.is_none()));
+        .find_map(|status| status.reason.as_ref().filter(|_| status.way.is_none()));
+    let reason = reason.map(|reason| format!("{reason}; told by ctnetlink with --conntrack-events"));
     for status in plan.iter_mut().filter(|status| is_of_it(status)) {
         status.how = How::Netlink;
         status.way = None;

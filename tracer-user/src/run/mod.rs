@@ -8,6 +8,7 @@ mod host;
 mod ready;
 
 pub use clock::clock;
+pub use host::{Survey, survey};
 
 use crate::decode::Tables;
 use crate::failure::Failure;

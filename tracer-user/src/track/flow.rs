@@ -35,6 +35,8 @@ pub(super) struct Flow {
     pub(super) stalled_since: Option<Timestamp>,
     pub(super) drops: Vec<DropSeen>,
     pub(super) reset: Option<Box<ResetSeen>>,
+    /// The first RST that a rule made for one of its packets.
+    pub(super) rule_reset: Option<Box<ResetSeen>>,
     pub(super) reset_received: Option<(Timestamp, Option<TcpState>)>,
     /// From a packet of it.
     pub(super) conntrack: Option<Box<Conntrack>>,
@@ -57,7 +59,10 @@ pub(super) enum Phase {
 #[derive(Clone, Debug)]
 pub(super) struct DropSeen {
     pub(super) at: Timestamp,
-    pub(super) count: u32,
+    /// Drops that were seen.
+    pub(super) drops: u32,
+    /// RSTs of a rule that were seen: each is a drop too.
+    pub(super) resets: u32,
     pub(super) reason: DropReason,
     pub(super) location: Option<Arc<str>>,
     pub(super) netns: Netns,
@@ -67,9 +72,15 @@ pub(super) struct DropSeen {
     pub(super) tcp_flags: u8,
     pub(super) mark: u32,
     pub(super) conntrack: Option<Conntrack>,
-    /// Conntrack was CLOSE at the first of them, and no RST of the flow had been seen: the rule made one.
+    /// The rule made a RST: it was seen, or conntrack was CLOSE at the first of them without a RST of the flow before.
     pub(super) rejected: bool,
     pub(super) certainty: Certainty,
+}
+
+impl DropSeen {
+    pub(super) fn count(&self) -> u32 {
+        self.drops.max(self.resets)
+    }
 }
 
 /// How surely a packet of another namespace belongs to this connection.
@@ -124,7 +135,7 @@ impl Flow {
 
     /// The drop that decides: replies before requests (they prove that the request got out), more before fewer.
     pub(super) fn main_drop(&self) -> Option<&DropSeen> {
-        let weight = |drop: &&DropSeen| (drop.certainty, drop.direction == Direction::Reply, drop.count);
+        let weight = |drop: &&DropSeen| (drop.certainty, drop.direction == Direction::Reply, drop.count());
         self.drops.iter().max_by_key(weight)
     }
 

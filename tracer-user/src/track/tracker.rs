@@ -262,7 +262,12 @@ impl Tracker {
         }
         // An active one has no packet, and what it answers is no packet of the receiver's.
         if let Some(packet) = sent.packet {
-            let what = What::Reset(sent.clone());
+            let what = match sent.maker {
+                RstMaker::Netfilter => What::Rejected,
+                RstMaker::Socket | RstMaker::NoSocket | RstMaker::Remote | RstMaker::Unknown => {
+                    What::Reset(sent.clone())
+                }
+            };
             self.handle_packet(PacketSeen {
                 at: event.at,
                 netns: event.netns,
@@ -355,6 +360,7 @@ pub(super) fn new_flow(event: &Event, tuple: Tuple, phase: Phase) -> Flow {
         stalled_since: None,
         drops: Vec::new(),
         reset: None,
+        rule_reset: None,
         reset_received: None,
         conntrack: None,
         examination: Examination::None,

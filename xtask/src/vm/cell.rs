@@ -129,6 +129,7 @@ impl Bench<'_> {
         Ok(Job {
             environment,
             steps,
+            limit: limit(plan).as_secs(),
             ..Job::default()
         })
     }
@@ -141,6 +142,6 @@ fn limit(plan: &Plan) -> Duration {
 }
 
 const DOCTOR: &str = "doctor";
-const THREADS: &str = "8";
+const THREADS: &str = "4";
 const BOOT: Duration = Duration::from_mins(3);
 const TEST: Duration = Duration::from_secs(30);

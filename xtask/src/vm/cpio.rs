@@ -44,10 +44,6 @@ impl Tree {
         );
     }
 
-    pub(super) fn has(&self, path: &str) -> bool {
-        self.0.contains_key(path.trim_matches('/'))
-    }
-
     fn put(&mut self, path: &str, node: Node) {
         let path = path.trim_matches('/');
         for (end, _) in path.match_indices('/') {
@@ -123,6 +119,5 @@ mod tests {
         tree.link("x/y/z", "/t");
         tree.folder("x");
         assert_eq!(tree.0.keys().collect::<Vec<_>>(), ["x", "x/y", "x/y/z"]);
-        assert!(tree.has("/x/y"));
     }
 }

@@ -35,8 +35,11 @@ pub(crate) fn init() -> anyhow::Result<()> {
     if let Err(error) = &done {
         println!("guest: {error:#}");
     }
-    rustix::fs::sync();
-    // The host starts QEMU so that a restart is the end.
+    restart()
+}
+
+/// The host starts QEMU so that a restart is the end.
+fn restart() -> anyhow::Result<()> {
     reboot(RebootCommand::Restart).context("cannot restart")
 }
 
@@ -44,6 +47,12 @@ fn work() -> anyhow::Result<()> {
     let mut notes = prepare();
     let job = fs::read(job::PLACE).context("cannot read the job")?;
     let job: Job = serde_json::from_slice(&job).context("the job is not readable")?;
+    let limit = Duration::from_secs(job.limit);
+    thread::spawn(move || {
+        thread::sleep(limit);
+        println!("guest: no end within {} s", limit.as_secs());
+        restart()
+    });
     for module in &job.modules {
         if let Err(error) = load(module) {
             notes.push(format!("{module}: {error:#}"));
@@ -57,7 +66,7 @@ fn work() -> anyhow::Result<()> {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     send(&mut port, "release", release.as_bytes())?;
     // Links are judged by their peers in other namespaces; lo is the only one here.
-    let _ = run(&mut port, &job, &step("lo", "ip", &["link", "set", "lo", "up"]));
+    let _ = run(&mut port, &job, &lo_up());
     for step in &job.steps {
         if let Err(error) = run(&mut port, &job, step) {
             send(&mut port, "notes", format!("{}: {error:#}\n", step.name).as_bytes())?;
@@ -203,11 +212,11 @@ fn collect(port: &mut File) -> anyhow::Result<()> {
     Ok(send(port, "symbols", functions.as_bytes())?)
 }
 
-fn step(name: &str, program: &str, args: &[&str]) -> Step {
+fn lo_up() -> Step {
     Step {
-        name: name.to_owned(),
-        program: program.to_owned(),
-        args: args.iter().map(|&arg| arg.to_owned()).collect(),
+        name: job::OWN.to_owned(),
+        program: "ip".to_owned(),
+        args: ["link", "set", "lo", "up"].map(str::to_owned).into(),
     }
 }
 

@@ -11,6 +11,8 @@ pub(super) struct Job {
     pub(super) environment: Vec<(String, String)>,
     /// Programs to run one after the other, whatever becomes of the one before.
     pub(super) steps: Vec<Step>,
+    /// After so many seconds the guest ends itself, lest it outlives its host's interest.
+    pub(super) limit: u64,
     /// Whether to send the kernel's types and symbols.
     pub(super) collect: bool,
 }
@@ -27,5 +29,7 @@ pub(super) struct Step {
 pub(super) const PLACE: &str = "/job.json";
 /// The file that is sent last.
 pub(super) const END: &str = "end";
+/// The name of the guest's own step.
+pub(super) const OWN: &str = "init";
 /// The name of the port that leads to the host.
 pub(super) const PORT: &str = "conntracer";

@@ -48,12 +48,12 @@ pub(super) fn find(label: &str) -> anyhow::Result<&'static Line> {
 pub(super) fn get(line: &'static Line) -> anyhow::Result<Kernel> {
     match cached(line)? {
         Some(kernel) => Ok(kernel),
-        None => fetch(line),
+        None => newest(line),
     }
 }
 
-/// The archive's newest kernel of a line, in the cache.
-pub(super) fn fetch(line: &'static Line) -> anyhow::Result<Kernel> {
+/// The archive's newest kernel of a line, kept in the cache.
+pub(super) fn newest(line: &'static Line) -> anyhow::Result<Kernel> {
     let mut problem = anyhow!("no suite to look in");
     for suites in line.suites {
         match fetch_from(line, suites) {

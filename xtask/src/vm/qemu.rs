@@ -36,6 +36,13 @@ impl Outcome {
         let bytes = self.files.get(name).map_or(&[][..], Vec::as_slice);
         String::from_utf8_lossy(bytes).into_owned()
     }
+
+    /// What [`Job::collect`](job::Job::collect) asks for.
+    pub(super) fn collected(&self) -> impl Iterator<Item = (&String, &Vec<u8>)> {
+        self.files
+            .iter()
+            .filter(|(name, _)| *name != job::END && !name.starts_with(job::OWN))
+    }
 }
 
 impl Qemu {
@@ -168,11 +175,8 @@ fn last_lines(file: &Path) -> String {
     let text = fs::read(file).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines = text.lines().collect::<Vec<_>>();
-    lines
-        .iter()
-        .skip(lines.len().saturating_sub(LAST))
-        .map(|line| format!("  | {line}\n"))
-        .collect()
+    let lines = lines.get(lines.len().saturating_sub(LAST)..).unwrap_or_default();
+    format!("  | {}", lines.join("\n  | "))
 }
 
 /// The release whose QEMU is fetched where the system has none.

@@ -43,9 +43,7 @@ const WIDTH: usize = 200;
 mod tests {
     use super::*;
 
-    const OUTPUT: &str = "\
-
-running 3 tests
+    const OUTPUT: &str = "running 3 tests
 test a::nft::ipv4 ... ok
 test b::nft::ipv4 ... FAILED
 test c ... ignored

@@ -29,8 +29,11 @@ impl Mirror {
     }
 
     fn of(sources: &[Source]) -> Option<Self> {
-        let debian = sources.iter().filter(|source| source.suites.iter().any(is_debian));
-        let (security, main) = debian.partition::<Vec<_>, _>(|source| source.suites.iter().any(is_security));
+        let debian = sources
+            .iter()
+            .filter(|source| source.suites.iter().any(|suite| is_debian(suite)));
+        let (security, main) =
+            debian.partition::<Vec<_>, _>(|source| source.suites.iter().any(|suite| is_security(suite)));
         let main = main.first()?.address.trim_end_matches('/').to_owned();
         let security = security
             .first()
@@ -93,12 +96,12 @@ fn lines(text: &str) -> Vec<Source> {
     text.lines().filter_map(line).collect()
 }
 
-fn is_debian(suite: &String) -> bool {
+fn is_debian(suite: &str) -> bool {
     let base = suite.split('-').next().unwrap_or_default();
     DEBIAN.contains(&base)
 }
 
-fn is_security(suite: &String) -> bool {
+fn is_security(suite: &str) -> bool {
     suite.ends_with("-security")
 }
 
@@ -125,40 +128,40 @@ mod tests {
 
     const STANZAS: &str = "\
 Types: deb
-URIs: https://vendor.example/node
+URIs: file:/vendor/node
 Suites: nodistro
 
 Types: deb
 # a comment: with a colon
-URIs: http://mirror.example/debian/
+URIs: file:/mirror/debian/
 Suites: bookworm bookworm-updates
 Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 
 Types: deb
-URIs: http://mirror.example/debian-security
+URIs: file:/mirror/debian-security
 Suites: bookworm-security
 ";
 
     #[test]
     fn the_mirror_is_read_from_stanzas_and_a_vendors_source_is_not_it() {
         let mirror = Mirror::of(&stanzas(STANZAS)).unwrap();
-        assert_eq!(mirror.main, "http://mirror.example/debian");
-        assert_eq!(mirror.security, "http://mirror.example/debian-security");
+        assert_eq!(mirror.main, "file:/mirror/debian");
+        assert_eq!(mirror.security, "file:/mirror/debian-security");
         assert!(
             mirror
                 .line("bullseye-security")
                 .contains("/debian-security bullseye-security main")
         );
-        assert!(mirror.line("sid").contains("mirror.example/debian sid main"));
+        assert!(mirror.line("sid").contains("mirror/debian sid main"));
     }
 
     #[test]
     fn the_mirror_is_read_from_lines_and_security_stands_beside_it() {
-        let text = "# deb http://old.example/debian sid main\ndeb [arch=amd64 trusted=no] http://m.example/debian trixie main\n";
+        let text = "# deb file:/old/debian sid main\ndeb [arch=amd64 trusted=no] file:/m/debian trixie main\n";
         let mirror = Mirror::of(&lines(text)).unwrap();
-        assert_eq!(mirror.main, "http://m.example/debian");
-        assert_eq!(mirror.security, "http://m.example/debian-security");
+        assert_eq!(mirror.main, "file:/m/debian");
+        assert_eq!(mirror.security, "file:/m/debian-security");
     }
 
     #[test]

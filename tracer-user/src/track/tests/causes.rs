@@ -2,7 +2,7 @@
 
 use super::world::*;
 use crate::model::conntrack::{Conntrack, Direction};
-use crate::model::event::EventKind;
+use crate::model::event::{EventKind, RstMaker};
 use crate::model::evidence::{Evidence, Place};
 use crate::model::finding::{Cause, Confidence, Severity, State, Way};
 use crate::model::inquiry::{Answer, Examined, Question, Reply, Waiting};
@@ -128,6 +128,63 @@ fn rejected_reply(millis: u64, state: ConntrackState) -> crate::model::event::Ev
         DropReason::Netfilter,
         packet(connection().inverted(), Some(2), Some(entry)),
     )
+}
+
+#[test]
+fn a_reset_that_a_rule_was_seen_to_make_proves_what_its_drop_alone_would_not() {
+    // A kernel that does not close the entry (up to 6.1), with and without a hook on drops, in any order.
+    let answer = || packet(connection().inverted(), Some(2), Some(untranslated()));
+    let reset = |millis| rejected(millis, POD, answer());
+    let drop = |millis| dropped(millis, POD, DropReason::Netfilter, answer());
+    for events in [
+        vec![reset(1), drop(1), syn_retransmit(1_000, 1), drop(1_001), reset(1_001)],
+        vec![reset(1), syn_retransmit(1_000, 1), reset(1_001)],
+    ] {
+        let mut world = World::new();
+        world.play(events, 1_500);
+        let finding = world.only();
+        assert_eq!(
+            (finding.cause, finding.confidence),
+            (Cause::ReplyRejected, Confidence::Proved)
+        );
+        assert!(matches!(
+            finding.evidence.first(),
+            Some(Evidence::Drop {
+                count: 2,
+                rejected: true,
+                ..
+            })
+        ));
+        let made = |evidence: &Evidence| {
+            matches!(
+                evidence,
+                Evidence::RstSent {
+                    maker: RstMaker::Netfilter,
+                    ..
+                }
+            )
+        };
+        assert!(finding.evidence.iter().any(made));
+    }
+}
+
+#[test]
+fn a_rules_reset_of_the_connections_own_packet_explains_a_refusal_without_its_drop() {
+    let mut world = World::new();
+    let own = packet(connection(), None, None);
+    world.play(
+        vec![
+            rejected(1, POD, own),
+            rst_received(1, TcpState::SynSent),
+            failed(2, 111),
+        ],
+        1_000,
+    );
+    let finding = world.only();
+    assert_eq!(
+        (finding.cause, finding.confidence),
+        (Cause::RejectedByRule, Confidence::Proved)
+    );
 }
 
 #[test]

@@ -189,6 +189,16 @@ pub(super) fn no_socket(millis: u64, netns: Netns, packet: Packet) -> Event {
     }
 }
 
+/// A rule answers the packet with a RST.
+pub(super) fn rejected(millis: u64, netns: Netns, packet: Packet) -> Event {
+    let mut event = no_socket(millis, netns, packet);
+    if let EventKind::RstSent(sent) = &mut event.kind {
+        sent.maker = RstMaker::Netfilter;
+        sent.reason = None;
+    }
+    event
+}
+
 pub(super) fn listener(address: &str, queue: u32, backlog: u32) -> Listener {
     Listener {
         address: end(address),

@@ -1,0 +1,136 @@
+//! Runs cells one after the other and tells how each went.
+
+use std::{collections::BTreeMap, fs, path::Path, process::Command, time::Instant};
+
+use anyhow::{Context as _, bail};
+
+use super::{
+    cell::{Bench, Plan, Report, Rung},
+    image::{self, Base},
+    kernel::{self, Kernel, Line},
+    matrix::{self, Absent},
+    plan,
+    programs::Programs,
+    qemu::Qemu,
+};
+use crate::{process::required_output_of, workspace::Workspace};
+
+/// What to run, and how much of it.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) cells: Vec<(&'static Line, Rung)>,
+    /// Only tests with one of these in their names, in all forms.
+    pub(super) names: Vec<String>,
+    /// Whether to look for newer kernels, and to write the document.
+    pub(super) whole: bool,
+}
+
+pub(super) fn run(workspace: &Workspace, order: &Order) -> anyhow::Result<()> {
+    let start = Instant::now();
+    let (kernels, absent) = kernels(order)?;
+    let programs = Programs::build(workspace)?;
+    let scratch = workspace.target.join("vm");
+    let base = Base::of_this_machine(&programs.all(), &scratch)?;
+    let mut reports = Vec::new();
+    for (number, &(line, rung)) in order.cells.iter().enumerate() {
+        let Some(kernel) = kernels.get(line.label) else {
+            continue;
+        };
+        let qemu = Qemu::find(line.arch)?;
+        let bench = Bench {
+            programs: &programs,
+            base: &base,
+            qemu: &qemu,
+        };
+        let folder = scratch.join(format!("{}-{}", line.label, rung.name()));
+        let modules = image::modules_of(&kernel.modules)?;
+        let report = bench.run(kernel, &modules, rung, &plan(&programs, order, number)?, &folder)?;
+        tell(&report, &folder);
+        reports.push(report);
+    }
+    println!("\n{}", matrix::table(&reports));
+    if order.whole {
+        let file = workspace.root.join(DOCUMENT);
+        let date = required_output_of(Command::new("date").args(["-u", "+%F"]))?;
+        let text = matrix::document(date.trim(), &reports, &absent);
+        fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+        println!("vm: written to {DOCUMENT}");
+    }
+    judge(&reports, &absent)?;
+    println!(
+        "vm: {} cells as they should be after {} s",
+        reports.len(),
+        start.elapsed().as_secs()
+    );
+    Ok(())
+}
+
+/// Every kernel that is asked for, and why one could not be had.
+fn kernels(order: &Order) -> anyhow::Result<(BTreeMap<&'static str, Kernel>, Absent)> {
+    let (mut found, mut absent) = (BTreeMap::new(), Absent::new());
+    for (line, _) in &order.cells {
+        if found.contains_key(line.label) || absent.contains_key(line.label) {
+            continue;
+        }
+        let kernel = if order.whole {
+            kernel::newest(line)
+        } else {
+            kernel::get(line)
+        };
+        match kernel {
+            Ok(kernel) => drop(found.insert(line.label, kernel)),
+            Err(error) if order.whole => drop(absent.insert(line.label, format!("{error:#}"))),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((found, absent))
+}
+
+/// The tests of a cell: chosen by name, else every form for the whole matrix, else one form of each scenario.
+fn plan(programs: &Programs, order: &Order, cell: usize) -> anyhow::Result<Plan> {
+    let mut plan = Plan::new();
+    for name in programs.tests.keys() {
+        let tests = plan::matching(&programs.list(name)?, &order.names);
+        let short = order.names.is_empty() && !order.whole;
+        plan.insert(
+            name.clone(),
+            if short {
+                plan::one_form_each(&tests, cell)
+            } else {
+                tests
+            },
+        );
+    }
+    Ok(plan)
+}
+
+fn tell(report: &Report, folder: &Path) {
+    println!("{}", report.probes.trim_end());
+    for problem in matrix::problems(std::slice::from_ref(report)) {
+        println!("vm: {problem}");
+    }
+    println!(
+        "vm: kernel {}, rung {}: {} after {} s; outputs are in {}",
+        report.label,
+        report.rung.name(),
+        matrix::summary(report),
+        report.took.as_secs(),
+        folder.display()
+    );
+}
+
+fn judge(reports: &[Report], absent: &Absent) -> anyhow::Result<()> {
+    let absent = absent
+        .iter()
+        .map(|(label, reason)| format!("kernel {label} could not be had: {reason}"));
+    let problems = absent.chain(matrix::problems(reports)).collect::<Vec<_>>();
+    if !problems.is_empty() {
+        bail!(
+            "the kernels do not all show what they should:\n  {}",
+            problems.join("\n  ")
+        );
+    }
+    Ok(())
+}
+
+const DOCUMENT: &str = "docs/matrix.md";
