@@ -160,9 +160,6 @@ impl<'a> Cover<'a> {
         let descriptor = found.descriptor().unwrap_or_else(|| self.namespaces.home());
         let mut id = probe.id_of(descriptor)?;
         if id.is_none() && !is_own && reason.is_none() {
-            if !self.post.settings.give_ids {
-                return Ok(Some("it has no id here yet; tracing would give it one".to_owned()));
-            }
             probe.give_id(descriptor)?;
             id = probe.id_of(descriptor)?;
         }

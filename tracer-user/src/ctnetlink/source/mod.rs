@@ -36,8 +36,6 @@ use waiting::Waiting;
 pub struct Settings {
     /// Bytes of messages that may wait in the kernel; what does not fit is lost, and counted.
     pub receive_buffer: usize,
-    /// Give an id to namespaces that have none: without one the kernel does not tell of them.
-    pub give_ids: bool,
     /// The kernel turns events on only in the namespace of the one who listens.
     pub listeners_per_namespace: bool,
 }
@@ -46,7 +44,6 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             receive_buffer: RECEIVE_BUFFER,
-            give_ids: true,
             listeners_per_namespace: false,
         }
     }
@@ -134,11 +131,6 @@ impl Stream {
         self.events.recv().await
     }
 
-    /// [`Self::recv`] for those who may wait.
-    pub fn blocking_recv(&mut self) -> Option<Vec<Event>> {
-        self.events.blocking_recv()
-    }
-
     /// A namespace that connections were met in: it may have neither a name nor a process to be found by.
     pub fn met(&mut self, netns: Netns) {
         if self.met.contains(&netns.id()) || netns.inode == 0 {
@@ -176,7 +168,7 @@ impl Stream {
     }
 
     /// Ends it; the changes that were on their way.
-    pub fn end(mut self) -> Vec<Event> {
+    pub fn end(&mut self) -> Vec<Event> {
         self.signal_end();
         let patience = Instant::now() + END_MAX;
         let mut last = Vec::new();

@@ -41,6 +41,21 @@ pub struct Counts {
     pub uncovered: u64,
 }
 
+impl Counts {
+    /// Of two streams, one after the other.
+    #[must_use]
+    pub fn plus(self, later: Self) -> Self {
+        Self {
+            messages: self.messages + later.messages,
+            overrun: self.overrun + later.overrun,
+            nameless: self.nameless + later.nameless,
+            undecodable: self.undecodable + later.undecodable,
+            not_read_again: self.not_read_again + later.not_read_again,
+            uncovered: later.uncovered,
+        }
+    }
+}
+
 /// Namespaces whose changes are not told, by inode, and why.
 #[derive(Debug, Default)]
 struct Uncovered {
