@@ -31,8 +31,18 @@ pub struct Facts {
     pub rejects_close: bool,
     /// Where `nf_hook_slow` lies, looked for only where drops have no reasons.
     pub dropper: Option<Range<u64>>,
+    pub conntrack_listeners: Listeners,
     /// Position of the packet among the arguments of `nf_send_reset`; `None` where no BTF tells.
     pub rule_reset_packet: Option<u32>,
+}
+
+/// Whose listeners turn conntrack events on in a namespace where they are set to "auto" (the default from 5.19).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listeners {
+    /// Anybody's.
+    OfAll,
+    /// Those in that very namespace (5.19 to 6.2, less backports).
+    OfEach,
 }
 
 impl Facts {
@@ -56,6 +66,10 @@ impl Facts {
             has_task_btf: btf.has_function("bpf_get_current_task_btf"),
             rejects_close: btf.has_function("nf_ct_set_closing"),
             dropper: None,
+            conntrack_listeners: match btf.offset("netns_ct.ctnetlink_has_listener") {
+                Some(_) => Listeners::OfEach,
+                None => Listeners::OfAll,
+            },
             rule_reset_packet: None,
         };
         // Up to 5.11 it is an atomic counter that stays 0 until a program asks for it: no identity.

@@ -191,7 +191,8 @@ fn destination(tuple: Tuple, entry: Option<&Conntrack>) -> Endpoint {
     }
 }
 
-pub(super) fn now() -> Timestamp {
+/// `CLOCK_MONOTONIC`.
+pub(crate) fn now() -> Timestamp {
     let now = clock_gettime(ClockId::Monotonic);
     let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
     let nanos = u64::try_from(now.tv_nsec).unwrap_or(0);

@@ -5,16 +5,17 @@
 
 mod census;
 mod examiner;
-mod netlink;
-mod netns;
+pub(crate) mod netlink;
+pub(crate) mod netns;
 mod paths;
-mod probe;
+pub(crate) mod probe;
 mod process;
 mod raw;
 mod sweep;
 mod zones;
 
 pub use examiner::Examiner;
+pub(crate) use examiner::now;
 
 use crate::model::inquiry::{Answer, Inquiry, Question};
 use std::io;
