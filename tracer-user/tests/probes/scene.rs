@@ -90,6 +90,11 @@ impl Scene {
         !self.tables.rst_reasons.is_empty()
     }
 
+    /// From 6.10 by the tracepoint, before that by a hook by name, or by the drop that follows (from 5.17).
+    pub(crate) fn tells_no_socket_resets(&self) -> bool {
+        self.tells_rst_reasons() || self.how(Hook::NoSocketReset4) != How::Absent
+    }
+
     /// Up to 6.17 a retransmit that does not leave the host fires no tracepoint.
     pub(crate) fn tells_failed_retransmits(&self) -> bool {
         self.probes.facts().arguments(Hook::Retransmit) >= 3
@@ -149,6 +154,11 @@ fn ladder() -> Ladder {
     };
     let known = Ladder::ALL.into_iter().find(|ladder| ladder.name() == name);
     known.expect("CONNTRACER_HOOKS names a way to attach hooks")
+}
+
+/// Whether this is a cell of the matrix of kernels whose hooks by name must run.
+pub(crate) fn must_have_named_hooks() -> bool {
+    std::env::var("CONNTRACER_EXPECT").is_ok_and(|cell| !cell.ends_with("/tracepoint"))
 }
 
 /// Runs a command in this thread's namespace.
