@@ -124,6 +124,17 @@ pub struct PacketEvent {
     pub conntrack: Conntrack,
 }
 
+/// The record of the conntrack kinds; its namespace is the entry's.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConntrackEvent {
+    pub header: Header,
+    /// Who deleted it; filled in with [`crate::kind::FLAG_OWNED`].
+    pub by: Connection,
+    pub conntrack: Conntrack,
+}
+
+const _: () = assert!(size_of::<ConntrackEvent>() == 184);
 const _: () = assert!(size_of::<Header>() == 40);
 const _: () = assert!(size_of::<Connection>() == 48);
 const _: () = assert!(size_of::<Socket>() == 64);

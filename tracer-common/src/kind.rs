@@ -16,6 +16,12 @@ pub const RST_SENT: u8 = 6;
 pub const RST_RECEIVED: u8 = 7;
 /// A packet was dropped for a listed reason. Always sent, rate-limited; a [`crate::event::PacketEvent`].
 pub const DROP: u8 = 8;
+/// A conntrack entry was confirmed; a [`crate::event::ConntrackEvent`], as are the next two.
+pub const CONNTRACK_NEW: u8 = 9;
+/// The TCP state of a conntrack entry changed.
+pub const CONNTRACK_UPDATE: u8 = 10;
+/// A conntrack entry was taken out of the table.
+pub const CONNTRACK_DESTROY: u8 = 11;
 
 /// [`crate::event::Header::flags`]: the kernel's connection table knew the socket, so the owner is filled in.
 pub const FLAG_OWNED: u8 = 1;
@@ -27,6 +33,8 @@ pub const FLAG_PACKET: u8 = 4;
 pub const FLAG_CONNTRACK: u8 = 8;
 /// [`crate::event::Header::flags`]: `Packet::reason` is meaningful (the tracepoint had the argument).
 pub const FLAG_REASON: u8 = 16;
+/// [`crate::event::Header::flags`]: a netfilter rule made the RST, not TCP.
+pub const FLAG_RULE: u8 = 32;
 
 /// [`crate::event::Connection::flags`]: an event about this connection was already sent; send its later ones too.
 pub const CONNECTION_SUSPECT: u32 = 1;

@@ -11,10 +11,19 @@ pub enum Hook {
     Drop = 4,
     ErrorReport = 5,
     DestroySock = 6,
+    Connect = 7,
+    NoSocketReset4 = 8,
+    NoSocketReset6 = 9,
+    ActiveReset = 10,
+    RuleReset4 = 11,
+    RuleReset6 = 12,
+    ConntrackNew = 13,
+    ConntrackUpdate = 14,
+    ConntrackDestroy = 15,
 }
 
 /// Rows of the `STATS` map.
-pub const HOOKS: usize = 7;
+pub const HOOKS: usize = 16;
 
 /// What one probe counted on one processor since it was loaded.
 #[repr(C)]

@@ -1,14 +1,14 @@
 //! Records into the ring: reserved, zeroed, filled in place, submitted. A full ring is counted as loss.
 
 use tracer_common::{
-    event::{Header, PacketEvent, SocketEvent},
+    event::{ConntrackEvent, Header, PacketEvent, SocketEvent},
     kind,
     stat::Hook,
 };
 
 use crate::{
     map::EVENTS,
-    read::{self, Entry},
+    read::{self, Entry, Struct},
     sock::Sock,
 };
 
@@ -24,7 +24,7 @@ pub(crate) struct Heading {
 
 /// Sends a record about a full TCP socket.
 #[inline(always)]
-pub(crate) fn socket(heading: Heading, sock: Sock, key: u64, entry: Option<Entry>) {
+pub(crate) fn socket(heading: Heading, sock: Sock<impl Struct>, key: u64, entry: Option<Entry>) {
     let Some(mut slot) = EVENTS.reserve::<SocketEvent>(0) else {
         return lost(heading.hook);
     };
@@ -48,9 +48,22 @@ pub(crate) fn packet(heading: Heading, fill: impl FnOnce(&mut PacketEvent)) {
     read::count(heading.hook, |row| row.sent += 1);
 }
 
+/// Sends a record about a conntrack entry; `fill` writes what is behind the header.
+#[inline(always)]
+pub(crate) fn conntrack(heading: Heading, fill: impl FnOnce(&mut ConntrackEvent)) {
+    let Some(mut slot) = EVENTS.reserve::<ConntrackEvent>(0) else {
+        return lost(heading.hook);
+    };
+    let event = read::zeroed(&mut slot);
+    head(heading, &mut event.header);
+    fill(event);
+    slot.submit(0);
+    read::count(heading.hook, |row| row.sent += 1);
+}
+
 /// Writes what a full TCP socket tells, and the owner if its connect was seen.
 #[inline(always)]
-pub(crate) fn full_socket(event: &mut SocketEvent, sock: Sock, key: u64, entry: Option<Entry>) {
+pub(crate) fn full_socket(event: &mut SocketEvent, sock: Sock<impl Struct>, key: u64, entry: Option<Entry>) {
     event.header.socket = key;
     sock.namespace(&mut event.header);
     sock.fill(&mut event.socket);
@@ -65,6 +78,20 @@ pub(crate) fn owner(event: &mut SocketEvent, entry: Entry) {
     entry.copy_to(&mut event.owner);
     if event.owner.flags & kind::CONNECTION_OWNED != 0 {
         event.header.flags |= kind::FLAG_OWNED;
+    }
+}
+
+impl Heading {
+    /// Of an observation without a transition, now.
+    #[inline(always)]
+    pub(crate) fn now(hook: Hook, kind: u8, state: u8) -> Self {
+        Self {
+            hook,
+            kind,
+            state,
+            old_state: 0,
+            time: read::now(),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
-//! conntracer's eBPF programs: the entries, one per tracepoint, and nothing else.
+//! conntracer's eBPF programs.
 //!
-//! What each hook does is in [`probe`]; no field of the kernel is touched outside [`read`] and the accessors on it.
+//! The programs themselves are in [`entry`], by the way they are attached; what each hook does is in [`probe`], once for
+//! all ways. No field of the kernel is touched outside [`read`] and the accessors on it.
 #![no_std]
 #![no_main]
 #![expect(
@@ -20,6 +21,8 @@
 mod address;
 mod ct;
 mod emit;
+mod entry;
+mod limit;
 mod map;
 mod owner;
 mod probe;
@@ -27,50 +30,6 @@ mod read;
 mod skb;
 mod sock;
 mod table;
-
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-
-#[btf_tracepoint(function = "inet_sock_set_state")]
-fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
-    probe::connect::set_state(&ctx);
-    0
-}
-
-#[btf_tracepoint(function = "inet_sk_error_report")]
-fn inet_sk_error_report(ctx: BtfTracePointContext) -> i32 {
-    probe::connect::error_report(&ctx);
-    0
-}
-
-#[btf_tracepoint(function = "tcp_destroy_sock")]
-fn tcp_destroy_sock(ctx: BtfTracePointContext) -> i32 {
-    probe::connect::destroy_sock(&ctx);
-    0
-}
-
-#[btf_tracepoint(function = "tcp_retransmit_skb")]
-fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
-    probe::retransmit::retransmit_skb(&ctx);
-    0
-}
-
-#[btf_tracepoint(function = "tcp_send_reset")]
-fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
-    probe::reset::send_reset(&ctx);
-    0
-}
-
-#[btf_tracepoint(function = "tcp_receive_reset")]
-fn tcp_receive_reset(ctx: BtfTracePointContext) -> i32 {
-    probe::reset::receive_reset(&ctx);
-    0
-}
-
-#[btf_tracepoint(function = "kfree_skb")]
-fn kfree_skb(ctx: BtfTracePointContext) -> i32 {
-    probe::drop::kfree_skb(&ctx);
-    0
-}
 
 #[cfg(not(test))]
 #[panic_handler]

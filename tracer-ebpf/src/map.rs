@@ -2,10 +2,10 @@
 
 use aya_ebpf::{
     macros::map,
-    maps::{HashMap, PerCpuArray, RingBuf},
+    maps::{HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use tracer_common::{
-    config::{CONNECTIONS as CONNECTION_SLOTS, Config, DROP_REASON_SLOTS, RING_BYTES},
+    config::{CONNECTIONS as CONNECTION_SLOTS, Config, DROP_REASON_SLOTS, NO_REASON, RING_BYTES},
     event::Connection,
     offsets::Offsets,
     stat::{Counters, HOOKS},
@@ -23,9 +23,26 @@ pub(crate) static CONNECTIONS: HashMap<u64, Connection> = HashMap::with_max_entr
 #[map]
 pub(crate) static STATS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(HOOKS as u32, 0);
 
-/// How many drops this processor sent in the current second.
+/// How many records this processor sent in the current second, by [`Limited`].
 #[map]
-pub(crate) static LIMITER: PerCpuArray<Window> = PerCpuArray::with_max_entries(1, 0);
+pub(crate) static LIMITER: PerCpuArray<Window> = PerCpuArray::with_max_entries(2, 0);
+
+/// Calls that a kretprobe will see the end of: their frames, and their first arguments. A slot whose end was missed is
+/// used again.
+#[map]
+pub(crate) static CALLS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(4096, 0);
+
+/// The TCP state last told of a conntrack entry, by its address.
+#[map]
+pub(crate) static STATES: LruHashMap<u64, u8> = LruHashMap::with_max_entries(65_536, 0);
+
+/// What is limited: a flood of it must not cost the node.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub(crate) enum Limited {
+    Drops = 0,
+    Entries = 1,
+}
 
 /// A second and what was sent in it.
 #[repr(C)]
@@ -45,6 +62,12 @@ pub(crate) static CONFIG: Config = Config {
     has_socket_cookie: 0,
     has_task_btf: 0,
     drops_per_second: 0,
+    no_socket_reason: NO_REASON,
+    has_connect_hook: 0,
+    conntrack_all: 0,
+    rule_reset_packet: 0,
+    dropper_from: 0,
+    dropper_to: 0,
 };
 
 #[unsafe(no_mangle)]

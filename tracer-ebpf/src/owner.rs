@@ -3,7 +3,7 @@
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_current_uid_gid};
 use tracer_common::event::Connection;
 
-use crate::read::{self, Object, config, offset};
+use crate::read::{self, Object, Struct, config, offset};
 
 /// Fills in the owner; what this kernel does not tell stays 0.
 #[inline(always)]
@@ -38,8 +38,9 @@ fn cgroup(task: Object) -> Option<u64> {
         .load(offset!(kernfs_node_id))
 }
 
+/// The owner where tasks are not typed, or the program may not ask for one that is.
 #[inline(always)]
-fn by_helpers(owner: &mut Connection) {
+pub(crate) fn by_helpers(owner: &mut Connection) {
     let ids = bpf_get_current_pid_tgid();
     owner.pid = ids as u32;
     owner.tgid = (ids >> 32) as u32;

@@ -9,7 +9,7 @@ use tracer_common::{
 
 use crate::{
     address,
-    read::{Memory, Object, offset},
+    read::{Memory, Struct, offset},
     sock::{self, Sock},
 };
 
@@ -19,9 +19,14 @@ const IPPROTO_TCP: u8 = 6;
 const IPV6_HEADER: u64 = 40;
 /// `transport_header` while it is not set.
 const UNSET: u16 = u16::MAX;
+/// The bit of `_skb_refdst` that says that no reference is held (`SKB_DST_NOREF`).
+const NOT_COUNTED: u64 = 1;
+const RTN_LOCAL: u16 = 2;
+const RTF_LOCAL: u32 = 0x8000_0000;
+const RST: u8 = 4;
 
 #[derive(Clone, Copy)]
-pub(crate) struct Skb(Object);
+pub(crate) struct Skb<S>(pub(crate) S);
 
 /// Where a TCP segment lies.
 #[derive(Clone, Copy)]
@@ -31,12 +36,7 @@ pub(crate) struct Segment {
     v6: bool,
 }
 
-impl Skb {
-    #[inline(always)]
-    pub(crate) fn new(pointer: *const u8) -> Option<Self> {
-        Object::new(pointer).map(Self)
-    }
-
+impl<S: Struct> Skb<S> {
     #[inline(always)]
     pub(crate) fn mark(self) -> u32 {
         self.0.load(offset!(skb_mark)).unwrap_or(0)
@@ -50,12 +50,12 @@ impl Skb {
 
     /// The socket the packet belongs to: of any kind, also a small one.
     #[inline(always)]
-    pub(crate) fn sock(self) -> Option<Sock> {
-        self.0.follow(offset!(skb_sk)).map(Sock::of)
+    pub(crate) fn sock(self) -> Option<Sock<S>> {
+        self.0.follow(offset!(skb_sk)).map(Sock)
     }
 
     #[inline(always)]
-    pub(crate) fn device(self) -> Option<Object> {
+    pub(crate) fn device(self) -> Option<S> {
         self.0.follow(offset!(skb_dev))
     }
 
@@ -84,6 +84,20 @@ impl Skb {
         }
     }
 
+    /// Whether the packet was routed to this host itself, which alone makes TCP answer one that finds no socket.
+    #[inline(always)]
+    pub(crate) fn is_for_this_host(self, segment: Segment) -> bool {
+        let entry = self.0.load::<u64>(offset!(skb_refdst)).unwrap_or(0) & !NOT_COUNTED;
+        let Some(entry) = Memory::new(entry, segment.network.hook) else {
+            return false;
+        };
+        if segment.v6 {
+            entry.load::<u32>(offset!(rt6_flags)).unwrap_or(0) & RTF_LOCAL != 0
+        } else {
+            entry.load::<u16>(offset!(rtable_type)) == Some(RTN_LOCAL)
+        }
+    }
+
     /// Bytes from the network to the transport header, where that is set and beyond the fixed IPv6 header.
     #[inline(always)]
     fn transport_after(self, network: u16) -> Option<u64> {
@@ -94,6 +108,18 @@ impl Skb {
 }
 
 impl Segment {
+    /// The hook that reads it.
+    #[inline(always)]
+    pub(crate) fn hook(self) -> Hook {
+        self.network.hook
+    }
+
+    /// Whether it is a RST itself, which is never answered by one.
+    #[inline(always)]
+    pub(crate) fn is_reset(self) -> bool {
+        self.tcp.load::<u8>(13).unwrap_or(0) & RST != 0
+    }
+
     /// Writes the tuple and the TCP fields; `None` where a read failed.
     #[inline(always)]
     pub(crate) fn fill(self, packet: &mut Packet) -> Option<()> {
@@ -115,7 +141,7 @@ impl Segment {
 
 /// Writes the namespace of a device and returns its index.
 #[inline(always)]
-pub(crate) fn device(device: Object, header: &mut Header) -> u32 {
+pub(crate) fn device(device: impl Struct, header: &mut Header) -> u32 {
     if let Some(net) = device.follow(offset!(dev_net)) {
         sock::namespace(net, header);
     }

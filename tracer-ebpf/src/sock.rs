@@ -7,7 +7,7 @@ use tracer_common::{
 
 use crate::{
     address,
-    read::{Object, offset},
+    read::{Struct, offset},
 };
 
 /// The kernel's TCP states (include/net/tcp_states.h).
@@ -27,19 +27,9 @@ const AF_INET6: u16 = 10;
 
 /// A socket: full, or one of the small ones that only share `struct sock_common`.
 #[derive(Clone, Copy)]
-pub(crate) struct Sock(Object);
+pub(crate) struct Sock<S>(pub(crate) S);
 
-impl Sock {
-    #[inline(always)]
-    pub(crate) fn new(pointer: *const u8) -> Option<Self> {
-        Object::new(pointer).map(Self)
-    }
-
-    #[inline(always)]
-    pub(crate) fn of(object: Object) -> Self {
-        Self(object)
-    }
-
+impl<S: Struct> Sock<S> {
     #[inline(always)]
     pub(crate) fn address(self) -> u64 {
         self.0.address()
@@ -50,10 +40,16 @@ impl Sock {
         self.0.load(offset!(sk_state)).unwrap_or(0)
     }
 
+    /// One of the small ones: a connection in TIME_WAIT, or one that is not complete.
+    #[inline(always)]
+    pub(crate) fn is_small(self) -> bool {
+        matches!(self.state(), state::TIME_WAIT | state::NEW_SYN_RECV)
+    }
+
     /// A full TCP socket; nothing beyond `struct sock_common` may be read of any other.
     #[inline(always)]
     pub(crate) fn is_full_tcp(self) -> bool {
-        !matches!(self.state(), state::TIME_WAIT | state::NEW_SYN_RECV) && self.is_tcp()
+        !self.is_small() && self.is_tcp()
     }
 
     /// Of a full socket: the transport is TCP (MPTCP and SCTP fire the same tracepoints).
@@ -80,7 +76,7 @@ impl Sock {
     }
 
     #[inline(always)]
-    pub(crate) fn tcp(self) -> Option<Tcp> {
+    pub(crate) fn tcp(self) -> Option<Tcp<S>> {
         self.0.tcp_sock().map(Tcp)
     }
 
@@ -139,9 +135,9 @@ impl Sock {
 
 /// A `struct tcp_sock`.
 #[derive(Clone, Copy)]
-pub(crate) struct Tcp(Object);
+pub(crate) struct Tcp<S>(S);
 
-impl Tcp {
+impl<S: Struct> Tcp<S> {
     /// Retransmission timeouts in a row.
     #[inline(always)]
     pub(crate) fn retransmits(self) -> u8 {
@@ -163,7 +159,7 @@ impl Tcp {
 
 /// Writes the identity of a `struct net`.
 #[inline(always)]
-pub(crate) fn namespace(net: Object, header: &mut Header) {
+pub(crate) fn namespace(net: impl Struct, header: &mut Header) {
     header.netns_inode = net.load(offset!(net_inode)).unwrap_or(0);
     header.netns_cookie = net.load(offset!(net_cookie)).unwrap_or(0);
 }

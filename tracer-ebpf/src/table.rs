@@ -5,13 +5,13 @@ use tracer_common::{event::Connection, stat::Hook};
 
 use crate::{
     map::CONNECTIONS,
-    read::{self, Entry, config},
+    read::{self, Entry, Struct, config},
     sock::Sock,
 };
 
 /// The key of a socket that may be in the table, without asking the kernel to make one. `None`: it is not in it.
 #[inline(always)]
-pub(crate) fn key(sock: Sock) -> Option<u64> {
+pub(crate) fn key(sock: Sock<impl Struct>) -> Option<u64> {
     if config!(has_socket_cookie) == 0 {
         return Some(sock.address());
     }
@@ -23,7 +23,7 @@ pub(crate) fn key(sock: Sock) -> Option<u64> {
 
 /// The key of a full socket, made if it has none.
 #[inline(always)]
-pub(crate) fn make_key(sock: Sock) -> u64 {
+pub(crate) fn make_key(sock: Sock<impl Struct>) -> u64 {
     if config!(has_socket_cookie) == 0 {
         sock.address()
     } else {
@@ -33,7 +33,7 @@ pub(crate) fn make_key(sock: Sock) -> u64 {
 
 /// The entry of a socket.
 #[inline(always)]
-pub(crate) fn find(sock: Sock) -> Option<Entry> {
+pub(crate) fn find(sock: Sock<impl Struct>) -> Option<Entry> {
     Entry::find(key(sock)?)
 }
 

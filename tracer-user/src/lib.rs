@@ -4,6 +4,7 @@
 //! only place where they meet. docs/architecture.md has the picture and the invariants.
 
 pub mod cli;
+pub mod ctnetlink;
 pub mod decode;
 pub mod failure;
 pub mod filter;

@@ -257,7 +257,45 @@ fn doctor_names_every_hook() {
         assert!(text(&stdout).contains(hook));
     }
     let hello = lines(&output(&["doctor", "--json"]).stdout);
-    assert_eq!(hello[0]["hooks"].as_array().map(Vec::len), Some(7));
+    let hooks = hello[0]["hooks"].as_array().expect("a list");
+    for hook in hooks {
+        let (how, reason) = (hook["how"].as_str().expect("a word"), &hook["reason"]);
+        assert!(
+            reason.is_string() || matches!(how, "tp_btf" | "fentry" | "fexit"),
+            "{hook}"
+        );
+        assert!(text(&stdout).contains(hook["hook"].as_str().expect("a name")), "{hook}");
+    }
+    for (hook, how) in [
+        ("inet_sock_set_state", "tp_btf"),
+        ("nf_send_reset", "absent"),
+        ("nf_ct_delete", "netlink"),
+    ] {
+        let found = hooks.iter().find(|found| found["hook"] == hook).expect("a row");
+        assert_eq!(found["how"], how, "this kernel takes neither trampolines nor kprobes");
+    }
+}
+
+#[test]
+fn hooks_that_are_switched_off_say_so() {
+    assert_live_possible();
+    let Output { status, stdout, .. } = output(&["doctor", "--json", "--hooks", "tracepoint"]);
+    assert_eq!(status.code(), Some(0));
+    let hello = lines(&stdout);
+    let hooks = hello[0]["hooks"].as_array().expect("a list");
+    let found = hooks
+        .iter()
+        .find(|hook| hook["hook"] == "nf_send_reset")
+        .expect("a row");
+    assert!(
+        found["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains("--hooks tracepoint")),
+        "{found}"
+    );
+    let wrong = output(&["doctor", "--hooks", "uprobe"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(text(&wrong.stderr).contains("uprobe"));
 }
 
 #[test]

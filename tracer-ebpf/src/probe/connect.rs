@@ -16,7 +16,7 @@ use tracer_common::{
 use crate::{
     emit::{self, Heading},
     owner,
-    read::{self, Entry, config},
+    read::{self, Entry, Object, Struct, config},
     sock::{Sock, state},
     table,
 };
@@ -25,7 +25,9 @@ use crate::{
 #[inline(always)]
 pub(crate) fn set_state(ctx: &BtfTracePointContext) {
     let (old, new) = (ctx.arg::<u32>(1) as u8, ctx.arg::<u32>(2) as u8);
-    let Some(sock) = Sock::new(ctx.arg(0)) else { return };
+    let Some(sock) = Object::new(ctx.arg(0)).map(Sock) else {
+        return;
+    };
     match (old, new) {
         (state::CLOSE, state::SYN_SENT) => connect(sock),
         // From SYN_RECV too: two ends that connect to each other at once, or a socket to itself.
@@ -36,11 +38,25 @@ pub(crate) fn set_state(ctx: &BtfTracePointContext) {
     }
 }
 
+/// The function `tcp_connect(sk)`: the socket has its source port, and the SYN is about to leave. It follows the change
+/// to SYN_SENT, which entered the connection.
+#[inline(always)]
+pub(crate) fn tcp_connect(sock: Sock<impl Struct>) {
+    if config!(export_all) == 0 || !sock.is_tcp() {
+        return;
+    }
+    let key = table::make_key(sock);
+    let heading = Heading::now(Hook::Connect, CONNECT, state::SYN_SENT);
+    emit::socket(heading, sock, key, Entry::find(key));
+}
+
 /// `inet_sk_error_report(sk)`. Up to 6.9 it comes before the transition to CLOSE and wakes the application, which may
 /// take the error from the socket before that transition can show it; later it comes after, and is left alone.
 #[inline(always)]
 pub(crate) fn error_report(ctx: &BtfTracePointContext) {
-    let Some(sock) = Sock::new(ctx.arg(0)) else { return };
+    let Some(sock) = Object::new(ctx.arg(0)).map(Sock) else {
+        return;
+    };
     if sock.state() == state::SYN_SENT && sock.is_tcp() && sock.error() != 0 {
         failed(Hook::ErrorReport, sock, state::SYN_SENT, state::SYN_SENT);
     }
@@ -49,7 +65,9 @@ pub(crate) fn error_report(ctx: &BtfTracePointContext) {
 /// `tcp_destroy_sock(sk)`.
 #[inline(always)]
 pub(crate) fn destroy_sock(ctx: &BtfTracePointContext) {
-    let Some(sock) = Sock::new(ctx.arg(0)) else { return };
+    let Some(sock) = Object::new(ctx.arg(0)).map(Sock) else {
+        return;
+    };
     if let Some(key) = table::key(sock) {
         table::leave(key);
     }
@@ -57,7 +75,7 @@ pub(crate) fn destroy_sock(ctx: &BtfTracePointContext) {
 
 /// The only place where the current task is the one that connects.
 #[inline(always)]
-fn connect(sock: Sock) {
+fn connect(sock: Sock<impl Struct>) {
     if !sock.is_tcp() {
         return;
     }
@@ -70,14 +88,14 @@ fn connect(sock: Sock) {
     };
     owner::fill(&mut connection);
     table::enter(Hook::SetState, key, &connection);
-    if config!(export_all) != 0 {
+    if config!(export_all) != 0 && config!(has_connect_hook) == 0 {
         let heading = heading(Hook::SetState, CONNECT, state::CLOSE, state::SYN_SENT, time);
         emit::socket(heading, sock, key, Entry::find(key));
     }
 }
 
 #[inline(always)]
-fn established(sock: Sock, old: u8) {
+fn established(sock: Sock<impl Struct>, old: u8) {
     if !sock.is_tcp() {
         return;
     }
@@ -91,7 +109,7 @@ fn established(sock: Sock, old: u8) {
 }
 
 #[inline(always)]
-fn closed(sock: Sock, old: u8) {
+fn closed(sock: Sock<impl Struct>, old: u8) {
     if !sock.is_tcp() {
         return;
     }
@@ -110,7 +128,7 @@ fn closed(sock: Sock, old: u8) {
 
 /// Sends the failure of a connect, once. Its errno is on the socket by now: the kernel sets it before the transition.
 #[inline(always)]
-fn failed(hook: Hook, sock: Sock, old: u8, new: u8) {
+fn failed(hook: Hook, sock: Sock<impl Struct>, old: u8, new: u8) {
     debug!((), "connect failed with errno {}", sock.error());
     let key = table::make_key(sock);
     let entry = Entry::find(key);

@@ -2,37 +2,50 @@
 
 use aya_ebpf::programs::BtfTracePointContext;
 use tracer_common::{
+    config::{NO_REASON, REASON_BY_LOCATION},
     event::PacketEvent,
-    kind::{CONNECTION_SUSPECT, DROP, FLAG_CONNTRACK, FLAG_PACKET, FLAG_REASON},
+    kind::{CONNECTION_SUSPECT, DROP, FLAG_REASON},
     stat::Hook,
 };
 
 use crate::{
-    ct,
     emit::{self, Heading},
-    read::{self, config},
-    skb::{self, Segment, Skb},
+    limit,
+    map::Limited,
+    probe::{packet, reset},
+    read::{self, Object, Struct, config},
+    skb::Skb,
     sock::Sock,
     table,
 };
 
-const SECOND: u64 = 1_000_000_000;
-
-/// `kfree_skb(skb, location)`, with the reason, from 6.11 with the receiving socket.
+/// `kfree_skb(skb, location)`, from 5.17 with the reason, from 6.11 with the receiving socket.
 #[inline(always)]
 pub(crate) fn kfree_skb(ctx: &BtfTracePointContext) {
+    let location: u64 = ctx.arg(1);
     if config!(kfree_skb_args) < 3 {
+        if location >= config!(dropper_from) && location < config!(dropper_to) {
+            dropped(ctx, location, REASON_BY_LOCATION);
+        }
         return;
     }
     let reason: u32 = ctx.arg(2);
-    if !read::is_listed(reason) {
-        return;
+    if read::is_listed(reason) {
+        dropped(ctx, location, reason);
+    } else if config!(no_socket_reason) != NO_REASON && reason == config!(no_socket_reason) {
+        met_no_socket(ctx);
     }
-    let Some(skb) = Skb::new(ctx.arg(0)) else { return };
+}
+
+#[inline(always)]
+fn dropped(ctx: &BtfTracePointContext, location: u64, reason: u32) {
+    let Some(skb) = Object::new(ctx.arg(0)).map(Skb) else {
+        return;
+    };
     let Some(segment) = skb.segment(Hook::Drop) else { return };
     let time = read::now();
-    if !is_within_limit(time) {
-        return read::count(Hook::Drop, |row| row.suppressed += 1);
+    if !limit::admits(Limited::Drops, Hook::Drop, time) {
+        return;
     }
     let heading = Heading {
         hook: Hook::Drop,
@@ -43,56 +56,38 @@ pub(crate) fn kfree_skb(ctx: &BtfTracePointContext) {
     };
     emit::packet(heading, |event| {
         event.packet.reason = reason;
-        event.packet.location = ctx.arg(1);
+        event.packet.location = location;
         event.event.header.flags |= FLAG_REASON;
-        packet(event, skb, segment);
+        packet::fill(event, skb, segment);
         let receiver = if config!(kfree_skb_args) >= 4 {
-            Sock::new(ctx.arg(3))
+            Object::new(ctx.arg(3))
         } else {
             None
         };
         if let Some(sock) = receiver {
-            socket(event, sock);
+            socket(event, Sock(sock));
         } else if let Some(sock) = skb.sock() {
             socket(event, sock);
         }
     });
 }
 
+/// A packet that found no socket is dropped after TCP answered it, which up to 6.9 no tracepoint tells.
 #[inline(always)]
-fn is_within_limit(time: u64) -> bool {
-    let Some(window) = read::window() else { return false };
-    let second = time / SECOND;
-    if window.second != second {
-        window.second = second;
-        window.sent = 0;
-    }
-    window.sent += 1;
-    window.sent <= u64::from(config!(drops_per_second))
-}
-
-#[inline(always)]
-fn packet(event: &mut PacketEvent, skb: Skb, segment: Segment) {
-    let header = &mut event.event.header;
-    event.packet.mark = skb.mark();
-    if let Some(device) = skb.device() {
-        event.packet.ifindex = skb::device(device, header);
-    }
-    if segment.fill(&mut event.packet).is_some() {
-        header.flags |= FLAG_PACKET;
-    }
-    if ct::fill(skb.nfct(), Hook::Drop, &mut event.conntrack).is_some() {
-        header.flags |= FLAG_CONNTRACK;
+fn met_no_socket(ctx: &BtfTracePointContext) {
+    if let Some(skb) = Object::new(ctx.arg(0)).map(Skb) {
+        reset::answered(Hook::Drop, skb);
     }
 }
 
 /// The socket that sent the packet, or was to receive it. Only what `struct sock` itself holds: a pointer out of a
 /// packet is not trusted enough for the helpers.
 #[inline(always)]
-fn socket(event: &mut PacketEvent, sock: Sock) {
+fn socket(event: &mut PacketEvent, sock: Sock<impl Struct>) {
     let event = &mut event.event;
     event.header.state = sock.state();
-    event.header.socket = sock.cookie();
+    // The same as the socket's other events have: its address where there are no cookies.
+    event.header.socket = table::key(sock).unwrap_or(0);
     sock.namespace(&mut event.header);
     if !sock.is_full_tcp() {
         return sock.tuple(&mut event.socket.tuple);

@@ -1,25 +1,27 @@
-//! Resets: sent by TCP itself (those of netfilter never pass here) and received.
+//! Resets: sent by TCP, sent by a rule of netfilter, and received.
 
 use aya_ebpf::programs::BtfTracePointContext;
 use tracer_common::{
     event::PacketEvent,
-    kind::{CONNECTION_SUSPECT, FLAG_ACTIVE, FLAG_CONNTRACK, FLAG_PACKET, FLAG_REASON, RST_RECEIVED, RST_SENT},
+    kind::{CONNECTION_SUSPECT, FLAG_ACTIVE, FLAG_REASON, FLAG_RULE, RST_RECEIVED, RST_SENT},
     stat::Hook,
 };
 
 use crate::{
-    ct,
     emit::{self, Heading},
-    read::{self, Entry, config},
-    skb::{self, Skb},
-    sock::Sock,
+    probe::packet,
+    read::{Entry, Object, Struct, config},
+    skb::Skb,
+    sock::{self, Sock},
     table,
 };
 
 /// `tcp_receive_reset(sk)`: before the socket closes.
 #[inline(always)]
 pub(crate) fn receive_reset(ctx: &BtfTracePointContext) {
-    let Some(sock) = Sock::new(ctx.arg(0)) else { return };
+    let Some(sock) = Object::new(ctx.arg(0)).map(Sock) else {
+        return;
+    };
     if !sock.is_tcp() {
         return;
     }
@@ -28,29 +30,17 @@ pub(crate) fn receive_reset(ctx: &BtfTracePointContext) {
     if let Some(entry) = entry {
         entry.set(CONNECTION_SUSPECT);
     }
-    let heading = Heading {
-        hook: Hook::ReceiveReset,
-        kind: RST_RECEIVED,
-        state: sock.state(),
-        old_state: 0,
-        time: read::now(),
-    };
+    let heading = Heading::now(Hook::ReceiveReset, RST_RECEIVED, sock.state());
     emit::socket(heading, sock, key, entry);
 }
 
-/// `tcp_send_reset(sk, skb)`, from 6.10 with the reason. Either pointer may be NULL: no socket, or no packet.
+/// The tracepoint `tcp_send_reset(sk, skb)`, from 6.10 with the reason. Either pointer may be NULL: no socket, or no
+/// packet.
 #[inline(always)]
 pub(crate) fn send_reset(ctx: &BtfTracePointContext) {
-    let sock = Sock::new(ctx.arg(0));
-    let skb = Skb::new(ctx.arg(1));
-    let state = sock.map_or(0, Sock::state);
-    let heading = Heading {
-        hook: Hook::SendReset,
-        kind: RST_SENT,
-        state,
-        old_state: 0,
-        time: read::now(),
-    };
+    let sock = Object::new(ctx.arg(0)).map(Sock);
+    let skb = Object::new(ctx.arg(1)).map(Skb);
+    let heading = Heading::now(Hook::SendReset, RST_SENT, sock.map_or(0, Sock::state));
     emit::packet(heading, |event| {
         if config!(send_reset_args) >= 3 {
             event.packet.reason = ctx.arg(2);
@@ -60,14 +50,62 @@ pub(crate) fn send_reset(ctx: &BtfTracePointContext) {
             socket(event, sock);
         }
         match skb {
-            Some(skb) => packet(event, skb),
+            Some(skb) => answer_to(event, skb, Hook::SendReset),
             None => event.event.header.flags |= FLAG_ACTIVE,
         }
     });
 }
 
+/// The function `tcp_v4_send_reset(sk, skb)` or its twin for IPv6, where the tracepoint does not tell of packets that
+/// met no full socket; those that did are left to it. Before the kernel has decided whether it answers at all.
 #[inline(always)]
-fn socket(event: &mut PacketEvent, sock: Sock) {
+pub(crate) fn answers<S: Struct>(hook: Hook, sock: Option<Sock<S>>, skb: Skb<S>) {
+    if sock.is_none_or(Sock::is_small) {
+        answered(hook, skb);
+    }
+}
+
+/// Sends a RST that TCP makes for a packet without a socket.
+#[inline(always)]
+pub(crate) fn answered(hook: Hook, skb: Skb<impl Struct>) {
+    let Some(segment) = skb.segment(hook) else { return };
+    if segment.is_reset() || !skb.is_for_this_host(segment) {
+        return;
+    }
+    emit::packet(Heading::now(hook, RST_SENT, 0), |event| {
+        packet::fill(event, skb, segment)
+    });
+}
+
+/// The function `tcp_send_active_reset(sk, …)`, where the tracepoint cannot be had.
+#[inline(always)]
+pub(crate) fn active(sock: Sock<impl Struct>) {
+    if !sock.is_tcp() {
+        return;
+    }
+    emit::packet(Heading::now(Hook::ActiveReset, RST_SENT, sock.state()), |event| {
+        event.event.header.flags |= FLAG_ACTIVE;
+        socket(event, sock);
+    });
+}
+
+/// The functions `nf_send_reset(net, sk, oldskb, hook)` and `nf_send_reset6`: a rule answers the packet with a RST.
+#[inline(always)]
+pub(crate) fn by_rule<S: Struct>(hook: Hook, net: S, skb: Skb<S>) {
+    let Some(segment) = skb.segment(hook) else { return };
+    if segment.is_reset() {
+        return;
+    }
+    emit::packet(Heading::now(hook, RST_SENT, 0), |event| {
+        event.event.header.flags |= FLAG_RULE;
+        packet::fill(event, skb, segment);
+        // In OUTPUT the packet has no device yet.
+        sock::namespace(net, &mut event.event.header);
+    });
+}
+
+#[inline(always)]
+fn socket(event: &mut PacketEvent, sock: Sock<impl Struct>) {
     if sock.is_full_tcp() {
         let key = table::make_key(sock);
         let entry = Entry::find(key);
@@ -84,20 +122,9 @@ fn socket(event: &mut PacketEvent, sock: Sock) {
 
 /// Writes the packet that the reset answers; where there is no socket its device tells the namespace.
 #[inline(always)]
-fn packet(event: &mut PacketEvent, skb: Skb) {
-    let header = &mut event.event.header;
-    event.packet.mark = skb.mark();
-    if let Some(device) = skb.device() {
-        event.packet.ifindex = skb::device(device, header);
-    }
-    if skb
-        .segment(Hook::SendReset)
-        .and_then(|segment| segment.fill(&mut event.packet))
-        .is_some()
-    {
-        header.flags |= FLAG_PACKET;
-    }
-    if ct::fill(skb.nfct(), Hook::SendReset, &mut event.conntrack).is_some() {
-        header.flags |= FLAG_CONNTRACK;
+fn answer_to(event: &mut PacketEvent, skb: Skb<impl Struct>, hook: Hook) {
+    match skb.segment(hook) {
+        Some(segment) => packet::fill(event, skb, segment),
+        None => packet::describe(event, skb, hook),
     }
 }

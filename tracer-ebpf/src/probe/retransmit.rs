@@ -9,7 +9,7 @@ use tracer_common::{
 
 use crate::{
     emit::{self, Heading},
-    read::{self, Entry},
+    read::{Entry, Object},
     sock::{Sock, state},
     table,
 };
@@ -17,7 +17,9 @@ use crate::{
 /// `tcp_retransmit_skb(sk, skb)`, from 6.18 with the error of sending as third argument.
 #[inline(always)]
 pub(crate) fn retransmit_skb(ctx: &BtfTracePointContext) {
-    let Some(sock) = Sock::new(ctx.arg(0)) else { return };
+    let Some(sock) = Object::new(ctx.arg(0)).map(Sock) else {
+        return;
+    };
     if !sock.is_tcp() {
         return;
     }
@@ -27,13 +29,7 @@ pub(crate) fn retransmit_skb(ctx: &BtfTracePointContext) {
     }
     let key = table::make_key(sock);
     let entry = suspect(key);
-    let heading = Heading {
-        hook: Hook::Retransmit,
-        kind: RETRANSMIT,
-        state: now_in,
-        old_state: 0,
-        time: read::now(),
-    };
+    let heading = Heading::now(Hook::Retransmit, RETRANSMIT, now_in);
     emit::socket(heading, sock, key, entry);
 }
 

@@ -1,7 +1,9 @@
-//! Every raw pointer of the programs: kernel memory and helpers here, the programs' own memory in [`own`].
+//! Every raw pointer of the programs: kernel memory and helpers here, the programs' own memory in [`own`], the place
+//! of a call in [`frame`].
 //!
 //! It knows no kernel type; the accessors above it say which offset is what.
 
+mod frame;
 mod own;
 
 use core::{ffi::c_void, mem::MaybeUninit};
@@ -10,7 +12,8 @@ use aya_ebpf::helpers::generated::{
     bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_task_btf, bpf_get_smp_processor_id,
     bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_probe_read_kernel, bpf_skc_to_tcp_sock,
 };
-pub(crate) use own::{Entry, count, frozen, is_listed, window, zeroed};
+pub(crate) use frame::{frame_at_entry, frame_at_return};
+pub(crate) use own::{Entry, count, enter_call, forget_entry, frozen, is_listed, is_news, leave_call, window, zeroed};
 use tracer_common::{offsets::MISSING, stat::Hook};
 
 /// The frozen offset of a field.
@@ -45,6 +48,31 @@ unsafe impl Plain for u64 {}
 // SAFETY: as above.
 unsafe impl<const N: usize> Plain for [u64; N] {}
 
+/// A struct of the kernel: how its fields are read depends on what the verifier knows of the pointer, and the bodies of
+/// the hooks are written once for both.
+pub(crate) trait Struct: Copy {
+    fn address(self) -> u64;
+
+    /// The part `inner` bytes into the field at a frozen offset; `None` where this kernel has no such field, or it could
+    /// not be read.
+    fn load_at<T: Plain>(self, offset: u32, inner: usize) -> Option<T>;
+
+    /// The struct that a pointer field leads to.
+    fn follow(self, offset: u32) -> Option<Self>;
+
+    /// Of a socket: the `struct tcp_sock` that it is; `None` for anything but a full TCP socket.
+    fn tcp_sock(self) -> Option<Self>;
+
+    /// Of a socket: its cookie, made on first use where that can be.
+    fn socket_cookie(self) -> u64;
+
+    /// The field at a frozen offset.
+    #[inline(always)]
+    fn load<T: Plain>(self, offset: u32) -> Option<T> {
+        self.load_at(offset, 0)
+    }
+}
+
 /// A pointer whose type the verifier knows: fields are plain loads, which it checks against the kernel's BTF.
 #[derive(Clone, Copy)]
 pub(crate) struct Object(*const u8);
@@ -54,21 +82,16 @@ impl Object {
     pub(crate) fn new(pointer: *const u8) -> Option<Self> {
         if pointer.is_null() { None } else { Some(Self(pointer)) }
     }
+}
 
+impl Struct for Object {
     #[inline(always)]
-    pub(crate) fn address(self) -> u64 {
+    fn address(self) -> u64 {
         self.0 as u64
     }
 
-    /// The field at a frozen offset; `None` where this kernel has no such field.
     #[inline(always)]
-    pub(crate) fn load<T: Plain>(self, offset: u32) -> Option<T> {
-        self.load_at(offset, 0)
-    }
-
-    /// The part `inner` bytes into the field at a frozen offset.
-    #[inline(always)]
-    pub(crate) fn load_at<T: Plain>(self, offset: u32, inner: usize) -> Option<T> {
+    fn load_at<T: Plain>(self, offset: u32, inner: usize) -> Option<T> {
         if offset == MISSING {
             return None;
         }
@@ -77,9 +100,8 @@ impl Object {
         Some(unsafe { self.0.add(offset as usize).add(inner).cast::<T>().read_volatile() })
     }
 
-    /// The object that a pointer field leads to.
     #[inline(always)]
-    pub(crate) fn follow(self, offset: u32) -> Option<Self> {
+    fn follow(self, offset: u32) -> Option<Self> {
         if offset == MISSING {
             return None;
         }
@@ -87,16 +109,14 @@ impl Object {
         Self::new(unsafe { self.0.add(offset as usize).cast::<*const u8>().read_volatile() })
     }
 
-    /// The socket as a `struct tcp_sock`; `None` for anything but a full TCP socket.
     #[inline(always)]
-    pub(crate) fn tcp_sock(self) -> Option<Self> {
+    fn tcp_sock(self) -> Option<Self> {
         // SAFETY: the helper checks the socket; the verifier checks that it is one.
         Self::new(unsafe { bpf_skc_to_tcp_sock(self.0.cast_mut().cast()) }.cast())
     }
 
-    /// The socket's cookie, made on first use.
     #[inline(always)]
-    pub(crate) fn socket_cookie(self) -> u64 {
+    fn socket_cookie(self) -> u64 {
         // SAFETY: the verifier checks that it is a socket.
         unsafe { bpf_get_socket_cookie(self.0.cast_mut().cast()) }
     }
@@ -110,6 +130,12 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
+    /// What an argument of a probed function points to.
+    #[inline(always)]
+    pub(crate) fn new(address: u64, hook: Hook) -> Option<Self> {
+        (address != 0).then_some(Self { address, hook })
+    }
+
     #[inline(always)]
     pub(crate) fn add(self, bytes: u64) -> Self {
         Self {
@@ -117,14 +143,38 @@ impl Memory {
             hook: self.hook,
         }
     }
+}
+
+impl Struct for Memory {
+    #[inline(always)]
+    fn address(self) -> u64 {
+        self.address
+    }
 
     #[inline(always)]
-    pub(crate) fn load<T: Plain>(self, offset: u32) -> Option<T> {
+    fn follow(self, offset: u32) -> Option<Self> {
+        Self::new(self.load(offset)?, self.hook)
+    }
+
+    /// The caller has asked for the protocol: a TCP socket begins where its `struct sock` does.
+    #[inline(always)]
+    fn tcp_sock(self) -> Option<Self> {
+        Some(self)
+    }
+
+    /// No helper makes one for a pointer that the verifier does not know; connects got theirs from the tracepoint.
+    #[inline(always)]
+    fn socket_cookie(self) -> u64 {
+        self.load(offset!(sk_cookie)).unwrap_or(0)
+    }
+
+    #[inline(always)]
+    fn load_at<T: Plain>(self, offset: u32, inner: usize) -> Option<T> {
         if offset == MISSING {
             return None;
         }
         let mut value = MaybeUninit::<T>::uninit();
-        let source = self.address.wrapping_add(u64::from(offset)) as *const c_void;
+        let source = self.address.wrapping_add(u64::from(offset) + inner as u64) as *const c_void;
         // SAFETY: the destination is `size_of::<T>()` bytes; the helper tolerates any source.
         if unsafe { bpf_probe_read_kernel(value.as_mut_ptr().cast(), size_of::<T>() as u32, source) } == 0 {
             // SAFETY: the helper filled it, and any bytes are a `T`.

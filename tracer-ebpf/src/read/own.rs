@@ -8,11 +8,11 @@ use tracer_common::{
     stat::{Counters, Hook},
 };
 
-use crate::map::{CONNECTIONS, DROP_REASONS, LIMITER, STATS, Window};
+use crate::map::{CALLS, CONNECTIONS, DROP_REASONS, LIMITER, Limited, STATES, STATS, Window};
 
 /// Reads a frozen global; the verifier knows the value and drops the branches it rules out.
 #[inline(always)]
-pub(crate) fn frozen(value: &'static u32) -> u32 {
+pub(crate) fn frozen<T: Copy>(value: &'static T) -> T {
     // SAFETY: a reference is valid to read. Volatile, because the loader changes what the compiler saw.
     unsafe { core::ptr::from_ref(value).read_volatile() }
 }
@@ -44,9 +44,43 @@ pub(crate) fn count(hook: Hook, change: impl FnOnce(&mut Counters)) {
 
 /// This processor's window of the limiter.
 #[inline(always)]
-pub(crate) fn window() -> Option<&'static mut Window> {
-    // SAFETY: as in `count`; only one program uses it.
-    LIMITER.get_ptr_mut(0).map(|window| unsafe { &mut *window })
+pub(crate) fn window(of: Limited) -> Option<&'static mut Window> {
+    // SAFETY: as in `count`; only one program uses each.
+    LIMITER.get_ptr_mut(of as u32).map(|window| unsafe { &mut *window })
+}
+
+/// Keeps a call's first argument for its return.
+#[inline(always)]
+pub(crate) fn enter_call(frame: u64, argument: u64) {
+    // A call that finds no room is one whose end will not be told.
+    let _ = CALLS.insert(frame, argument, 0);
+}
+
+/// The first argument of a call that has returned; `None` where nobody kept it.
+#[inline(always)]
+pub(crate) fn leave_call(frame: u64) -> Option<u64> {
+    // SAFETY: copied at once; only the call itself has this frame.
+    let argument = unsafe { CALLS.get(frame).copied() }?;
+    let _ = CALLS.remove(frame);
+    Some(argument)
+}
+
+/// Remembers the TCP state of a conntrack entry; `false`: it is the one that was told last.
+#[inline(always)]
+pub(crate) fn is_news(entry: u64, state: u8) -> bool {
+    // SAFETY: copied at once; a lost race tells a state twice.
+    let told = unsafe { STATES.get(entry).copied() };
+    if told == Some(state) {
+        return false;
+    }
+    let _ = STATES.insert(entry, state, 0);
+    true
+}
+
+/// Forgets a conntrack entry, whose address will be used again.
+#[inline(always)]
+pub(crate) fn forget_entry(entry: u64) {
+    let _ = STATES.remove(entry);
 }
 
 /// An entry of the table of connections, in place. Another processor may change it at the same time.

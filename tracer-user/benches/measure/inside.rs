@@ -11,8 +11,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tracer_user::decode::Tables;
 use tracer_user::kernel::clock;
+use tracer_user::kernel::hooks::name;
 use tracer_user::kernel::load::{Probes, Settings};
-use tracer_user::kernel::plan::tracepoint;
 use tracer_user::kernel::ring::Ring;
 
 pub(crate) struct Inside {
@@ -65,7 +65,7 @@ impl Inside {
                 count: cost.runs,
                 time: cost.time,
             };
-            (tracepoint(hook).to_owned(), runs)
+            (name(hook).to_owned(), runs)
         });
         Ok(Used {
             programs: programs.collect(),

@@ -1,6 +1,6 @@
 //! `conntracer demo`: makes a failure, traces it, explains it, removes it.
 
-use super::output;
+use super::{output, values};
 use crate::failure::Failure;
 use crate::filter::Filter;
 use crate::lab::{self, Backend, Family, Lab, PeerKind, Scenario};
@@ -38,6 +38,11 @@ pub(super) struct DemoArguments {
     /// Who answers: a namespace of this machine, or a program whose kernel is not traced
     #[arg(long, value_parser = peer)]
     peer: Option<PeerKind>,
+    /// Also tell every change of a TCP conntrack entry
+    #[arg(long)]
+    conntrack_events: bool,
+    #[command(flatten)]
+    ladder: values::LadderArgument,
     #[command(flatten)]
     output: output::OutputArguments,
 }
@@ -190,6 +195,8 @@ fn one(arguments: &DemoArguments, scenario: &'static Scenario) -> Result<Found, 
     let options = Options {
         hang_after: HANG_AFTER,
         events: Events::Suspect,
+        conntrack_events: arguments.conntrack_events,
+        ladder: arguments.ladder.hooks,
         filter: Filter {
             netns: namespaces.iter().map(|namespace| namespace.inode).collect(),
             ..Filter::default()

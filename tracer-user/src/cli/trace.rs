@@ -19,6 +19,11 @@ pub(super) struct TraceArguments {
     /// Which events to write to JSONL: those of connections that drew suspicion, or of all
     #[arg(long, value_enum, default_value_t = EventChoice::Suspect)]
     events: EventChoice,
+    /// Also tell every change of a TCP conntrack entry, in every namespace
+    #[arg(long)]
+    conntrack_events: bool,
+    #[command(flatten)]
+    ladder: values::LadderArgument,
     /// Only connections of this network namespace: a name, a path, pid:N, an inode, or all
     #[arg(long, value_name = "NETNS", default_value = "all")]
     netns: Vec<String>,
@@ -65,6 +70,8 @@ pub(super) fn run(arguments: &TraceArguments) -> Result<bool, Failure> {
             comms: arguments.comm.clone(),
             prefixes: arguments.cidr.clone(),
         },
+        conntrack_events: arguments.conntrack_events,
+        ladder: arguments.ladder.hooks,
         log_probes: arguments.output.verbose > 2,
         described: described(arguments),
     };
@@ -86,6 +93,9 @@ fn described(arguments: &TraceArguments) -> Vec<(&'static str, String)> {
     )];
     options.push(("events", format!("{:?}", arguments.events).to_lowercase()));
     options.push(("netns", arguments.netns.join(",")));
+    if arguments.conntrack_events {
+        options.push(("conntrack-events", true.to_string()));
+    }
     if let Some(duration) = arguments.duration {
         options.push(("for", humantime::format_duration(duration).to_string()));
     }

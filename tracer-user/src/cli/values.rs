@@ -1,9 +1,23 @@
 //! Parsers of argument values; each error names the value and what would be right.
 
 use crate::filter::Prefix;
+use crate::kernel::plan::Ladder;
 use crate::model::identity::Comm;
 use std::net::IpAddr;
 use std::time::Duration;
+
+/// The option that every command has which attaches hooks.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(super) struct LadderArgument {
+    /// The best way to attach a hook that may be used: best (trampolines), kprobe, or tracepoint
+    #[arg(long, value_name = "WAY", default_value = "best", value_parser = ladder, hide_short_help = true)]
+    pub(super) hooks: Ladder,
+}
+
+fn ladder(text: &str) -> Result<Ladder, String> {
+    let known = Ladder::ALL.into_iter().find(|ladder| ladder.name() == text);
+    known.ok_or_else(|| format!("choose one of {}", Ladder::ALL.map(Ladder::name).join(", ")))
+}
 
 /// `500ms`, `3s`, `2m`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {

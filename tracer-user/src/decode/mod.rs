@@ -5,8 +5,8 @@
 mod record;
 
 use crate::model::conntrack::Conntrack;
-use crate::model::event::{Dropped, Event, EventKind, Packet, Retransmit, RstMaker, RstSent};
-use crate::model::identity::{Comm, Netns, Owner, SocketCookie};
+use crate::model::event::{Change, ConntrackChange, Dropped, Event, EventKind, Packet, Retransmit, RstMaker, RstSent};
+use crate::model::identity::{Comm, Netns, Owner, Process, SocketCookie};
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::{ConntrackState, TcpState};
 use crate::model::time::Timestamp;
@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
-use tracer_common::event::{self as raw, Header, PacketEvent, SocketEvent};
+use tracer_common::event::{self as raw, ConntrackEvent, Header, PacketEvent, SocketEvent};
 use tracer_common::{kind, tuple as family};
 
 /// What this kernel's numbers mean.
@@ -39,6 +39,8 @@ pub enum DecodeError {
     DropReason(u32),
     #[error("the packet of a drop could not be read")]
     NoPacket,
+    #[error("the tuples of a conntrack entry could not be read")]
+    NoEntry,
 }
 
 impl Tables {
@@ -57,6 +59,11 @@ impl Tables {
                     _ => EventKind::RstSent(self.rst_sent(&record)),
                 };
                 Ok(event(&record.event, kind))
+            }
+            kind::CONNTRACK_NEW..=kind::CONNTRACK_DESTROY => {
+                let record = ConntrackEvent::decode(bytes).ok_or(length)?;
+                let kind = EventKind::Conntrack(changed(&record)?);
+                Ok(of_nobody(&record.header, kind))
             }
             kind::CONNECT..=kind::RETRANSMIT | kind::RST_RECEIVED => {
                 let record = SocketEvent::decode(bytes).ok_or(length)?;
@@ -88,10 +95,9 @@ impl Tables {
 
     fn rst_sent(&self, record: &PacketEvent) -> RstSent {
         let header = &record.event.header;
-        let known = tuple(&record.event.socket.tuple).is_some() || header.socket != 0;
         let reason = has(header, kind::FLAG_REASON).then(|| self.rst_reasons.get(&record.packet.reason).copied());
         RstSent {
-            maker: if known { RstMaker::Socket } else { RstMaker::NoSocket },
+            maker: maker(record),
             reason: reason.flatten(),
             active: has(header, kind::FLAG_ACTIVE),
             state: TcpState::from_number(header.state),
@@ -117,17 +123,54 @@ impl Tables {
 fn event(record: &SocketEvent, kind: EventKind) -> Event {
     let header = &record.header;
     Event {
+        socket: SocketCookie::new(header.socket),
+        tuple: tuple(&record.socket.tuple),
+        owner: has(header, kind::FLAG_OWNED).then(|| owner(&record.owner)),
+        ..of_nobody(header, kind)
+    }
+}
+
+/// An event without a socket.
+fn of_nobody(header: &Header, kind: EventKind) -> Event {
+    Event {
         at: Timestamp::from_nanos(header.time),
         cpu: header.cpu,
         netns: Netns {
             cookie: header.netns_cookie,
             inode: header.netns_inode,
         },
-        socket: SocketCookie::new(header.socket),
-        tuple: tuple(&record.socket.tuple),
-        owner: has(header, kind::FLAG_OWNED).then(|| owner(&record.owner)),
+        socket: None,
+        tuple: None,
+        owner: None,
         kind,
     }
+}
+
+fn maker(record: &PacketEvent) -> RstMaker {
+    let header = &record.event.header;
+    if has(header, kind::FLAG_RULE) {
+        RstMaker::Netfilter
+    } else if tuple(&record.event.socket.tuple).is_some() || header.socket != 0 {
+        RstMaker::Socket
+    } else {
+        RstMaker::NoSocket
+    }
+}
+
+fn changed(record: &ConntrackEvent) -> Result<ConntrackChange, DecodeError> {
+    let change = match record.header.kind {
+        kind::CONNTRACK_NEW => Change::New,
+        kind::CONNTRACK_UPDATE => Change::Update,
+        _ => Change::Destroy,
+    };
+    Ok(ConntrackChange {
+        change,
+        entry: entry(&record.conntrack).ok_or(DecodeError::NoEntry)?,
+        by: has(&record.header, kind::FLAG_OWNED).then_some(Process {
+            pid: record.by.tgid,
+            comm: Comm(record.by.comm),
+        }),
+    })
 }
 
 fn owner(raw: &raw::Connection) -> Owner {
@@ -161,7 +204,10 @@ fn conntrack(record: &PacketEvent) -> Option<Conntrack> {
     if !has(&record.event.header, kind::FLAG_CONNTRACK) {
         return None;
     }
-    let raw = &record.conntrack;
+    entry(&record.conntrack)
+}
+
+fn entry(raw: &raw::Conntrack) -> Option<Conntrack> {
     Some(Conntrack {
         original: tuple(&raw.original)?,
         reply: tuple(&raw.reply)?,

@@ -1,7 +1,7 @@
 //! The records of tracer-common out of bytes, field by field: any length, any alignment, any content.
 
 use bytes::{Buf, TryGetError};
-use tracer_common::event::{Connection, Conntrack, Header, Packet, PacketEvent, Socket, SocketEvent};
+use tracer_common::event::{Connection, Conntrack, ConntrackEvent, Header, Packet, PacketEvent, Socket, SocketEvent};
 use tracer_common::tuple::Tuple;
 
 /// A record or a part of one.
@@ -20,6 +20,16 @@ impl Record for PacketEvent {
         Ok(Self {
             event: Record::read(from)?,
             packet: Record::read(from)?,
+            conntrack: Record::read(from)?,
+        })
+    }
+}
+
+impl Record for ConntrackEvent {
+    fn read(from: &mut &[u8]) -> Result<Self, TryGetError> {
+        Ok(Self {
+            header: Record::read(from)?,
+            by: Record::read(from)?,
             conntrack: Record::read(from)?,
         })
     }

@@ -166,6 +166,47 @@ fn a_reset_without_socket_is_made_by_no_socket() {
 }
 
 #[test]
+fn a_reset_by_a_rule_is_made_by_netfilter() {
+    let mut record = drop_event();
+    record.event.header.kind = kind::RST_SENT;
+    record.event.header.flags |= kind::FLAG_RULE;
+    let EventKind::RstSent(rst) = decode(&record).unwrap().kind else {
+        panic!("not a reset")
+    };
+    assert_eq!(rst.maker, RstMaker::Netfilter);
+}
+
+#[test]
+fn a_deleted_entry_names_who_deleted_it_and_belongs_to_no_socket() {
+    let mut record = ConntrackEvent {
+        header: Header {
+            kind: kind::CONNTRACK_DESTROY,
+            netns_cookie: 9,
+            ..Default::default()
+        },
+        by: socket_event(kind::FAILED).owner,
+        conntrack: drop_event().conntrack,
+    };
+    let nobody = decode(&record).unwrap();
+    record.header.flags = kind::FLAG_OWNED;
+    let event = decode(&record).unwrap();
+    let EventKind::Conntrack(changed) = event.kind else {
+        panic!("{event:?}")
+    };
+    assert_eq!(
+        (changed.change, changed.by.map(|by| by.pid)),
+        (Change::Destroy, Some(10))
+    );
+    assert_eq!((event.owner, event.socket, event.netns.cookie), (None, None, 9));
+    assert!(matches!(
+        nobody.kind,
+        EventKind::Conntrack(ConntrackChange { by: None, .. })
+    ));
+    record.conntrack.reply.family = 0;
+    assert_eq!(decode(&record), Err(DecodeError::NoEntry));
+}
+
+#[test]
 fn unknown_kinds_reasons_and_unreadable_packets_are_errors() {
     assert_eq!(decode(&socket_event(0)), Err(DecodeError::Kind(0)));
     assert_eq!(decode(&socket_event(200)), Err(DecodeError::Kind(200)));
@@ -182,6 +223,16 @@ fn every_other_length_is_an_error() {
     for (full, kind) in [
         (bytes_of(&socket_event(kind::FAILED)), kind::FAILED),
         (bytes_of(&drop_event()), kind::DROP),
+        (
+            bytes_of(&ConntrackEvent {
+                header: Header {
+                    kind: kind::CONNTRACK_NEW,
+                    ..Default::default()
+                },
+                ..Default::default()
+            }),
+            kind::CONNTRACK_NEW,
+        ),
     ] {
         for length in 1..full.len() {
             let error = tables().decode(&full[..length], |_| None);
@@ -202,11 +253,12 @@ proptest! {
 
     #[test]
     fn hostile_records_of_the_right_length_never_panic(
-        kind in 1_u8..9,
+        kind in 1_u8..12,
         rest in proptest::collection::vec(any::<u8>(), size_of::<PacketEvent>() - 1),
     ) {
         let bytes = [&[kind][..], &rest].concat();
         let _ = tables().decode(&bytes, |_| None);
         let _ = tables().decode(&bytes[..size_of::<SocketEvent>()], |_| None);
+        let _ = tables().decode(&bytes[..size_of::<ConntrackEvent>()], |_| None);
     }
 }

@@ -42,6 +42,11 @@ pub fn dump(sequence: u32, tuple: Tuple, direction: Direction) -> Vec<u8> {
         .finish()
 }
 
+/// Asks for all entries of the namespace, of whatever protocol.
+pub fn dump_all(sequence: u32) -> Vec<u8> {
+    Request::new(CT_GET, DUMP, sequence, &[0; GENERIC]).finish()
+}
+
 /// Asks how many entries there are.
 pub fn count(sequence: u32) -> Vec<u8> {
     Request::new(CT_GET_STATS, ONE, sequence, &[0, 0, 0, 0]).finish()
@@ -226,12 +231,14 @@ fn put_address(request: Request, address: IpAddr, v4: u16, v6: u16) -> Request {
 }
 
 const GENERIC: usize = 4;
-const TCP: u8 = 6;
+pub const TCP: u8 = 6;
 
 // uapi/linux/netfilter/nfnetlink_conntrack.h; the subsystem is in the high byte of a message's type.
 /// The type of a message with an entry (`IPCTNL_MSG_CT_NEW`).
 pub const CT_NEW: u16 = 0x100;
 const CT_GET: u16 = 0x101;
+/// The type of a message about an entry that went (`IPCTNL_MSG_CT_DELETE`).
+pub const CT_DELETE: u16 = 0x102;
 const CT_GET_STATS: u16 = 0x105;
 const TUPLE_ORIG: u16 = 1;
 const TUPLE_REPLY: u16 = 2;
@@ -242,13 +249,13 @@ const ID: u16 = 12;
 const ZONE: u16 = 18;
 const FILTER: u16 = 25;
 const TUPLE_IP: u16 = 1;
-const TUPLE_PROTO: u16 = 2;
+pub const TUPLE_PROTO: u16 = 2;
 const TUPLE_ZONE: u16 = 3;
 const V4_SRC: u16 = 1;
 const V4_DST: u16 = 2;
 const V6_SRC: u16 = 3;
 const V6_DST: u16 = 4;
-const PROTO_NUM: u16 = 1;
+pub const PROTO_NUM: u16 = 1;
 const PROTO_SRC_PORT: u16 = 2;
 const PROTO_DST_PORT: u16 = 3;
 const PROTOINFO_TCP: u16 = 1;

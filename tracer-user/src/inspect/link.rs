@@ -63,7 +63,17 @@ pub fn get_id(sequence: u32, descriptor: i32) -> Vec<u8> {
         .finish()
 }
 
-/// The answer to [`get_id`]; `None`: it has no id.
+/// Has this namespace give the one behind the descriptor an id, the lowest that is free. It keeps that for as long as
+/// both live, and is not kept alive by it.
+pub fn give_id(sequence: u32, descriptor: i32) -> Vec<u8> {
+    Request::new(NEW_NSID, ONE, sequence, &[0])
+        .with(NSID, &ANY_ID.to_ne_bytes())
+        .with(NSID_FD, &descriptor.to_ne_bytes())
+        .finish()
+}
+
+/// The id in the answer to [`get_id`], or in what the kernel tells of one ([`NEW_NSID`], [`DEL_NSID`]); `None`: there is
+/// none.
 pub fn parse_id(payload: &[u8]) -> Result<Option<i32>, LinkError> {
     for attribute in attributes(payload.get(GENERIC..).ok_or(LinkError::Short(payload.len()))?) {
         let attribute = attribute?;
@@ -94,6 +104,10 @@ const INTERFACE: usize = 16;
 const GENERIC: usize = 4;
 // uapi/linux/{rtnetlink,if_link,net_namespace}.h
 const GET_LINK: u16 = 18;
+/// The type of a message about an id that was given.
+pub const NEW_NSID: u16 = 88;
+/// The type of a message about an id that is free again.
+pub const DEL_NSID: u16 = 89;
 const GET_NSID: u16 = 90;
 const LINK: u16 = 5;
 const LINKINFO: u16 = 18;
@@ -101,6 +115,7 @@ const INFO_KIND: u16 = 1;
 const LINK_NETNSID: u16 = 37;
 const NSID: u16 = 1;
 const NSID_FD: u16 = 3;
+const ANY_ID: i32 = -1;
 
 #[cfg(test)]
 mod tests {

@@ -26,6 +26,8 @@ pub struct Messages<'a> {
 pub struct Message<'a> {
     /// Of the request that it answers.
     pub sequence: u32,
+    /// `NLM_F_*`.
+    pub flags: u16,
     pub body: Body<'a>,
 }
 
@@ -57,15 +59,16 @@ impl<'a> Iterator for Messages<'a> {
                 available,
             }));
         };
-        let &[l0, l1, l2, l3, k0, k1, _, _, s0, s1, s2, s3, ..] = header;
+        let &[l0, l1, l2, l3, k0, k1, f0, f1, s0, s1, s2, s3, ..] = header;
         let length = usize::try_from(u32::from_ne_bytes([l0, l1, l2, l3])).unwrap_or(usize::MAX);
         let Some(payload) = rest.get(HEADER..length) else {
             return Some(Err(MessageError::Cut { length, available }));
         };
         self.rest = rest.get(length.next_multiple_of(ALIGN)..).unwrap_or_default();
         let sequence = u32::from_ne_bytes([s0, s1, s2, s3]);
+        let flags = u16::from_ne_bytes([f0, f1]);
         let kind = u16::from_ne_bytes([k0, k1]);
-        Some(body(kind, payload).map(|body| Message { sequence, body }))
+        Some(body(kind, payload).map(|body| Message { sequence, flags, body }))
     }
 }
 

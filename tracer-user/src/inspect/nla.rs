@@ -169,7 +169,7 @@ const ALIGN: usize = 4;
 /// `NLA_TYPE_MASK`: the two highest bits are flags.
 const TYPE_MASK: u16 = 0x3fff;
 /// `NLA_F_NESTED`.
-const NESTED: u16 = 0x8000;
+pub const NESTED: u16 = 0x8000;
 
 #[cfg(test)]
 mod tests {

@@ -1,19 +1,24 @@
-//! Loads the object with this kernel's facts frozen into it, and attaches hook by hook.
+//! Loads the object with this kernel's facts frozen into it, and attaches hook by hook: plans, tries, and plans again
+//! with what was refused.
 //!
 //! A hook that fails is data in [`Probes::hooks`], not an error; an error is what leaves nothing to run.
 
+use crate::kernel::attach::{self, Attached, Refused};
 use crate::kernel::btf::{Btf, BtfError};
+use crate::kernel::facts::Facts;
+use crate::kernel::hooks::{HOOKS, How};
 use crate::kernel::log::ProbeLog;
-use crate::kernel::memory;
-use crate::kernel::plan::{Facts, HookStatus, How};
+use crate::kernel::plan::{self, HookStatus, Ladder, Refusals, Wishes};
 use crate::kernel::privilege::{self, PrivilegeError};
 use crate::kernel::ring::Ring;
 use crate::kernel::stat::{self, Cost, Stats};
+use crate::kernel::symbols::Symbols;
+use crate::kernel::{memory, module};
 use aya::maps::{MapData, MapError, PerCpuArray, RingBuf};
-use aya::programs::{BtfTracePoint, ProgramError};
 use aya::{Ebpf, EbpfError, EbpfLoader, include_bytes_aligned};
 use rustix::process::{Resource, Rlimit, setrlimit};
-use tracer_common::config::{CONNECTIONS, RING_BYTES};
+use std::collections::BTreeMap;
+use tracer_common::config::{CONNECTIONS, Config, RING_BYTES};
 use tracer_common::stat::Hook;
 
 /// What can be chosen about the probes.
@@ -21,6 +26,10 @@ use tracer_common::stat::Hook;
 pub struct Settings {
     /// Send every connection, not only suspects.
     pub export_all: bool,
+    /// Send every change of a conntrack entry.
+    pub conntrack_events: bool,
+    /// The best way to attach a hook that may be used.
+    pub ladder: Ladder,
     /// Drops sent per processor and second.
     pub drops_per_second: u32,
     /// Size of the ring; rounded up to a power of two of pages.
@@ -35,6 +44,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             export_all: false,
+            conntrack_events: false,
+            ladder: Ladder::Best,
             drops_per_second: 1000,
             ring_bytes: RING_BYTES,
             connections: CONNECTIONS,
@@ -66,37 +77,48 @@ pub enum LoadError {
 pub struct Probes {
     ebpf: Ebpf,
     facts: Facts,
+    wishes: Wishes,
+    refusals: Refusals,
     hooks: Vec<HookStatus>,
+    attached: BTreeMap<&'static str, Attached>,
 }
 
 impl Probes {
     /// Loads and attaches everything that this kernel can run.
     pub fn load(settings: &Settings) -> Result<Self, LoadError> {
         privilege::check()?;
-        let facts = Facts::of(&Btf::of_running_kernel()?);
+        let facts = facts(&Btf::of_running_kernel()?);
         raise_memlock();
         let btf = aya::Btf::from_sys_fs().map_err(EbpfError::from)?;
-        let mut ebpf = load_object(settings, &facts, &btf)?;
-        let mut hooks = facts.plan();
-        for status in &mut hooks {
-            if status.how == How::TpBtf
-                && let Err(error) = attach(&mut ebpf, status.name, &btf)
-            {
-                status.fail(explain(&error));
+        let wishes = Wishes {
+            export_all: settings.export_all,
+            conntrack_events: settings.conntrack_events,
+            drops_per_second: settings.drops_per_second,
+        };
+        let mut refusals = Refusals::of(settings.ladder);
+        let probes = loop {
+            let config = plan::config(&facts, wishes, &plan::plan(&facts, wishes, &refusals));
+            let mut probes = Self {
+                ebpf: load_object(settings, &facts, &config, &btf)?,
+                facts: facts.clone(),
+                wishes,
+                refusals,
+                hooks: Vec::new(),
+                attached: BTreeMap::new(),
+            };
+            probes.attach_all(Some(&btf));
+            if plan::config(&facts, wishes, &probes.hooks) == config {
+                break probes;
             }
-        }
-        if let Some(first) = hooks.first()
-            && hooks.iter().all(|status| status.how == How::Absent)
-        {
-            let reason = first.reason.clone().unwrap_or_default();
-            return Err(LoadError::NothingAttached {
-                name: first.name,
-                reason,
-            });
-        }
+            // A way that was counted on was refused, and what makes up for it has to know. Refusals only grow.
+            refusals = probes.refusals;
+        };
         drop(btf);
         memory::give_back();
-        Ok(Self { ebpf, facts, hooks })
+        match probes.hooks.iter().find(|status| status.how != How::Absent) {
+            Some(_) => Ok(probes),
+            None => Err(probes.nothing_attached()),
+        }
     }
 
     /// How each hook runs, or why not.
@@ -107,6 +129,34 @@ impl Probes {
     /// What the kernel told about itself: the tables that decoding needs.
     pub fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// Whether the changes of conntrack entries that were asked for have to come by netlink.
+    pub fn needs_ctnetlink(&self) -> bool {
+        self.hooks.iter().any(|status| status.how == How::Netlink)
+    }
+
+    /// Hooks the functions of modules that were loaded since, and lets go of those that were unloaded. `true`: a hook
+    /// runs in another way than before.
+    pub fn follow_modules(&mut self) -> bool {
+        let modules = loaded_modules();
+        if modules == self.facts.modules {
+            return false;
+        }
+        let before = std::mem::replace(&mut self.facts.modules, modules);
+        for spec in &HOOKS {
+            let Some(name) = spec.module else { continue };
+            if before.get(name) != self.facts.modules.get(name) {
+                // The kernel disarmed what was in it, and a new one is worth a new try.
+                self.attached.remove(spec.name);
+                self.refusals
+                    .ways
+                    .retain(|(_, target), _| spec.ways.iter().all(|way| way.target != *target));
+            }
+        }
+        let old = std::mem::take(&mut self.hooks);
+        self.attach_all(None);
+        self.hooks != old
     }
 
     /// The ring of records; can be taken once.
@@ -123,13 +173,17 @@ impl Probes {
         Ok(Stats::new(map))
     }
 
-    /// What the kernel counted for each attached program.
+    /// What the kernel counted for the programs of each attached hook.
     pub fn costs(&self) -> Vec<(Hook, Cost)> {
-        let attached = self.hooks.iter().filter(|status| status.how == How::TpBtf);
+        let attached = self.hooks.iter().filter_map(|status| Some((status.hook, status.way?)));
         attached
-            .filter_map(|status| {
-                let program = self.ebpf.program(status.name)?;
-                Some((status.hook, stat::cost(program.fd().ok()?).ok()?))
+            .map(|(hook, way)| {
+                let programs = way
+                    .programs
+                    .iter()
+                    .filter_map(|name| self.ebpf.program(name)?.fd().ok());
+                let costs = programs.filter_map(|program| stat::cost(program).ok());
+                (hook, costs.fold(Cost::default(), Cost::plus))
             })
             .collect()
     }
@@ -138,46 +192,101 @@ impl Probes {
     pub fn take_log(&mut self) -> Result<ProbeLog, LoadError> {
         Ok(ProbeLog::new(&mut self.ebpf)?)
     }
+
+    /// Attaches what is planned and not attached yet, planning again after each refusal. `btf` is needed for programs
+    /// that were not loaded before.
+    fn attach_all(&mut self, btf: Option<&aya::Btf>) {
+        loop {
+            self.hooks = plan::plan(&self.facts, self.wishes, &self.refusals);
+            let mut refused = false;
+            for index in 0..self.hooks.len() {
+                refused |= self.attach_one(index, btf);
+                if refused {
+                    break;
+                }
+            }
+            if !refused {
+                break;
+            }
+        }
+        let planned = |name: &str| {
+            self.hooks
+                .iter()
+                .any(|status| status.name == name && status.way.is_some())
+        };
+        self.attached.retain(|name, _| planned(name));
+    }
+
+    /// `true`: it was refused, and the plan is another one.
+    fn attach_one(&mut self, index: usize, btf: Option<&aya::Btf>) -> bool {
+        let Some(status) = self.hooks.get(index) else {
+            return false;
+        };
+        let Some(way) = status.way else { return false };
+        if self
+            .attached
+            .get(status.name)
+            .is_some_and(|attached| attached.way == way)
+        {
+            return false;
+        }
+        match attach::attach(&mut self.ebpf, way, btf) {
+            Ok(attached) => {
+                self.attached.insert(status.name, attached);
+                false
+            }
+            Err(Refused::Trampolines(reason)) => {
+                self.refusals.trampolines = Some(reason);
+                true
+            }
+            Err(Refused::Kprobes(reason)) => {
+                self.refusals.kprobes = Some(reason);
+                true
+            }
+            Err(Refused::Way(reason)) => {
+                self.refusals.ways.insert((way.how, way.target), reason);
+                true
+            }
+        }
+    }
+
+    fn nothing_attached(&self) -> LoadError {
+        let first = self.hooks.first();
+        LoadError::NothingAttached {
+            name: first.map_or("no hook", |status| status.name),
+            reason: first.and_then(|status| status.reason.clone()).unwrap_or_default(),
+        }
+    }
 }
 
-fn load_object(settings: &Settings, facts: &Facts, btf: &aya::Btf) -> Result<Ebpf, EbpfError> {
-    let config = facts.config(settings.export_all, settings.drops_per_second);
+/// The facts of the running kernel.
+fn facts(btf: &Btf) -> Facts {
+    let mut facts = Facts::of(btf);
+    facts.modules = loaded_modules();
+    if facts.drops_have_no_reason() {
+        facts.dropper = Symbols::default().range("nf_hook_slow");
+    }
+    facts
+}
+
+fn loaded_modules() -> BTreeMap<&'static str, u64> {
+    let modules = HOOKS.iter().filter_map(|spec| spec.module);
+    modules
+        .filter_map(|name| Some((name, module::identity(name)?)))
+        .collect()
+}
+
+fn load_object(settings: &Settings, facts: &Facts, config: &Config, btf: &aya::Btf) -> Result<Ebpf, EbpfError> {
     let drop_table = facts.drop_table();
     EbpfLoader::new()
         .btf(Some(btf))
         .override_global("OFFSETS", &facts.offsets, true)
-        .override_global("CONFIG", &config, true)
+        .override_global("CONFIG", config, true)
         .override_global("DROP_REASONS", &drop_table, true)
         .override_global("AYA_LOG_LEVEL", &settings.log_level, false)
         .map_max_entries(EVENTS, settings.ring_bytes)
         .map_max_entries("CONNECTIONS", settings.connections)
         .load(OBJECT)
-}
-
-fn attach(ebpf: &mut Ebpf, name: &str, btf: &aya::Btf) -> Result<(), ProgramError> {
-    let program = ebpf
-        .program_mut(name)
-        .ok_or_else(|| ProgramError::InvalidName { name: name.to_owned() })?;
-    let program: &mut BtfTracePoint = program.try_into()?;
-    program.load(name, btf)?;
-    program.attach()?;
-    Ok(())
-}
-
-/// The error in one line: of the verifier's log only what it says last before its statistics.
-fn explain(error: &ProgramError) -> String {
-    let ProgramError::LoadError { io_error, verifier_log } = error else {
-        return error.to_string();
-    };
-    let log = verifier_log.to_string();
-    let verdict = log
-        .lines()
-        .rev()
-        .find(|line| !line.is_empty() && !line.starts_with("processed "));
-    match verdict {
-        Some(verdict) => format!("the kernel's verifier refused it ({io_error}): {verdict}"),
-        None => format!("the kernel refused it: {io_error}"),
-    }
 }
 
 /// Up to 5.10 maps count against this limit; later it is ignored, and so is a failure to raise it.

@@ -2,11 +2,15 @@
 //!
 //! The only importer of aya. It decides nothing about connections.
 
+mod attach;
 pub mod btf;
 pub mod clock;
+pub mod facts;
+pub mod hooks;
 pub mod load;
 pub mod log;
 mod memory;
+mod module;
 pub mod plan;
 pub mod privilege;
 pub mod ring;

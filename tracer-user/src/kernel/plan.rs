@@ -1,51 +1,76 @@
-//! Which hook runs in which way on this kernel, and what is weaker for it. Pure: facts in, plan out.
+//! Which hook runs in which way on this kernel, and what is weaker for it. Pure: facts and refusals in, plan out.
+//!
+//! Nothing is decided by a version: what the facts do not rule out is tried, and what is refused is not tried again.
 
-use crate::kernel::btf::Btf;
-use crate::model::reason::{DropReason, RstReason};
-use std::collections::HashMap;
-use tracer_common::config::{Config, DROP_REASON_SLOTS};
-use tracer_common::offsets::{MISSING, Offsets};
+use crate::kernel::facts::Facts;
+use crate::kernel::hooks::{HOOKS, How, Spec, Way};
+use std::collections::BTreeMap;
+use tracer_common::config::{Config, NO_REASON};
 use tracer_common::stat::Hook;
 
-/// Every hook, in the order of [`Hook`].
-pub const HOOKS: [Hook; tracer_common::stat::HOOKS] = [
-    Hook::SetState,
-    Hook::Retransmit,
-    Hook::SendReset,
-    Hook::ReceiveReset,
-    Hook::Drop,
-    Hook::ErrorReport,
-    Hook::DestroySock,
-];
-
-/// What the running kernel told about itself.
-#[derive(Clone, Debug)]
-pub struct Facts {
-    /// Arguments of each hook's tracepoint, `None` where it does not exist; in the order of [`HOOKS`].
-    pub arguments: [Option<u32>; HOOKS.len()],
-    pub offsets: Offsets,
-    /// The listed drop reasons under this kernel's numbers.
-    pub drop_reasons: HashMap<u32, DropReason>,
-    /// The reset reasons under this kernel's numbers.
-    pub rst_reasons: HashMap<u32, RstReason>,
-    pub has_socket_cookie: bool,
-    pub has_task_btf: bool,
+/// The best way that may be used; the others are for kernels and people that mistrust it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ladder {
+    /// Trampolines, else kprobes, else tracepoints.
+    #[default]
+    Best,
+    /// No trampolines.
+    Kprobe,
+    /// Neither trampolines nor kprobes.
+    Tracepoint,
 }
 
-/// How a hook is attached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum How {
-    TpBtf,
-    Absent,
-}
+impl Ladder {
+    pub const ALL: [Self; 3] = [Self::Best, Self::Kprobe, Self::Tracepoint];
 
-impl How {
-    /// The word of the JSONL contract.
-    pub fn name(&self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
-            Self::TpBtf => "tp_btf",
-            Self::Absent => "absent",
+            Self::Best => "best",
+            Self::Kprobe => "kprobe",
+            Self::Tracepoint => "tracepoint",
         }
+    }
+}
+
+/// What was asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wishes {
+    /// Every connection is to be told.
+    pub export_all: bool,
+    /// Every change of a conntrack entry is to be told.
+    pub conntrack_events: bool,
+    /// Drops sent per processor and second.
+    pub drops_per_second: u32,
+}
+
+/// What the kernel, or the user, did not let us do.
+#[derive(Clone, Debug, Default)]
+pub struct Refusals {
+    /// fentry and fexit, whatever the function.
+    pub trampolines: Option<String>,
+    /// Kprobes, whatever the function.
+    pub kprobes: Option<String>,
+    /// One way of one hook.
+    pub ways: BTreeMap<(How, &'static str), String>,
+}
+
+impl Refusals {
+    pub fn of(ladder: Ladder) -> Self {
+        let off = |off: bool| off.then(|| format!("switched off by --hooks {}", ladder.name()));
+        Self {
+            trampolines: off(ladder != Ladder::Best),
+            kprobes: off(ladder == Ladder::Tracepoint),
+            ways: BTreeMap::new(),
+        }
+    }
+
+    fn of_way(&self, way: &Way) -> Option<&str> {
+        let kind = match way.how {
+            How::Fentry | How::Fexit => self.trampolines.as_deref(),
+            How::Kprobe | How::Kretprobe => self.kprobes.as_deref(),
+            How::TpBtf | How::Netlink | How::Absent => None,
+        };
+        kind.or_else(|| self.ways.get(&(way.how, way.target)).map(String::as_str))
     }
 }
 
@@ -53,165 +78,274 @@ impl How {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HookStatus {
     pub hook: Hook,
-    /// The tracepoint, which is also the program's name.
+    /// The tracepoint or function that gives it its name.
     pub name: &'static str,
     pub how: How,
-    /// Why it is absent, or sees less than it could.
+    /// The way it is attached; `None` where nothing is attached for it.
+    pub way: Option<Way>,
+    /// Why it is absent, or is not attached in the best way, or sees less than it could.
     pub reason: Option<String>,
     /// Causes that are weaker or lost.
     pub weakens: &'static [&'static str],
+    /// The module that it waits for.
+    pub awaits: Option<&'static str>,
 }
 
 impl HookStatus {
-    /// The hook cannot run.
-    pub fn fail(&mut self, reason: String) {
-        self.how = How::Absent;
-        self.reason = Some(reason);
-        self.weakens = weakened_without(self.hook);
+    /// Every hook, absent for one reason.
+    pub fn none(reason: &str) -> Vec<Self> {
+        HOOKS.iter().map(|spec| Self::absent(spec, reason.to_owned())).collect()
     }
-}
 
-impl Facts {
-    /// Asks the BTF.
-    pub fn of(btf: &Btf) -> Self {
-        let by_name = |name, prefix| {
-            btf.enum_values(name)
-                .filter_map(move |(name, value)| Some((u32::try_from(value).ok()?, name.strip_prefix(prefix)?)))
-        };
+    fn absent(spec: &Spec, reason: String) -> Self {
         Self {
-            arguments: HOOKS.map(|hook| btf.tracepoint_args(tracepoint(hook))),
-            offsets: Offsets::resolve(|path| btf.offset(path)),
-            drop_reasons: by_name("skb_drop_reason", "SKB_DROP_REASON_")
-                .filter_map(|(value, name)| Some((value, DropReason::from_name(name)?)))
-                .collect(),
-            rst_reasons: by_name("sk_rst_reason", "SK_RST_REASON_")
-                .filter_map(|(value, name)| Some((value, RstReason::from_name(name)?)))
-                .collect(),
-            has_socket_cookie: btf.has_function("bpf_get_socket_ptr_cookie"),
-            has_task_btf: btf.has_function("bpf_get_current_task_btf"),
+            hook: spec.hook,
+            name: spec.name,
+            how: How::Absent,
+            way: None,
+            reason: Some(reason),
+            weakens: spec.weakens,
+            awaits: None,
         }
     }
 
-    /// The plan, hook by hook.
-    pub fn plan(&self) -> Vec<HookStatus> {
-        HOOKS
-            .into_iter()
-            .zip(self.arguments)
-            .map(|(hook, arguments)| self.plan_hook(hook, arguments))
-            .collect()
-    }
-
-    fn plan_hook(&self, hook: Hook, arguments: Option<u32>) -> HookStatus {
-        let name = tracepoint(hook);
-        let mut status = HookStatus {
-            hook,
-            name,
-            how: How::TpBtf,
-            reason: None,
+    /// Its events come from somewhere else than its own programs.
+    fn replaced(spec: &Spec, how: How, reason: String) -> Self {
+        Self {
+            how,
             weakens: &[],
-        };
-        match (hook, arguments) {
-            (_, None) => status.fail(format!("this kernel has no tracepoint {name}")),
-            (Hook::Drop, Some(..3)) => {
-                status.fail("this kernel's kfree_skb gives no reason (from 5.17 it does)".into());
-            }
-            (Hook::Drop, _) if self.drop_reasons.is_empty() => {
-                status.fail("none of the listed drop reasons has a name in this kernel".into());
-            }
-            (Hook::SendReset, Some(..3)) => {
-                status.reason =
-                    Some("this kernel reports no resets of packets without a socket (from 6.10 it does)".into());
-                status.weakens = &[
-                    "invalid-packet-reset",
-                    "loopback-only-mismatch",
-                    "redirect-to-dead-port",
-                ];
-            }
-            _ => {}
+            ..Self::absent(spec, reason)
         }
-        if let Some(path) = essential(hook).iter().find(|path| self.is_missing(path)) {
-            status.fail(format!("this kernel's BTF has no {path}"));
-        }
-        status
-    }
-
-    fn is_missing(&self, path: &str) -> bool {
-        self.offsets
-            .iter()
-            .any(|(known, offset)| known == path && offset == MISSING)
-    }
-
-    /// The frozen settings that follow from the facts.
-    pub fn config(&self, export_all: bool, drops_per_second: u32) -> Config {
-        let arguments = |hook: Hook| self.arguments.get(hook as usize).copied().flatten().unwrap_or(0);
-        Config {
-            export_all: u32::from(export_all),
-            send_reset_args: arguments(Hook::SendReset),
-            kfree_skb_args: arguments(Hook::Drop),
-            has_socket_cookie: u32::from(self.has_socket_cookie),
-            has_task_btf: u32::from(self.has_task_btf),
-            drops_per_second,
-        }
-    }
-
-    /// The frozen table of listed drop reasons.
-    pub fn drop_table(&self) -> [u8; DROP_REASON_SLOTS] {
-        std::array::from_fn(|slot| {
-            u8::from(u32::try_from(slot).is_ok_and(|number| self.drop_reasons.contains_key(&number)))
-        })
     }
 }
 
-/// The tracepoint of a hook.
-pub const fn tracepoint(hook: Hook) -> &'static str {
-    match hook {
-        Hook::SetState => "inet_sock_set_state",
-        Hook::Retransmit => "tcp_retransmit_skb",
-        Hook::SendReset => "tcp_send_reset",
-        Hook::ReceiveReset => "tcp_receive_reset",
-        Hook::Drop => "kfree_skb",
-        Hook::ErrorReport => "inet_sk_error_report",
-        Hook::DestroySock => "tcp_destroy_sock",
+/// The plan, hook by hook; hooks that nobody has a use for are not in it.
+pub fn plan(facts: &Facts, wishes: Wishes, refusals: &Refusals) -> Vec<HookStatus> {
+    let wanted = HOOKS
+        .iter()
+        .filter(|spec| is_wanted(spec.hook, facts, wishes, refusals));
+    let mut plan: Vec<_> = wanted.map(|spec| plan_hook(spec, facts, refusals)).collect();
+    if wishes.conntrack_events {
+        one_conntrack_source(&mut plan);
     }
+    plan
+}
+
+/// The frozen settings that follow from the facts, the wishes and the plan.
+pub fn config(facts: &Facts, wishes: Wishes, plan: &[HookStatus]) -> Config {
+    let runs = |hook| plan.iter().any(|status| status.hook == hook && status.way.is_some());
+    let by_drops = plan
+        .iter()
+        .any(|status| is_no_socket(status.hook) && status.how == How::TpBtf);
+    let dropper = facts.dropper.clone().unwrap_or_default();
+    Config {
+        export_all: u32::from(wishes.export_all),
+        send_reset_args: facts.arguments(Hook::SendReset),
+        kfree_skb_args: facts.arguments(Hook::Drop),
+        no_socket_reason: facts.no_socket.filter(|_| by_drops).unwrap_or(NO_REASON),
+        has_connect_hook: u32::from(runs(Hook::Connect)),
+        conntrack_all: u32::from(wishes.conntrack_events),
+        rule_reset_packet: facts.rule_reset_packet.unwrap_or(USUAL_RULE_RESET_PACKET),
+        has_socket_cookie: u32::from(facts.has_socket_cookie),
+        has_task_btf: u32::from(facts.has_task_btf),
+        drops_per_second: wishes.drops_per_second,
+        dropper_from: dropper.start,
+        dropper_to: dropper.end,
+    }
+}
+
+/// Whether anybody has a use for the hook.
+fn is_wanted(hook: Hook, facts: &Facts, wishes: Wishes, refusals: &Refusals) -> bool {
+    match hook {
+        Hook::Connect => wishes.export_all,
+        Hook::ConntrackUpdate => wishes.conntrack_events,
+        // From 6.10 the tracepoint tells them.
+        Hook::NoSocketReset4 | Hook::NoSocketReset6 => facts.arguments(Hook::SendReset) < 3,
+        Hook::ActiveReset => {
+            facts.arguments(Hook::SendReset) == 0 || refusals.ways.contains_key(&(How::TpBtf, "tcp_send_reset"))
+        }
+        Hook::SetState
+        | Hook::Retransmit
+        | Hook::SendReset
+        | Hook::ReceiveReset
+        | Hook::Drop
+        | Hook::ErrorReport
+        | Hook::DestroySock
+        | Hook::RuleReset4
+        | Hook::RuleReset6
+        | Hook::ConntrackNew
+        | Hook::ConntrackDestroy => true,
+    }
+}
+
+fn plan_hook(spec: &'static Spec, facts: &Facts, refusals: &Refusals) -> HookStatus {
+    if let Some(path) = essential(spec.hook).iter().find(|path| facts.is_missing(path)) {
+        return HookStatus::absent(spec, format!("this kernel's BTF has no {path}"));
+    }
+    if let Some(reason) = sees_nothing(spec.hook, facts) {
+        return HookStatus::absent(spec, reason.to_owned());
+    }
+    let mut reasons: Vec<String> = Vec::new();
+    for way in spec.ways {
+        match obstacle(spec, way, facts, refusals) {
+            None => {
+                let reason = (!reasons.is_empty()).then(|| reasons.join("; "));
+                return attached(spec, *way, reason, facts);
+            }
+            Some(reason) => {
+                let reason = format!("{}: {reason}", way.how.name());
+                if !reasons.contains(&reason) {
+                    reasons.push(reason);
+                }
+            }
+        }
+    }
+    let module = spec.module.filter(|module| !facts.modules.contains_key(module));
+    if let Some(module) = module.filter(|_| refusals.kprobes.is_none() && !facts.functions.contains(spec.name)) {
+        let reason = format!("module {module} is not loaded: hooked when it is");
+        return HookStatus {
+            awaits: Some(module),
+            ..HookStatus::replaced(spec, How::Absent, reason)
+        };
+    }
+    without_a_way(spec, facts, reasons.join("; "))
+}
+
+/// Why a way is not even tried.
+fn obstacle(spec: &Spec, way: &Way, facts: &Facts, refusals: &Refusals) -> Option<String> {
+    if let Some(reason) = refusals.of_way(way) {
+        return Some(reason.to_owned());
+    }
+    let target = way.target;
+    match way.how {
+        How::TpBtf if !facts.tracepoints.contains_key(target) => {
+            Some(format!("this kernel has no tracepoint {target}"))
+        }
+        How::Fentry | How::Fexit if !facts.functions.contains(target) => Some(if spec.module.is_some() {
+            format!("{target} is not in the kernel's own BTF, but in a module")
+        } else {
+            format!("this kernel's BTF has no function {target}")
+        }),
+        How::Kprobe | How::Kretprobe if !facts.may_have(spec, target) => {
+            Some(format!("module {} is not loaded", spec.module.unwrap_or("?")))
+        }
+        How::TpBtf | How::Fentry | How::Fexit | How::Kprobe | How::Kretprobe | How::Netlink | How::Absent => None,
+    }
+}
+
+fn attached(spec: &'static Spec, way: Way, reason: Option<String>, facts: &Facts) -> HookStatus {
+    let mut status = HookStatus {
+        hook: spec.hook,
+        name: spec.name,
+        how: way.how,
+        way: Some(way),
+        reason,
+        weakens: &[],
+        awaits: None,
+    };
+    if spec.hook == Hook::Drop && facts.drops_have_no_reason() {
+        status.reason = Some("this kernel's drops have no reason: those of netfilter are told by their place".into());
+        status.weakens = &["dropped-in-kernel", "martian-redirect", "reverse-path-filtered"];
+    }
+    if way.target == "nf_conntrack_destroy" {
+        status.weakens = &["nat-binding-lost"];
+    }
+    status
+}
+
+/// A hook that no way leads to: perhaps another one can tell a part of it.
+fn without_a_way(spec: &Spec, facts: &Facts, reason: String) -> HookStatus {
+    let hook = spec.hook;
+    if hook == Hook::Connect {
+        let reason = format!("{reason}; connects are told by inet_sock_set_state, without their source port");
+        HookStatus::absent(spec, reason)
+    } else if is_rule_reset(hook) && facts.rejects_close {
+        HookStatus::replaced(
+            spec,
+            How::Absent,
+            format!("{reason}; told by conntrack's state at the drop"),
+        )
+    } else if is_no_socket(hook) && facts.no_socket.is_some() {
+        let reason = format!("{reason}; told by kfree_skb, whose drop for NO_SOCKET follows the reset");
+        HookStatus::replaced(spec, How::TpBtf, reason)
+    } else {
+        HookStatus::absent(spec, reason)
+    }
+}
+
+/// With every change asked for, either the hooks tell all of them or netlink does.
+fn one_conntrack_source(plan: &mut [HookStatus]) {
+    let is_of_it = |status: &HookStatus| is_conntrack(status.hook);
+    let complete = plan
+        .iter()
+        .filter(|status| is_of_it(status))
+        .all(|status| status.way.is_some() || status.awaits.is_some());
+    if complete {
+        return;
+    }
+    let reason = plan
+        .iter()
+        .filter(|status| is_of_it(status))
+        .find_map(|status| status.reason.as_ref().filter(|_| status.way.is_none()));
+    let reason = reason.map(|reason| format!("{reason}; told by ctnetlink with --conntrack-events"));
+    for status in plan.iter_mut().filter(|status| is_of_it(status)) {
+        status.how = How::Netlink;
+        status.way = None;
+        status.awaits = None;
+        status.weakens = &[];
+        status.reason.clone_from(&reason);
+    }
+}
+
+/// Why an attached hook would have nothing to tell.
+fn sees_nothing(hook: Hook, facts: &Facts) -> Option<&'static str> {
+    if hook != Hook::Drop || facts.arguments(hook) == 0 {
+        None
+    } else if facts.drops_have_no_reason() && facts.dropper.is_none() {
+        Some("this kernel's kfree_skb gives no reason, and where nf_hook_slow lies is hidden (kptr_restrict)")
+    } else if facts.drop_reasons.is_empty() {
+        Some("none of the listed drop reasons has a name in this kernel")
+    } else {
+        None
+    }
+}
+
+fn is_conntrack(hook: Hook) -> bool {
+    matches!(
+        hook,
+        Hook::ConntrackNew | Hook::ConntrackUpdate | Hook::ConntrackDestroy
+    )
+}
+
+fn is_rule_reset(hook: Hook) -> bool {
+    matches!(hook, Hook::RuleReset4 | Hook::RuleReset6)
+}
+
+fn is_no_socket(hook: Hook) -> bool {
+    matches!(hook, Hook::NoSocketReset4 | Hook::NoSocketReset6)
 }
 
 /// Fields without which a hook would see nothing.
 const fn essential(hook: Hook) -> &'static [&'static str] {
     match hook {
-        Hook::Drop => &["sk_buff.head", "sk_buff.network_header", "sk_buff.protocol"],
-        Hook::SetState | Hook::Retransmit | Hook::ReceiveReset | Hook::ErrorReport => &["sock.sk_protocol"],
+        Hook::Drop | Hook::NoSocketReset4 | Hook::NoSocketReset6 | Hook::RuleReset4 | Hook::RuleReset6 => {
+            &["sk_buff.head", "sk_buff.network_header", "sk_buff.protocol"]
+        }
+        Hook::SetState
+        | Hook::Retransmit
+        | Hook::ReceiveReset
+        | Hook::ErrorReport
+        | Hook::Connect
+        | Hook::ActiveReset => &["sock.sk_protocol"],
+        Hook::ConntrackNew | Hook::ConntrackUpdate | Hook::ConntrackDestroy => &[
+            "nf_conn.tuplehash",
+            "nf_conn.status",
+            "nf_conn.proto.tcp.state",
+            "nf_conntrack_tuple.dst.protonum",
+        ],
         Hook::SendReset | Hook::DestroySock => &[],
     }
 }
 
-/// Causes that nothing proves without the hook.
-const fn weakened_without(hook: Hook) -> &'static [&'static str] {
-    match hook {
-        Hook::SetState => &[
-            "accept-queue-full",
-            "redirect-target-blocked",
-            "redirect-target-stalled",
-            "redirect-to-dead-port",
-            "rejected-by-rule",
-            "reply-rejected",
-            "reset-by-peer",
-            "syn-dropped",
-            "unanswered",
-        ],
-        Hook::Retransmit => &[
-            "accept-queue-full",
-            "redirect-target-blocked",
-            "reply-rejected",
-            "unanswered",
-        ],
-        Hook::SendReset => &["redirect-to-dead-port", "rejected-by-rule", "reset-by-peer"],
-        Hook::ReceiveReset => &["redirect-to-dead-port", "reset-by-peer"],
-        Hook::Drop => &[
-            "redirect-target-blocked",
-            "rejected-by-rule",
-            "reply-rejected",
-            "syn-dropped",
-        ],
-        Hook::ErrorReport | Hook::DestroySock => &[],
-    }
-}
+/// Where no BTF tells: `nf_send_reset(net, sk, oldskb, hook)`, as all kernels have it since 5.10.
+const USUAL_RULE_RESET_PACKET: u32 = 2;

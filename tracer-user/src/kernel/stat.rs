@@ -1,6 +1,6 @@
 //! What the probes counted, and what they cost.
 
-use crate::kernel::plan::HOOKS;
+use crate::kernel::hooks::HOOKS;
 use aya::maps::{MapData, MapError, PerCpuArray};
 use aya::programs::ProgramFd;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
@@ -49,6 +49,17 @@ pub struct Cost {
     pub recursion_misses: u64,
 }
 
+impl Cost {
+    /// Both together.
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            runs: self.runs.saturating_add(other.runs),
+            time: self.time.saturating_add(other.time),
+            recursion_misses: self.recursion_misses.saturating_add(other.recursion_misses),
+        }
+    }
+}
+
 /// Reads the counters' map.
 pub struct Stats {
     map: PerCpuArray<MapData, Counters>,
@@ -62,11 +73,11 @@ impl Stats {
     /// Every hook's counters since the probes were loaded.
     pub fn read(&self) -> Result<Vec<HookCounters>, MapError> {
         HOOKS
-            .into_iter()
-            .map(|hook| {
-                let rows = self.map.get(&(hook as u32), 0)?;
+            .iter()
+            .map(|spec| {
+                let rows = self.map.get(&(spec.hook as u32), 0)?;
                 Ok(HookCounters {
-                    hook,
+                    hook: spec.hook,
                     processors: rows.to_vec(),
                 })
             })

@@ -1,6 +1,7 @@
-//! Names for addresses of kernel code, for the place where a packet was dropped.
+//! The kernel's text symbols: names for addresses, where a function lies, what became of one that was renamed.
 
 use std::fs;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The kernel's text symbols, read at the first question.
@@ -12,10 +13,22 @@ pub struct Symbols {
 impl Symbols {
     /// The function that the address lies in; `None` where the kernel hides its addresses.
     pub fn name(&mut self, address: u64) -> Option<Arc<str>> {
-        let table = self
-            .table
-            .get_or_insert_with(|| Table::parse(&fs::read(KALLSYMS).unwrap_or_default()));
-        table.name(address)
+        self.table().name(address)
+    }
+
+    /// From a function's start to that of the next one; `None` where the kernel hides its addresses.
+    pub fn range(&mut self, function: &str) -> Option<Range<u64>> {
+        self.table().range(function)
+    }
+
+    /// The names that a compiler gave a function that it changed: `NAME.constprop.0`, `NAME.isra.0`.
+    pub fn renamed(&mut self, function: &str) -> Vec<String> {
+        self.table().renamed(function)
+    }
+
+    fn table(&mut self) -> &Table {
+        self.table
+            .get_or_insert_with(|| Table::parse(&fs::read(KALLSYMS).unwrap_or_default()))
     }
 }
 
@@ -34,6 +47,22 @@ impl Table {
         let after = self.0.partition_point(|&(start, _)| start <= address);
         let (start, name) = self.0.get(after.checked_sub(1)?)?;
         (address - start < LARGEST_FUNCTION).then(|| Arc::clone(name))
+    }
+
+    fn range(&self, function: &str) -> Option<Range<u64>> {
+        let index = self.0.iter().position(|(_, name)| **name == *function)?;
+        let (start, _) = self.0.get(index)?;
+        let (end, _) = self.0.iter().skip(index).find(|(next, _)| next > start)?;
+        Some(*start..*end)
+    }
+
+    fn renamed(&self, function: &str) -> Vec<String> {
+        let suffix = |name: &str| name.strip_prefix(function).is_some_and(|rest| rest.starts_with('.'));
+        let names = self
+            .0
+            .iter()
+            .filter(|(_, name)| suffix(name) && !name.ends_with(".cold"));
+        names.map(|(_, name)| name.to_string()).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the probes saw, decoded.
 
 use crate::model::conntrack::Conntrack;
-use crate::model::identity::{Netns, Owner, SocketCookie};
+use crate::model::identity::{Netns, Owner, Process, SocketCookie};
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::TcpState;
 use crate::model::time::Timestamp;
@@ -44,6 +44,8 @@ pub enum EventKind {
     RstReceived { state: Option<TcpState> },
     /// A packet was dropped for a listed reason.
     Drop(Dropped),
+    /// A conntrack entry came, changed or went; the event's namespace is the entry's.
+    Conntrack(ConntrackChange),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +94,27 @@ pub struct Dropped {
     /// Of the socket, where the packet has one.
     pub state: Option<TcpState>,
     pub packet: Packet,
+}
+
+/// What happened to a conntrack entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Confirmed: from now on it decides. A TCP state of ESTABLISHED means that it was picked up in mid-flow.
+    New,
+    /// Its TCP state is another one.
+    Update,
+    /// Taken out of the table; the state is its last one.
+    Destroy,
+}
+
+/// A change of a conntrack entry, from the kernel's hooks or from ctnetlink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConntrackChange {
+    pub change: Change,
+    /// As it is after the change.
+    pub entry: Conntrack,
+    /// Who deleted it, where a process asked for it and the hook saw that.
+    pub by: Option<Process>,
 }
 
 /// The packet that was dropped or answered.

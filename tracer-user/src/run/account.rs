@@ -1,9 +1,10 @@
 //! What tracing costs and what it missed: read now and then, written as `stats`, `loss` and `summary`.
 
 use super::clock::{self, clock};
+use super::conntrack::Conntrack;
 use crate::decode::DecodeError;
+use crate::kernel::hooks::name;
 use crate::kernel::load::Probes;
-use crate::kernel::plan::tracepoint;
 use crate::kernel::stat::{HookCounters, Stats as Counters};
 use crate::model::time::Timestamp;
 use crate::sink::{HookStats, Loss, LossSource, Record, Stats, Summary, Writer};
@@ -24,7 +25,8 @@ pub(super) struct Account {
     /// Records lost so far, by hook and processor.
     lost: BTreeMap<(u32, usize), u64>,
     undecodable: u64,
-    undecodable_told: u64,
+    /// What was told of each queue.
+    told: BTreeMap<&'static str, u64>,
     newest: Timestamp,
 }
 
@@ -37,7 +39,7 @@ impl Account {
             last_stats: now,
             lost: BTreeMap::new(),
             undecodable: 0,
-            undecodable_told: 0,
+            told: BTreeMap::new(),
             newest: now,
         }
     }
@@ -52,20 +54,27 @@ impl Account {
         tracing::debug!(%error, "a record of the ring is left out");
     }
 
-    pub(super) fn tick(&mut self, probes: &Probes, tracker: &Tracker, writer: &Writer) {
+    pub(super) fn tick(&mut self, probes: &Probes, tracker: &Tracker, conntrack: &Conntrack, writer: &Writer) {
         let now = clock::now();
         let counters = self.read();
-        self.losses(&counters, now, writer);
+        self.losses(&counters, conntrack, now, writer);
         if now.since(self.last_stats) >= INTERVAL {
-            self.stats(&counters, now, probes, tracker, writer);
+            self.stats(&counters, now, (probes, conntrack), tracker, writer);
         }
     }
 
-    pub(super) fn finish(mut self, probes: &Probes, tracker: &Tracker, all: bool, writer: &Writer) {
+    pub(super) fn finish(
+        mut self,
+        probes: &Probes,
+        tracker: &Tracker,
+        conntrack: &Conntrack,
+        all: bool,
+        writer: &Writer,
+    ) {
         let now = clock::now();
         let counters = self.read();
-        self.losses(&counters, now, writer);
-        self.stats(&counters, now, probes, tracker, writer);
+        self.losses(&counters, conntrack, now, writer);
+        self.stats(&counters, now, (probes, conntrack), tracker, writer);
         let totals = tracker.totals();
         writer.push(Record::Summary(&Summary {
             at: now,
@@ -76,7 +85,7 @@ impl Account {
             aborted: totals.aborted,
             given_up: totals.given_up,
             findings: totals.findings.iter().map(|(cause, count)| (*cause, *count)).collect(),
-            lost: self.lost.values().sum::<u64>() + self.undecodable,
+            lost: self.lost.values().chain(self.told.values()).sum(),
             evictions: totals.evicted,
             unresolved_inquiries: totals.unresolved,
         }));
@@ -89,14 +98,14 @@ impl Account {
         })
     }
 
-    fn losses(&mut self, counters: &[HookCounters], now: Timestamp, writer: &Writer) {
+    fn losses(&mut self, counters: &[HookCounters], conntrack: &Conntrack, now: Timestamp, writer: &Writer) {
         for hook in counters {
             for (cpu, row) in hook.processors.iter().enumerate() {
                 let known = self.lost.entry((hook.hook as u32, cpu)).or_default();
                 let lost = row.lost.saturating_sub(*known);
                 *known = row.lost;
                 if lost > 0 {
-                    let source = LossSource::Hook(tracepoint(hook.hook).into());
+                    let source = LossSource::Hook(name(hook.hook).into());
                     writer.push(Record::Loss(&Loss {
                         at: now,
                         source,
@@ -106,16 +115,20 @@ impl Account {
                 }
             }
         }
-        let lost = self.undecodable - self.undecodable_told;
-        self.undecodable_told = self.undecodable;
-        if lost > 0 {
-            let source = LossSource::Queue("undecodable".into());
-            writer.push(Record::Loss(&Loss {
-                at: now,
-                source,
-                cpu: None,
-                lost,
-            }));
+        let undecodable = ("undecodable", self.undecodable);
+        for (queue, total) in std::iter::once(undecodable).chain(conntrack.losses()) {
+            let told = self.told.entry(queue).or_default();
+            let lost = total.saturating_sub(*told);
+            *told = total;
+            if lost > 0 {
+                let source = LossSource::Queue(queue.into());
+                writer.push(Record::Loss(&Loss {
+                    at: now,
+                    source,
+                    cpu: None,
+                    lost,
+                }));
+            }
         }
     }
 
@@ -123,7 +136,7 @@ impl Account {
         &mut self,
         counters: &[HookCounters],
         now: Timestamp,
-        probes: &Probes,
+        (probes, conntrack): (&Probes, &Conntrack),
         tracker: &Tracker,
         writer: &Writer,
     ) {
@@ -138,7 +151,7 @@ impl Account {
                 .map(|(_, cost)| *cost);
             let measured = cost.filter(|cost| cost.runs > 0);
             HookStats {
-                name: tracepoint(counted.hook).into(),
+                name: name(counted.hook).into(),
                 runs: measured.map(|cost| cost.runs),
                 nanos: measured.and_then(|cost| u64::try_from(cost.time.as_nanos()).ok()),
                 lost: total.lost,
@@ -151,7 +164,7 @@ impl Account {
         });
         writer.push(Record::Stats(&Stats {
             at: now,
-            hooks: hooks.collect(),
+            hooks: hooks.chain(conntrack.stats()).collect(),
             ring_high_water: None,
             ring_bytes: None,
             tracked: u64::try_from(tracker.tracked()).unwrap_or(u64::MAX),

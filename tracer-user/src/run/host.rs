@@ -1,18 +1,60 @@
 //! What the host says of itself: the first line of the output; and the log of the probes.
 
 use super::{Options, clock, ready};
-use crate::kernel::load::Probes;
-use crate::kernel::plan;
+use crate::failure::Failure;
+use crate::kernel::hooks;
+use crate::kernel::load::{LoadError, Probes, Settings};
+use crate::kernel::plan::{HookStatus, Ladder};
 use crate::model::finding::Cause;
-use crate::sink::{Hello, Hook, How};
+use crate::sink::{Hello, Hook, How, NETNS_OPTION};
+use std::collections::BTreeMap;
 use std::fs;
 
+/// What would run here if everything were asked for.
+#[derive(Debug)]
+pub struct Survey {
+    pub hello: Hello,
+    /// A hook that no trace is whole without cannot run.
+    pub core_is_missing: bool,
+}
+
+/// Attaches everything once, and lets go of it. What the kernel lacks is told in the survey; missing privileges are an
+/// error.
+pub fn survey(ladder: Ladder) -> Result<Survey, Failure> {
+    let settings = Settings {
+        export_all: true,
+        conntrack_events: true,
+        ladder,
+        ..Settings::default()
+    };
+    let statuses = match Probes::load(&settings) {
+        Ok(probes) => probes.hooks().to_vec(),
+        Err(error @ LoadError::Privilege(_)) => return Err(error.into()),
+        Err(error) => HookStatus::none(&error.to_string()),
+    };
+    let is_core = |status: &HookStatus| hooks::spec(status.hook).is_some_and(|spec| spec.core);
+    let core_is_missing = statuses
+        .iter()
+        .any(|status| status.how == hooks::How::Absent && is_core(status));
+    Ok(Survey {
+        hello: bare(&statuses),
+        core_is_missing,
+    })
+}
+
 pub(super) fn hello(probes: &Probes, options: &Options) -> Hello {
-    let uname = rustix::system::uname();
     let described = options
         .described
         .iter()
         .map(|(name, value)| ((*name).to_owned(), value.clone()));
+    Hello {
+        options: described.chain(namespaces(options)).collect(),
+        ..bare(probes.hooks())
+    }
+}
+
+fn bare(hooks: &[HookStatus]) -> Hello {
+    let uname = rustix::system::uname();
     Hello {
         at: clock::now(),
         session: line("/proc/sys/kernel/random/uuid").unwrap_or_default(),
@@ -22,17 +64,28 @@ pub(super) fn hello(probes: &Probes, options: &Options) -> Hello {
         kernel: uname.release().to_string_lossy().into_owned(),
         architecture: uname.machine().to_string_lossy().into_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        options: described.collect(),
-        hooks: probes.hooks().iter().map(hook).collect(),
+        options: BTreeMap::new(),
+        hooks: hooks.iter().map(hook).collect(),
     }
 }
 
-fn hook(status: &plan::HookStatus) -> Hook {
+/// What replay has to know of the filter: answers about every namespace are recorded whole.
+fn namespaces(options: &Options) -> Option<(String, String)> {
+    let inodes: Vec<_> = options.filter.netns.iter().map(u32::to_string).collect();
+    (!inodes.is_empty()).then(|| (NETNS_OPTION.to_owned(), inodes.join(",")))
+}
+
+fn hook(status: &HookStatus) -> Hook {
     Hook {
         name: status.name.into(),
         how: match status.how {
-            plan::How::TpBtf => How::TpBtf,
-            plan::How::Absent => How::Absent,
+            hooks::How::Fentry => How::Fentry,
+            hooks::How::Fexit => How::Fexit,
+            hooks::How::Kprobe => How::Kprobe,
+            hooks::How::Kretprobe => How::Kretprobe,
+            hooks::How::TpBtf => How::TpBtf,
+            hooks::How::Netlink => How::Netlink,
+            hooks::How::Absent => How::Absent,
         },
         reason: status.reason.clone(),
         weakens: status

@@ -4,10 +4,12 @@
 
 mod account;
 mod clock;
+mod conntrack;
 mod host;
 mod ready;
 
 pub use clock::clock;
+pub use host::{Survey, survey};
 
 use crate::decode::Tables;
 use crate::failure::Failure;
@@ -15,13 +17,16 @@ use crate::filter::Filter;
 use crate::inspect::Inspector;
 use crate::kernel::clock as kernel_clock;
 use crate::kernel::load::{Probes, Settings};
+use crate::kernel::plan::Ladder;
 use crate::kernel::ring::Ring;
 use crate::kernel::symbols::Symbols;
+use crate::model::event::Event;
 use crate::model::finding::{Finding, Severity};
 use crate::model::inquiry::{Answer, Inquiry, Reply};
 use crate::sink::{Hello, Record, Writer, WriterState};
 use crate::track::{Config, Totals, Tracker};
 use account::Account;
+use conntrack::Conntrack;
 use std::io;
 use std::time::Duration;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyMutGuard};
@@ -42,6 +47,10 @@ pub struct Options {
     pub hang_after: Duration,
     pub events: Events,
     pub filter: Filter,
+    /// Every change of a conntrack entry is an event.
+    pub conntrack_events: bool,
+    /// The best way to attach a hook that may be used.
+    pub ladder: Ladder,
     /// The probes write a log of their own, for those who work on them.
     pub log_probes: bool,
     /// The options as `hello` shows them.
@@ -68,6 +77,7 @@ pub struct Shell {
     answers: Receiver<Answer>,
     tracker: Tracker,
     account: Account,
+    conntrack: Conntrack,
 }
 
 struct Decoder {
@@ -96,6 +106,8 @@ impl Shell {
     pub fn start(options: Options) -> Result<Self, Failure> {
         let settings = Settings {
             export_all: options.events == Events::All,
+            conntrack_events: options.conntrack_events,
+            ladder: options.ladder,
             log_level: if options.log_probes { PROBE_LOG_LEVEL } else { 0 },
             ..Settings::default()
         };
@@ -112,6 +124,8 @@ impl Shell {
         let ring = probes.take_ring()?;
         let ring = ready::readable(ring).map_err(Failure::system("the ring buffer"))?;
         let account = Account::new(probes.take_stats()?);
+        let mut conntrack = Conntrack::new();
+        conntrack.follow(&probes);
         let (inspector, answers) = Inspector::start().map_err(Failure::system("the inspector cannot start"))?;
         let config = Config {
             hang_after: options.hang_after,
@@ -132,12 +146,15 @@ impl Shell {
             answers,
             tracker,
             account,
+            conntrack,
         })
     }
 
     /// The line that every output begins with.
     pub fn hello(&self) -> Hello {
-        host::hello(&self.probes, &self.options)
+        let mut hello = host::hello(&self.probes, &self.options);
+        self.conntrack.describe(&mut hello.hooks);
+        hello
     }
 
     /// Traces until `end`, a signal, or the output's pipe is closed.
@@ -162,15 +179,22 @@ impl Shell {
                 readable = readable_from(&mut self.ring, rested) => {
                     let Ok(mut guard) = readable else { break };
                     let ring = guard.get_inner_mut();
-                    if drain(ring, &mut self.decoder, &mut self.tracker, &mut self.account, &self.options, &mut output) {
+                    let (decoder, account) = (&mut self.decoder, &mut self.account);
+                    let sinks = (&mut self.tracker, &mut self.conntrack);
+                    if drain(ring, decoder, account, sinks, &self.options, &mut output) {
                         guard.clear_ready();
                         rested = Instant::now() + REST;
                     }
                 }
                 Some(answer) = self.answers.recv() => self.answer(answer, &mut output),
+                changes = self.conntrack.recv() => self.take_changes(&changes, &mut output),
                 () = tokio::time::sleep_until(deadline) => self.timeout(&mut output),
                 _ = tick.tick() => {
-                    self.account.tick(&self.probes, &self.tracker, &output.writer);
+                    let follows = self.probes.follow_modules();
+                    if self.conntrack.follow(&self.probes) || follows {
+                        output.writer.push(Record::Hello(&self.hello()));
+                    }
+                    self.account.tick(&self.probes, &self.tracker, &self.conntrack, &output.writer);
                     if output.writer.state() == WriterState::Closed {
                         break;
                     }
@@ -181,17 +205,21 @@ impl Shell {
         self.finish(output)
     }
 
+    fn drain(&mut self, output: &mut Output<impl FnMut(&Finding)>) -> bool {
+        let sinks = (&mut self.tracker, &mut self.conntrack);
+        let ring = self.ring.get_mut();
+        drain(ring, &mut self.decoder, &mut self.account, sinks, &self.options, output)
+    }
+
+    fn take_changes(&mut self, changes: &[Event], output: &mut Output<impl FnMut(&Finding)>) {
+        for event in changes {
+            take(event, &mut self.tracker, &mut self.account, &self.options, output);
+        }
+    }
+
     /// What is in the ring is older than the deadline: it goes first.
     fn timeout(&mut self, output: &mut Output<impl FnMut(&Finding)>) {
-        let ring = self.ring.get_mut();
-        drain(
-            ring,
-            &mut self.decoder,
-            &mut self.tracker,
-            &mut self.account,
-            &self.options,
-            output,
-        );
+        self.drain(output);
         let now = clock::now();
         if self.tracker.poll_timeout().is_some_and(|deadline| deadline <= now) {
             self.record(Record::Deadline(now), output);
@@ -222,21 +250,16 @@ impl Shell {
     }
 
     fn finish(mut self, mut output: Output<impl FnMut(&Finding)>) -> Report {
-        let ring = self.ring.get_mut();
-        while !drain(
-            ring,
-            &mut self.decoder,
-            &mut self.tracker,
-            &mut self.account,
-            &self.options,
-            &mut output,
-        ) {}
+        let last = self.conntrack.end();
+        self.take_changes(&last, &mut output);
+        while !self.drain(&mut output) {}
         let now = clock::now();
         self.record(Record::Deadline(now), &mut output);
         self.tracker.finish(now);
         self.hand_out(&mut output);
         let all = self.options.events == Events::All;
-        self.account.finish(&self.probes, &self.tracker, all, &output.writer);
+        self.account
+            .finish(&self.probes, &self.tracker, &self.conntrack, all, &output.writer);
         let written = output.writer.finish();
         let totals = self.tracker.totals().clone();
         Report {
@@ -271,8 +294,8 @@ async fn readable_from(ring: &mut AsyncFd<Ring>, rested: Instant) -> io::Result<
 fn drain(
     ring: &mut Ring,
     decoder: &mut Decoder,
-    tracker: &mut Tracker,
     account: &mut Account,
+    (tracker, conntrack): (&mut Tracker, &mut Conntrack),
     options: &Options,
     output: &mut Output<impl FnMut(&Finding)>,
 ) -> bool {
@@ -280,16 +303,27 @@ fn drain(
     let taken = ring.drain(BATCH, |bytes| {
         match tables.decode(bytes, |address| symbols.name(address)) {
             Ok(event) => {
-                if options.events != Events::None && options.filter.wants_event(&event) {
-                    output.writer.push(Record::Event(&event));
-                }
-                account.saw(event.at);
-                tracker.handle_event(&event);
+                conntrack.met(event.netns);
+                take(&event, tracker, account, options, output);
             }
             Err(error) => account.undecodable(&error),
         }
     });
     taken < BATCH
+}
+
+fn take(
+    event: &Event,
+    tracker: &mut Tracker,
+    account: &mut Account,
+    options: &Options,
+    output: &mut Output<impl FnMut(&Finding)>,
+) {
+    if options.events != Events::None && options.filter.wants_event(event) {
+        output.writer.push(Record::Event(event));
+    }
+    account.saw(event.at);
+    tracker.handle_event(event);
 }
 
 /// The inspector has too much to do.

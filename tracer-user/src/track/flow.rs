@@ -4,7 +4,7 @@ use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::event::{Retransmit, RstMaker};
 use crate::model::evidence::Place;
 use crate::model::finding::{Connection, Way};
-use crate::model::identity::{Netns, Owner, SocketCookie};
+use crate::model::identity::{Netns, Owner, Process, SocketCookie};
 use crate::model::inquiry::Examined;
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::TcpState;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The retransmission timeout assumed where the kernel's could not be read (its minimum).
-const MIN_RTO: Duration = Duration::from_millis(200);
+pub(super) const MIN_RTO: Duration = Duration::from_millis(200);
 
 #[derive(Debug)]
 pub(super) struct Flow {
@@ -35,9 +35,13 @@ pub(super) struct Flow {
     pub(super) stalled_since: Option<Timestamp>,
     pub(super) drops: Vec<DropSeen>,
     pub(super) reset: Option<Box<ResetSeen>>,
+    /// The first RST that a rule made for one of its packets.
+    pub(super) rule_reset: Option<Box<ResetSeen>>,
     pub(super) reset_received: Option<(Timestamp, Option<TcpState>)>,
     /// From a packet of it.
     pub(super) conntrack: Option<Box<Conntrack>>,
+    /// It hung already when tracing began.
+    pub(super) counted: Option<Box<Counted>>,
     pub(super) examination: Examination,
     /// A packet that may be its own waits for the answer where its device leads; until then at most.
     pub(super) awaits_link: Option<Timestamp>,
@@ -53,11 +57,26 @@ pub(super) enum Phase {
     Ended { at: Timestamp, errno: u32, connected: bool },
 }
 
+/// What the question for connections that hang already told of it.
+#[derive(Clone, Debug)]
+pub(super) struct Counted {
+    pub(super) at: Timestamp,
+    /// Up to Linux 5.11 the probes call the socket otherwise.
+    pub(super) cookie: Option<SocketCookie>,
+    pub(super) holder: Option<Process>,
+    pub(super) enter: Option<Arc<str>>,
+    /// When its timer ran out for the last time before it was looked at.
+    pub(super) last_sent: Timestamp,
+}
+
 /// Drops of one kind, at one place.
 #[derive(Clone, Debug)]
 pub(super) struct DropSeen {
     pub(super) at: Timestamp,
-    pub(super) count: u32,
+    /// Drops that were seen.
+    pub(super) drops: u32,
+    /// RSTs of a rule that were seen: each is a drop too.
+    pub(super) resets: u32,
     pub(super) reason: DropReason,
     pub(super) location: Option<Arc<str>>,
     pub(super) netns: Netns,
@@ -67,9 +86,15 @@ pub(super) struct DropSeen {
     pub(super) tcp_flags: u8,
     pub(super) mark: u32,
     pub(super) conntrack: Option<Conntrack>,
-    /// Conntrack was CLOSE at the first of them, and no RST of the flow had been seen: the rule made one.
+    /// The rule made a RST: it was seen, or conntrack was CLOSE at the first of them without a RST of the flow before.
     pub(super) rejected: bool,
     pub(super) certainty: Certainty,
+}
+
+impl DropSeen {
+    pub(super) fn count(&self) -> u32 {
+        self.drops.max(self.resets)
+    }
 }
 
 /// How surely a packet of another namespace belongs to this connection.
@@ -124,7 +149,7 @@ impl Flow {
 
     /// The drop that decides: replies before requests (they prove that the request got out), more before fewer.
     pub(super) fn main_drop(&self) -> Option<&DropSeen> {
-        let weight = |drop: &&DropSeen| (drop.certainty, drop.direction == Direction::Reply, drop.count);
+        let weight = |drop: &&DropSeen| (drop.certainty, drop.direction == Direction::Reply, drop.count());
         self.drops.iter().max_by_key(weight)
     }
 
@@ -193,6 +218,7 @@ impl Flow {
         };
         let examined = self.examined();
         let socket = examined.and_then(|result| result.examined.as_ref().ok()?.socket.as_ref());
+        let counted = self.counted.as_deref();
         Connection {
             id: self.id,
             tuple: self.tuple,
@@ -203,9 +229,11 @@ impl Flow {
                 self.way
             },
             netns: self.netns,
-            enter: examined.and_then(|result| result.enter.clone()),
+            enter: examined
+                .and_then(|result| result.enter.clone())
+                .or_else(|| counted?.enter.clone()),
             owner: self.owner,
-            holder: socket.and_then(|socket| socket.process),
+            holder: socket.and_then(|socket| socket.process).or_else(|| counted?.holder),
             state,
             started: self.started(),
             ended,

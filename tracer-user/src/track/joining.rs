@@ -8,10 +8,11 @@ use super::judge::{self, ECONNREFUSED};
 use super::packets::{PacketSeen, What};
 use super::tracker::{Link, Tracker, new_flow};
 use crate::model::conntrack::{Conntrack, Direction};
-use crate::model::event::{Event, EventKind, Packet, RstMaker, RstSent};
+use crate::model::event::{Change, ConntrackChange, Event, EventKind, Packet, RstMaker};
 use crate::model::finding::Way;
 use crate::model::identity::Netns;
 use crate::model::inquiry::Question;
+use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::ConntrackState;
 use crate::model::time::Timestamp;
 use crate::model::tuple::Tuple;
@@ -98,7 +99,7 @@ impl Tracker {
     /// The namespace behind the packet's device: asked for once.
     fn far_end(&mut self, seen: &PacketSeen) -> Link {
         // Only a drop is reported with its place; whom else a RST could mean does not matter.
-        let (Some(ifindex), What::Drop(_)) = (seen.packet.ifindex, &seen.what) else {
+        let (Some(ifindex), What::Drop(_) | What::Rejected) = (seen.packet.ifindex, &seen.what) else {
             return Link::Known(None);
         };
         let key = (seen.netns.id(), ifindex);
@@ -131,18 +132,56 @@ impl Tracker {
             flow.conntrack = Some(Box::new(entry));
         }
         match &seen.what {
-            What::Drop(_) => {
-                attach_drop(flow, seen, direction, certainty);
+            What::Drop(dropped) => {
+                let location = dropped.location.clone();
+                if let Some(drop) = drop_of(flow, seen, dropped.reason, direction, certainty) {
+                    drop.drops += 1;
+                    drop.location = drop.location.take().or(location);
+                }
                 if flow.drops.last().is_some_and(|drop| drop.rejected) {
                     let rst = seen.packet.tuple.inverted();
                     self.resets.remember(seen.at, RstMaker::Netfilter, rst);
                 }
             }
-            What::Reset(sent) if direction == Direction::Original => attach_reset(flow, seen, sent),
+            What::Rejected => {
+                if let Some(drop) = drop_of(flow, seen, DropReason::Netfilter, direction, certainty) {
+                    drop.resets += 1;
+                    drop.rejected = true;
+                }
+                let reset = || Box::new(reset_seen(seen, RstMaker::Netfilter, None));
+                flow.rule_reset.get_or_insert_with(reset);
+                let rst = seen.packet.tuple.inverted();
+                self.resets.remember(seen.at, RstMaker::Netfilter, rst);
+            }
+            What::Reset(sent) if direction == Direction::Original => {
+                flow.reset = Some(Box::new(reset_seen(seen, sent.maker, sent.reason)));
+            }
             What::Reset(_) => {}
         }
         let leaving = flow.leaving();
         self.flows.index(id, leaving);
+    }
+
+    /// What conntrack says of a connection's entry while it is under suspicion.
+    pub(super) fn handle_conntrack(&mut self, netns: Netns, changed: &ConntrackChange) {
+        // After its end an entry explains nothing that comes later; its last state stays known.
+        if changed.change == Change::Destroy {
+            return;
+        }
+        let entry = changed.entry;
+        for own in [entry.original, entry.reply] {
+            for id in self.flows.by_pair(own.into()).to_vec() {
+                let Some(flow) = self.flows.get_mut(id) else { continue };
+                if flow.netns != netns || flow.tuple != own {
+                    continue;
+                }
+                flow.conntrack = Some(Box::new(entry));
+                let leaving = flow.leaving();
+                self.flows.index(id, leaving);
+                self.claim_packets(leaving);
+                self.touch(Some(id));
+            }
+        }
     }
 
     /// Looks through the packets that waited for a flow with this tuple.
@@ -221,10 +260,14 @@ fn inbound_flow(seen: &PacketSeen, original: Tuple) -> Flow {
     }
 }
 
-fn attach_drop(flow: &mut Flow, seen: &PacketSeen, direction: Direction, certainty: Certainty) {
-    let What::Drop(dropped) = &seen.what else {
-        return;
-    };
+/// The flow's drops of this packet's kind, entered if these are the first; `None` where there are too many kinds.
+fn drop_of<'a>(
+    flow: &'a mut Flow,
+    seen: &PacketSeen,
+    reason: DropReason,
+    direction: Direction,
+    certainty: Certainty,
+) -> Option<&'a mut DropSeen> {
     let place = join::place(flow, seen, direction);
     let Packet {
         tuple,
@@ -233,16 +276,15 @@ fn attach_drop(flow: &mut Flow, seen: &PacketSeen, direction: Direction, certain
         conntrack,
         ..
     } = seen.packet;
-    let same =
-        |drop: &&mut DropSeen| drop.reason == dropped.reason && drop.netns == seen.netns && drop.direction == direction;
-    if let Some(drop) = flow.drops.iter_mut().find(same) {
-        drop.count += 1;
+    let same = |drop: &DropSeen| drop.reason == reason && drop.netns == seen.netns && drop.direction == direction;
+    if let Some(index) = flow.drops.iter().position(same) {
+        let drop = flow.drops.get_mut(index)?;
         drop.at = drop.at.min(seen.at);
         drop.certainty = drop.certainty.max(certainty);
-        return;
+        return Some(drop);
     }
     if flow.drops.len() >= MAX_DROPS_PER_FLOW {
-        return;
+        return None;
     }
     let closed = conntrack.is_some_and(|entry| entry.state == Some(ConntrackState::Close));
     let reset_before = flow.reset_received.is_some_and(|(at, _)| at < seen.at) || flow.reset.is_some();
@@ -250,9 +292,10 @@ fn attach_drop(flow: &mut Flow, seen: &PacketSeen, direction: Direction, certain
     flow.drops.reserve_exact(1);
     flow.drops.push(DropSeen {
         at: seen.at,
-        count: 1,
-        reason: dropped.reason,
-        location: dropped.location.clone(),
+        drops: 0,
+        resets: 0,
+        reason,
+        location: None,
         netns: seen.netns,
         place,
         direction,
@@ -263,15 +306,16 @@ fn attach_drop(flow: &mut Flow, seen: &PacketSeen, direction: Direction, certain
         rejected: closed && !reset_before,
         certainty,
     });
+    flow.drops.last_mut()
 }
 
-fn attach_reset(flow: &mut Flow, seen: &PacketSeen, sent: &RstSent) {
-    flow.reset = Some(Box::new(ResetSeen {
+fn reset_seen(seen: &PacketSeen, maker: RstMaker, reason: Option<RstReason>) -> ResetSeen {
+    ResetSeen {
         at: seen.at,
         netns: seen.netns,
-        maker: sent.maker,
-        reason: sent.reason,
+        maker,
+        reason,
         packet: seen.packet.tuple,
         conntrack: seen.packet.conntrack,
-    }));
+    }
 }

@@ -153,7 +153,7 @@ fn reset(flow: &Flow, errno: u32, around: &Surroundings<'_>) -> Verdict {
 fn connecting(flow: &Flow, now: Timestamp, config: &Config, around: &Surroundings<'_>) -> Verdict {
     let due = flow.stalled_since.or(flow.started()).unwrap_or(flow.first_seen) + config.hang_after;
     // One drop may be a coincidence; the same one again at the next SYN is not.
-    let dropped_again = flow.drops.iter().any(|drop| drop.count > 1);
+    let dropped_again = flow.drops.iter().any(|drop| drop.count() > 1);
     if now < due && !dropped_again {
         return Verdict::Wait(due);
     }

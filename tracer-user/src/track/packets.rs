@@ -20,6 +20,8 @@ pub(super) struct PacketSeen {
 pub(super) enum What {
     Drop(Dropped),
     Reset(RstSent),
+    /// A rule answered it with a RST, and drops it next.
+    Rejected,
 }
 
 impl PacketSeen {

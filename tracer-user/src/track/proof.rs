@@ -1,6 +1,6 @@
 //! What proves a judgement: the observations of a connection as evidence, and the causes that were weighed. Pure.
 
-use super::flow::{Certainty, DropSeen, Flow, Phase};
+use super::flow::{Certainty, DropSeen, Flow, Phase, ResetSeen};
 use crate::model::evidence::Evidence;
 use crate::model::finding::{Cause, Considered, Way};
 
@@ -13,14 +13,9 @@ pub(super) fn evidence(flow: &Flow, cause: Cause) -> Vec<Evidence> {
         .iter()
         .filter(|drop| main.is_none_or(|main| !std::ptr::eq(main, *drop)));
     evidence.extend(main.into_iter().chain(others).map(drop_evidence));
+    evidence.extend(flow.rule_reset.as_deref().map(reset_evidence));
     if let Some(reset) = flow.reset.as_deref() {
-        evidence.push(Evidence::RstSent {
-            at: reset.at,
-            netns: reset.netns,
-            maker: reset.maker,
-            reason: reset.reason,
-            packet: Some(reset.packet),
-        });
+        evidence.push(reset_evidence(reset));
         if let Some(entry) = reset.conntrack {
             evidence.push(Evidence::Conntrack {
                 at: reset.at,
@@ -43,6 +38,7 @@ pub(super) fn evidence(flow: &Flow, cause: Cause) -> Vec<Evidence> {
     }
     if let (Some(since), Some(at)) = (flow.stalled_since, flow.last_retransmit) {
         let syn = flow.retransmits == 0;
+        let queried = flow.counted.as_ref().is_some_and(|counted| counted.last_sent == at);
         let count = if syn { flow.syn_retransmits } else { flow.retransmits };
         evidence.push(Evidence::Retransmits {
             at,
@@ -50,16 +46,27 @@ pub(super) fn evidence(flow: &Flow, cause: Cause) -> Vec<Evidence> {
             count,
             unacked: flow.unacked,
             syn,
+            queried,
         });
     }
     evidence.extend(examination_evidence(flow, cause));
     evidence
 }
 
+fn reset_evidence(reset: &ResetSeen) -> Evidence {
+    Evidence::RstSent {
+        at: reset.at,
+        netns: reset.netns,
+        maker: reset.maker,
+        reason: reset.reason,
+        packet: Some(reset.packet),
+    }
+}
+
 fn drop_evidence(drop: &DropSeen) -> Evidence {
     Evidence::Drop {
         at: drop.at,
-        count: drop.count,
+        count: drop.count(),
         reason: drop.reason,
         location: drop.location.clone(),
         netns: drop.netns,

@@ -1,10 +1,15 @@
 //! Runs `conntracer demo` and reads what it wrote.
 
+pub(crate) mod expected;
+
 use crate::table::Case;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::process::{Command, Stdio};
+use std::{env, fmt};
+
+/// The best way to attach a hook that may be used; set by the matrix of kernels.
+const HOOKS: &str = "CONNTRACER_HOOKS";
 
 /// One run, ended.
 pub(crate) struct Demo {
@@ -27,6 +32,12 @@ impl Demo {
         command.args(["--backend", case.backend.name(), "--family", case.family.name()]);
         if let Some(peer) = case.peer {
             command.args(["--peer", peer.name()]);
+        }
+        if let Ok(hooks) = env::var(HOOKS) {
+            command.args(["--hooks", &hooks]);
+            if hooks == "tracepoint" {
+                command.arg("--conntrack-events");
+            }
         }
         let output = command.stdin(Stdio::null()).output().expect("the program runs");
         let stdout = String::from_utf8(output.stdout).expect("standard output is UTF-8");

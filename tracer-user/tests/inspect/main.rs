@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod space;
+mod stalled;
 
 use rustix::net::{AddressFamily, SocketType, bind, listen, netdevice::name_to_index, socket};
 use space::{Space, identity, ip};
@@ -14,6 +15,7 @@ use std::process::Command;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
+use tracer_user::ctnetlink::{Settings, Stream};
 use tracer_user::inspect::{Examiner, Inspector};
 use tracer_user::model::conntrack::Direction;
 use tracer_user::model::identity::Netns;
@@ -341,10 +343,16 @@ fn a_deleted_namespace_does_not_live_on_in_the_inspector() {
         "netns",
         &there.name,
     ]);
+    // The stream of conntrack changes looks at it, too.
+    let _stream = here.inside(|| Stream::start(Settings::default()).unwrap());
     let (inspector, mut answers) = Inspector::start().unwrap();
     let tuple = Tuple::new(endpoint("127.0.0.1:1"), endpoint("127.0.0.1:2"));
     let connection = Question::Connection { tuple, target: None };
-    for question in [connection, Question::Sweep, Question::Link { ifindex: 2 }] {
+    let everywhere = [Question::Sweep, Question::Stalled];
+    for question in [connection, Question::Link { ifindex: 2 }]
+        .into_iter()
+        .chain(everywhere)
+    {
         inspector.ask(inquiry(&there, question)).unwrap();
         answers.blocking_recv().unwrap();
     }

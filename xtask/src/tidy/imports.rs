@@ -210,6 +210,13 @@ const PARTS: &[Part] = &[
         ]),
         without: IMPURE,
     },
+    source("tracer-user/src/ctnetlink/source", &["inspect", "model"]),
+    Part {
+        place: "tracer-user/src/ctnetlink/",
+        parts: Only::These(&["inspect", "model"]),
+        crates: Only::These(&["libc", "thiserror"]),
+        without: IMPURE,
+    },
     source("tracer-user/src/enrich/source", &["model"]),
     Part {
         place: "tracer-user/src/enrich/",
@@ -331,6 +338,8 @@ mod tests {
             ("tracer-user/src/track/legs/mod.rs", "use super::super::sink::Jsonl;"),
             ("tracer-user/src/inspect/conntrack.rs", "use netlink_sys::Socket;"),
             ("tracer-user/src/inspect/source.rs", "use aya::Btf;"),
+            ("tracer-user/src/ctnetlink/change.rs", "use std::io;"),
+            ("tracer-user/src/ctnetlink/source/mod.rs", "use crate::sink::Jsonl;"),
             ("tracer-user/src/enrich/process.rs", "use std::fs;"),
             ("tracer-user/src/sink/term.rs", "use crate::track::Tracker;"),
             ("tracer-user/src/kernel/load.rs", "use crate::sink::Jsonl;"),

@@ -46,6 +46,7 @@ const ALLOWED: &[(&str, &str)] = &[
         "tracer-ebpf/src/read/own.rs",
         "map values, ring records and frozen globals",
     ),
+    ("tracer-user/src/ctnetlink/source/raw.rs", "raw system calls"),
     ("tracer-user/src/inspect/source/raw.rs", "raw system calls"),
     ("tracer-user/src/kernel/memory.rs", "gives freed memory back"),
     ("tracer-user/benches/measure/system.rs", "raw system calls"),

@@ -5,7 +5,7 @@
 use super::netns::{Found, Namespaces, NetnsError};
 use super::probe::{Probe, ProbeError};
 use super::zones::Zones;
-use super::{process, sweep};
+use super::{census, process, sweep};
 use crate::inspect::link::Peer;
 use crate::inspect::socket::Socket;
 use crate::model::conntrack::{Conntrack, Direction};
@@ -59,6 +59,7 @@ impl Examiner {
                     deadline,
                 ))),
             ),
+            Question::Stalled => (None, Ok(Reply::Stalled(census::census(&mut self.namespaces, deadline)))),
             Question::Connection { tuple, target } => self.at(inquiry, |examiner, found| {
                 examiner.connection(found, tuple, target, deadline)
             }),
@@ -190,7 +191,8 @@ fn destination(tuple: Tuple, entry: Option<&Conntrack>) -> Endpoint {
     }
 }
 
-fn now() -> Timestamp {
+/// `CLOCK_MONOTONIC`.
+pub(crate) fn now() -> Timestamp {
     let now = clock_gettime(ClockId::Monotonic);
     let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
     let nanos = u64::try_from(now.tv_nsec).unwrap_or(0);

@@ -13,7 +13,7 @@ use std::time::Instant;
 use thiserror::Error;
 
 #[derive(Debug, Error)]
-pub(super) enum NetlinkError {
+pub(crate) enum NetlinkError {
     #[error(transparent)]
     Io(#[from] io::Error),
     #[error("the kernel said: {0}")]
@@ -31,7 +31,7 @@ pub(super) enum NetlinkError {
 }
 
 #[derive(Debug)]
-pub(super) struct Netlink {
+pub(crate) struct Netlink {
     socket: Socket,
     protocol: isize,
     sequence: u32,
@@ -40,7 +40,7 @@ pub(super) struct Netlink {
 }
 
 impl Netlink {
-    pub(super) fn open(protocol: isize, deadline: Instant) -> Result<Self, NetlinkError> {
+    pub(crate) fn open(protocol: isize, deadline: Instant) -> Result<Self, NetlinkError> {
         Ok(Self {
             socket: Socket::new(protocol)?,
             protocol,
@@ -52,7 +52,7 @@ impl Netlink {
 
     /// Sends what `request` makes of a sequence number and gives every payload of the answer to `each`, until the
     /// answer ends or `each` has enough.
-    pub(super) fn ask<E: Display>(
+    pub(crate) fn ask<E: Display>(
         &mut self,
         request: impl FnOnce(u32) -> Vec<u8>,
         mut each: impl FnMut(&[u8]) -> Result<ControlFlow<()>, E>,

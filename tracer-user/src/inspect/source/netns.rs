@@ -16,7 +16,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 #[derive(Debug, Error)]
-pub(super) enum NetnsError {
+pub(crate) enum NetnsError {
     #[error("the namespace is gone")]
     Gone,
     #[error("its namespace is not known")]
@@ -31,22 +31,22 @@ pub(super) enum NetnsError {
 
 /// A namespace that was found; `None` as descriptor: the own one.
 #[derive(Debug)]
-pub(super) struct Found {
-    pub(super) inode: u32,
+pub(crate) struct Found {
+    pub(crate) inode: u32,
     cookie: u64,
     descriptor: Option<OwnedFd>,
     /// See [`crate::model::inquiry::Answer::enter`].
-    pub(super) enter: Option<Arc<str>>,
+    pub(crate) enter: Option<Arc<str>>,
 }
 
 impl Found {
-    pub(super) fn descriptor(&self) -> Option<RawFd> {
+    pub(crate) fn descriptor(&self) -> Option<RawFd> {
         self.descriptor.as_ref().map(AsRawFd::as_raw_fd)
     }
 }
 
 #[derive(Debug)]
-pub(super) struct Namespaces {
+pub(crate) struct Namespaces {
     home: File,
     own: Netns,
     device: u64,
@@ -57,7 +57,7 @@ pub(super) struct Namespaces {
 
 impl Namespaces {
     /// The calling thread's namespace is the own one, to which [`Self::inside`] goes back.
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let home = File::open("/proc/thread-self/ns/net")?;
         let metadata = home.metadata()?;
         let own = Netns {
@@ -78,24 +78,28 @@ impl Namespaces {
 
     /// Finds namespaces by path only, as before Linux 6.18.
     #[must_use]
-    pub(super) fn without_handles(self) -> Self {
+    pub(crate) fn without_handles(self) -> Self {
         Self {
             by_handle: false,
             ..self
         }
     }
 
+    pub(crate) fn own(&self) -> Netns {
+        self.own
+    }
+
     /// The descriptor of the own namespace.
-    pub(super) fn home(&self) -> RawFd {
+    pub(crate) fn home(&self) -> RawFd {
         self.home.as_raw_fd()
     }
 
     /// Whether the thread could not go back to its own namespace: it must end.
-    pub(super) fn stranded(&self) -> bool {
+    pub(crate) fn stranded(&self) -> bool {
         self.stranded
     }
 
-    pub(super) fn find(&mut self, wanted: Netns, hint: Option<u32>) -> Result<Found, NetnsError> {
+    pub(crate) fn find(&mut self, wanted: Netns, hint: Option<u32>) -> Result<Found, NetnsError> {
         if wanted.inode == 0 {
             return Err(NetnsError::Unknown);
         }
@@ -135,7 +139,7 @@ impl Namespaces {
     }
 
     /// Every namespace that has a name or a process, once. Those of a mere thread or socket are not among them.
-    pub(super) fn all(&mut self) -> Vec<(u32, Arc<str>)> {
+    pub(crate) fn all(&mut self) -> Vec<(u32, Arc<str>)> {
         let mut seen = HashSet::new();
         let mut all = Vec::new();
         for path in names().chain(processes().map(process_path)) {
@@ -153,7 +157,7 @@ impl Namespaces {
     }
 
     /// Opens what [`Self::all`] found.
-    pub(super) fn open_path(&self, inode: u32, path: Arc<str>) -> Result<Found, NetnsError> {
+    pub(crate) fn open_path(&self, inode: u32, path: Arc<str>) -> Result<Found, NetnsError> {
         if inode == self.own.inode {
             return Ok(Found {
                 inode,
@@ -166,7 +170,7 @@ impl Namespaces {
     }
 
     /// Does `work` inside the namespace, and comes back. `work` gets the namespace's identity.
-    pub(super) fn inside<T>(&mut self, found: &Found, work: impl FnOnce(Netns) -> T) -> Result<T, NetnsError> {
+    pub(crate) fn inside<T>(&mut self, found: &Found, work: impl FnOnce(Netns) -> T) -> Result<T, NetnsError> {
         let Some(descriptor) = &found.descriptor else {
             return Ok(work(self.own));
         };

@@ -3,9 +3,9 @@
 //! Which namespace that is, and who holds the sockets, is not known here.
 
 use super::netlink::{Netlink, NetlinkError};
-use super::zones::Zones;
+use super::zones::{self, Zones};
 use crate::inspect::socket::{Family, Socket};
-use crate::inspect::{address, link, socket};
+use crate::inspect::{address, conntrack, link, socket};
 use crate::model::conntrack::Conntrack;
 use crate::model::tuple::{Endpoint, Tuple};
 use rustix::io::Errno;
@@ -16,15 +16,15 @@ use thiserror::Error;
 
 #[derive(Debug, Error)]
 #[error("{what}: {error}")]
-pub(super) struct ProbeError {
-    pub(super) what: &'static str,
+pub(crate) struct ProbeError {
+    pub(crate) what: &'static str,
     #[source]
-    pub(super) error: NetlinkError,
+    pub(crate) error: NetlinkError,
 }
 
 /// Netlink sockets of one namespace, opened when they are needed.
 #[derive(Debug)]
-pub(super) struct Probe {
+pub(crate) struct Probe {
     deadline: Instant,
     conntrack: Option<Netlink>,
     sockets: Option<Netlink>,
@@ -32,7 +32,7 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    pub(super) fn new(deadline: Instant) -> Self {
+    pub(crate) fn new(deadline: Instant) -> Self {
         Self {
             deadline,
             conntrack: None,
@@ -42,17 +42,17 @@ impl Probe {
     }
 
     /// The entry of a tuple in either direction, in any zone.
-    pub(super) fn conntrack(&mut self, tuple: Tuple, zones: &mut Zones) -> Result<Option<Conntrack>, ProbeError> {
+    pub(crate) fn conntrack(&mut self, tuple: Tuple, zones: &mut Zones) -> Result<Option<Conntrack>, ProbeError> {
         let failed = |error| ProbeError {
             what: "conntrack",
             error,
         };
-        let netlink = opened(&mut self.conntrack, libc::NETLINK_NETFILTER, self.deadline).map_err(failed)?;
+        let netlink = self.entries().map_err(failed)?;
         zones.entry(netlink, tuple).map_err(failed)
     }
 
     /// The socket of exactly this tuple; no listener.
-    pub(super) fn socket(&mut self, tuple: Tuple) -> Result<Option<Socket>, ProbeError> {
+    pub(crate) fn socket(&mut self, tuple: Tuple) -> Result<Option<Socket>, ProbeError> {
         // An IPv4 tuple may be of an IPv6 socket.
         let families: &[Family] = if tuple.source.address.is_ipv4() {
             &Family::BOTH
@@ -72,17 +72,32 @@ impl Probe {
     }
 
     /// All listening sockets, or those of one port.
-    pub(super) fn listeners(&mut self, port: Option<u16>) -> Result<Vec<Socket>, ProbeError> {
+    pub(crate) fn listeners(&mut self, port: Option<u16>) -> Result<Vec<Socket>, ProbeError> {
         self.both_families(|sequence, family| socket::listeners(sequence, family, port))
     }
 
     /// Connections with this local port that are or could be accepted.
-    pub(super) fn acceptable(&mut self, port: u16) -> Result<Vec<Socket>, ProbeError> {
+    pub(crate) fn acceptable(&mut self, port: u16) -> Result<Vec<Socket>, ProbeError> {
         self.both_families(|sequence, family| socket::acceptable(sequence, family, port))
     }
 
+    /// Connections that look as if they hung. What is asked of all of them costs little; more is asked of those few.
+    pub(super) fn stalled(&mut self, family: Family) -> Result<Vec<Socket>, ProbeError> {
+        self.chosen(
+            |sequence| socket::connections(sequence, family),
+            SOCKETS_MAX,
+            Socket::is_stalled,
+        )
+    }
+
+    /// The same socket with its `struct tcp_info`; `None`: it is gone.
+    pub(super) fn again(&mut self, known: &Socket, family: Family) -> Result<Option<Socket>, ProbeError> {
+        let found = self.sockets(|sequence| socket::again(sequence, known, family), 1)?;
+        Ok(found.into_iter().find(|found| found.cookie == known.cookie))
+    }
+
     /// Whether packets to the endpoint stay in this namespace.
-    pub(super) fn is_local(&mut self, endpoint: Endpoint) -> Result<bool, ProbeError> {
+    pub(crate) fn is_local(&mut self, endpoint: Endpoint) -> Result<bool, ProbeError> {
         if endpoint.address.is_loopback() {
             return Ok(true);
         }
@@ -103,7 +118,7 @@ impl Probe {
     }
 
     /// Where the other end of a device is.
-    pub(super) fn peer(&mut self, ifindex: u32) -> Result<link::Peer, ProbeError> {
+    pub(crate) fn peer(&mut self, ifindex: u32) -> Result<link::Peer, ProbeError> {
         let mut peer = link::Peer::None;
         let answer = self.routes()?.ask(
             |sequence| link::get(sequence, ifindex),
@@ -119,7 +134,7 @@ impl Probe {
     }
 
     /// What this namespace calls the one behind a descriptor; `None`: it has no name for it.
-    pub(super) fn id_of(&mut self, descriptor: RawFd) -> Result<Option<i32>, ProbeError> {
+    pub(crate) fn id_of(&mut self, descriptor: RawFd) -> Result<Option<i32>, ProbeError> {
         let mut id = None;
         self.routes()?
             .ask(
@@ -134,6 +149,52 @@ impl Probe {
                 error,
             })?;
         Ok(id)
+    }
+
+    /// Has this namespace give the one behind a descriptor an id.
+    pub(crate) fn give_id(&mut self, descriptor: RawFd) -> Result<(), ProbeError> {
+        let answer = self.routes()?.ask(
+            |sequence| link::give_id(sequence, descriptor),
+            |_| Ok::<_, link::LinkError>(ControlFlow::Continue(())),
+        );
+        match answer {
+            // Somebody was faster.
+            Ok(()) | Err(NetlinkError::Refused(Errno::EXIST)) => Ok(()),
+            Err(error) => Err(ProbeError {
+                what: "a namespace id",
+                error,
+            }),
+        }
+    }
+
+    /// How many conntrack entries there are.
+    pub(crate) fn conntrack_count(&mut self) -> Result<u32, ProbeError> {
+        self.entries().and_then(zones::count).map_err(|error| ProbeError {
+            what: "conntrack count",
+            error,
+        })
+    }
+
+    /// The namespace's TCP entries, until `each` has enough.
+    pub(crate) fn conntrack_dump(
+        &mut self,
+        mut each: impl FnMut(Conntrack) -> ControlFlow<()>,
+    ) -> Result<(), ProbeError> {
+        let answer = self.entries().and_then(|netlink| {
+            netlink.ask(conntrack::dump_all, |payload| {
+                Ok::<_, conntrack::ConntrackError>(
+                    conntrack::parse(payload)?.map_or(ControlFlow::Continue(()), &mut each),
+                )
+            })
+        });
+        answer.map_err(|error| ProbeError {
+            what: "conntrack dump",
+            error,
+        })
+    }
+
+    fn entries(&mut self) -> Result<&mut Netlink, NetlinkError> {
+        opened(&mut self.conntrack, libc::NETLINK_NETFILTER, self.deadline)
     }
 
     fn routes(&mut self) -> Result<&mut Netlink, ProbeError> {
@@ -153,6 +214,15 @@ impl Probe {
     }
 
     fn sockets(&mut self, request: impl FnOnce(u32) -> Vec<u8>, max: usize) -> Result<Vec<Socket>, ProbeError> {
+        self.chosen(request, max, |_| true)
+    }
+
+    fn chosen(
+        &mut self,
+        request: impl FnOnce(u32) -> Vec<u8>,
+        max: usize,
+        wanted: impl Fn(&Socket) -> bool,
+    ) -> Result<Vec<Socket>, ProbeError> {
         let failed = |error| ProbeError { what: "sockets", error };
         let netlink = opened(&mut self.sockets, libc::NETLINK_SOCK_DIAG, self.deadline).map_err(failed)?;
         let mut all = Vec::new();
@@ -161,12 +231,12 @@ impl Probe {
                 tracing::warn!(max, "more sockets than are looked at");
                 return Ok(ControlFlow::Break(()));
             }
-            all.push(socket::parse(payload)?);
+            all.extend(Some(socket::parse(payload)?).filter(&wanted));
             Ok::<_, socket::SocketError>(ControlFlow::Continue(()))
         });
         match answer {
-            // Also what a kernel without IPv6 says.
-            Ok(()) | Err(NetlinkError::Refused(Errno::NOENT)) => Ok(all),
+            // Also what a kernel without IPv6 says; and of one socket, that another has its addresses by now.
+            Ok(()) | Err(NetlinkError::Refused(Errno::NOENT | Errno::STALE)) => Ok(all),
             Err(error) => Err(failed(error)),
         }
     }

@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 #[derive(Debug, Default)]
-pub(super) struct Zones {
+pub(crate) struct Zones {
     /// Those met, the latest first.
     known: Vec<u16>,
     /// When the next dump may be made.
@@ -70,7 +70,8 @@ fn get(netlink: &mut Netlink, tuple: Tuple, zone: Option<u16>) -> Result<Option<
     }
 }
 
-fn count(netlink: &mut Netlink) -> Result<u32, NetlinkError> {
+/// How many entries the namespace has.
+pub(super) fn count(netlink: &mut Netlink) -> Result<u32, NetlinkError> {
     let mut count = 0;
     netlink.ask(conntrack::count, |payload| {
         count = conntrack::parse_count(payload)?;

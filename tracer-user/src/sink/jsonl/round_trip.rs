@@ -1,9 +1,11 @@
 //! What replay needs comes back as it was: model → line → model, for any values.
 
 use crate::model::conntrack::Conntrack;
-use crate::model::event::{Dropped, Event, EventKind, Packet, Retransmit, RstMaker, RstSent};
+use crate::model::event::{Change, ConntrackChange, Dropped, Event, EventKind, Packet, Retransmit, RstMaker, RstSent};
 use crate::model::identity::{Comm, Netns, Owner, Process, SocketCookie};
-use crate::model::inquiry::{Answer, Examined, Inquiry, Listener, Question, Reply, SocketInfo, Waiting};
+use crate::model::inquiry::{
+    Answer, Census, Examined, Inquiry, Listener, Question, Reply, SocketInfo, Stalled, Waiting,
+};
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::{ConntrackState, TcpState};
 use crate::model::time::Timestamp;
@@ -102,6 +104,12 @@ fn packet() -> BoxedStrategy<Packet> {
 fn kind() -> BoxedStrategy<EventKind> {
     prop_oneof![
         Just(EventKind::Connect),
+        (
+            select(vec![Change::New, Change::Update, Change::Destroy]),
+            conntrack(),
+            of(process())
+        )
+            .prop_map(|(change, entry, by)| EventKind::Conntrack(ConntrackChange { change, entry, by })),
         Just(EventKind::Established),
         any::<u32>().prop_map(|errno| EventKind::Failed { errno }),
         any::<u32>().prop_map(|errno| EventKind::Closed { errno }),
@@ -167,7 +175,8 @@ fn event() -> impl Strategy<Value = Event> {
             netns,
             socket,
             tuple,
-            owner,
+            // An entry belongs to nobody; its line has room for one process.
+            owner: owner.filter(|_| !matches!(kind, EventKind::Conntrack(_))),
             kind,
         })
 }
@@ -177,6 +186,7 @@ fn inquiry() -> impl Strategy<Value = Inquiry> {
         (tuple(), of(endpoint())).prop_map(|(tuple, target)| Question::Connection { tuple, target }),
         any::<u32>().prop_map(|ifindex| Question::Link { ifindex }),
         Just(Question::Sweep),
+        Just(Question::Stalled),
     ];
     (any::<u64>(), timestamp(), netns(), of(any::<u32>()), question).prop_map(|(id, at, netns, hint, question)| {
         Inquiry {
@@ -256,11 +266,35 @@ fn waiting() -> BoxedStrategy<Waiting> {
         .boxed()
 }
 
+fn stalled() -> BoxedStrategy<Stalled> {
+    let place = (netns(), of(text()), timestamp(), tuple());
+    let cookie = any::<u64>().prop_map(SocketCookie::new);
+    let timer = (any::<u8>(), of(any::<u64>()), any::<u64>());
+    (place, cookie, socket(), any::<u32>(), timer)
+        .prop_map(
+            |((netns, enter, at, tuple), cookie, socket, unacked, (backoff, rto, left))| Stalled {
+                netns,
+                enter,
+                at,
+                tuple,
+                cookie,
+                socket,
+                unacked,
+                backoff,
+                rto: rto.map(Duration::from_nanos),
+                left: Duration::from_nanos(left),
+            },
+        )
+        .boxed()
+}
+
 fn answer() -> impl Strategy<Value = Answer> {
     let reply = prop_oneof![
         examined().prop_map(|examined| Reply::Connection(Box::new(examined))),
         of(netns()).prop_map(Reply::Link),
         vec(waiting(), 0..3).prop_map(Reply::Swept),
+        (vec(stalled(), 0..3), any::<u32>())
+            .prop_map(|(sockets, left_out)| Reply::Stalled(Census { sockets, left_out })),
         Just(Reply::Gone),
         text().prop_map(Reply::Unreachable),
     ];

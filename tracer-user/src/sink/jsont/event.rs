@@ -1,6 +1,6 @@
 //! `event` lines.
 
-use crate::model::event::{Dropped, EventKind, Retransmit, RstMaker, RstSent};
+use crate::model::event::{Change, ConntrackChange, Dropped, EventKind, Retransmit, RstMaker, RstSent};
 use crate::model::identity::{Owner, SocketCookie};
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::TcpState;
@@ -21,6 +21,7 @@ pub struct Event<'a> {
     pub cpu: u32,
     #[serde(borrow)]
     pub connection: Connection<'a>,
+    /// Who connected; of `conntrack-destroy`, who deleted the entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<Process>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,6 +49,9 @@ pub enum EventName {
     RstSent,
     RstReceived,
     Drop,
+    ConntrackNew,
+    ConntrackUpdate,
+    ConntrackDestroy,
 }
 
 spelled! {
@@ -60,6 +64,9 @@ spelled! {
         RstSent = "rst-sent",
         RstReceived = "rst-received",
         Drop = "drop",
+        ConntrackNew = "conntrack-new",
+        ConntrackUpdate = "conntrack-update",
+        ConntrackDestroy = "conntrack-destroy",
     }
 }
 
@@ -172,6 +179,10 @@ impl<'a> Event<'a> {
                 });
                 self.add_packet(&dropped.packet);
             }
+            EventKind::Conntrack(changed) => {
+                self.conntrack = Some((&changed.entry).into());
+                self.process = changed.by.map(Into::into);
+            }
         }
     }
 
@@ -191,6 +202,8 @@ impl<'a> Event<'a> {
     /// The event of this line, which happened at `at`.
     pub fn model(self, at: Timestamp) -> Result<event::Event, Invalid> {
         let kind = self.kind()?;
+        // The process of a conntrack event deleted the entry: it owns no connection.
+        let process = self.process.filter(|_| !matches!(kind, EventKind::Conntrack(_)));
         let Connection {
             socket,
             source,
@@ -208,7 +221,7 @@ impl<'a> Event<'a> {
             netns: netns.into(),
             socket,
             tuple: Tuple::of(source, destination)?,
-            owner: owner(self.process, self.thread, self.connection.started)?,
+            owner: owner(process, self.thread, self.connection.started)?,
             kind,
         })
     }
@@ -225,6 +238,9 @@ impl<'a> Event<'a> {
             EventName::RstSent => EventKind::RstSent(self.rst_sent(state)?),
             EventName::RstReceived => EventKind::RstReceived { state },
             EventName::Drop => EventKind::Drop(self.dropped(state)?),
+            EventName::ConntrackNew => EventKind::Conntrack(self.changed(Change::New)?),
+            EventName::ConntrackUpdate => EventKind::Conntrack(self.changed(Change::Update)?),
+            EventName::ConntrackDestroy => EventKind::Conntrack(self.changed(Change::Destroy)?),
         })
     }
 
@@ -253,6 +269,15 @@ impl<'a> Event<'a> {
         })
     }
 
+    fn changed(&self, change: Change) -> Result<ConntrackChange, Invalid> {
+        let entry = self.conntrack.ok_or(Invalid::Missing("conntrack"))?;
+        Ok(ConntrackChange {
+            change,
+            entry: entry.into(),
+            by: self.process.map(Into::into),
+        })
+    }
+
     fn dropped(&self, state: Option<TcpState>) -> Result<Dropped, Invalid> {
         let Drop { reason, location } = self.drop.as_ref().ok_or(Invalid::Missing("drop"))?;
         let packet = self.packet.ok_or(Invalid::Missing("packet"))?;
@@ -276,6 +301,11 @@ impl EventName {
             EventKind::RstSent(_) => Self::RstSent,
             EventKind::RstReceived { .. } => Self::RstReceived,
             EventKind::Drop(_) => Self::Drop,
+            EventKind::Conntrack(changed) => match changed.change {
+                Change::New => Self::ConntrackNew,
+                Change::Update => Self::ConntrackUpdate,
+                Change::Destroy => Self::ConntrackDestroy,
+            },
         }
     }
 }

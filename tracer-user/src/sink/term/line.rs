@@ -1,10 +1,11 @@
 //! Everything that is not a finding: the start, events, statistics, losses, the end.
 
 use crate::model::event::{Event, EventKind, RstMaker};
+use crate::model::tcp::ConntrackState;
 use crate::model::time::Timestamp;
 use crate::sink::clock::Clock;
 use crate::sink::jsont::{EventName, Spell};
-use crate::sink::record::{Hello, HookStats, How, Loss, LossSource, Stats, Summary};
+use crate::sink::record::{Hello, Hook, HookStats, How, Loss, LossSource, Stats, Summary};
 use crate::sink::term::page::Page;
 use crate::sink::term::style;
 use crate::sink::text::Shown;
@@ -24,17 +25,19 @@ pub(super) fn hello(hello: &Hello, verbose: bool, page: &mut Page<'_>) {
         Shown(hello.architecture.as_bytes())
     );
     page.line(&[(style::DIM, &text)]);
-    for hook in hello.hooks.iter().filter(|hook| verbose || hook.how == How::Absent) {
+    // What nothing is lost by is for those who ask.
+    let shown = |hook: &&Hook| verbose || !hook.weakens.is_empty();
+    for hook in hello.hooks.iter().filter(shown) {
         let reason = hook.reason.as_ref();
         let reason = reason.map_or(String::new(), |reason| format!(" ({})", Shown(reason.as_bytes())));
         let causes: Vec<_> = hook.weakens.iter().map(|cause| cause.name()).collect();
         let weakens = if causes.is_empty() { "" } else { "; found less surely: " };
         let (name, how, causes) = (Shown(hook.name.as_bytes()), hook.how.spell(), causes.join(", "));
         let text = format!("hook {name}: {how}{reason}{weakens}{causes}");
-        let style = if hook.how == How::Absent {
-            style::WARNING
-        } else {
+        let style = if hook.weakens.is_empty() {
             style::DIM
+        } else {
+            style::WARNING
         };
         page.paragraph(style, &text);
     }
@@ -46,10 +49,11 @@ pub(super) fn time(at: Timestamp, clock: Clock) -> String {
 }
 
 pub(super) fn event(event: &Event, clock: Clock, page: &mut Page<'_>) {
-    let name = format!("{:12}", EventName::of(&event.kind).spell());
+    let name = format!("{:17}", EventName::of(&event.kind).spell());
     let tuple = event.tuple.or(match &event.kind {
         EventKind::Drop(dropped) => Some(dropped.packet.tuple),
         EventKind::RstSent(rst) => rst.packet.map(|packet| packet.tuple),
+        EventKind::Conntrack(changed) => Some(changed.entry.original),
         EventKind::Connect
         | EventKind::Established
         | EventKind::Failed { .. }
@@ -99,6 +103,14 @@ fn details(event: &Event) -> String {
         EventKind::Drop(dropped) => {
             let location = dropped.location.as_deref().unwrap_or("an unknown function");
             format!("  {} in {}", dropped.reason.name(), Shown(location.as_bytes()))
+        }
+        EventKind::Conntrack(changed) => {
+            let by = changed
+                .by
+                .map(|by| format!("  by {}", process(by.pid, by.comm)))
+                .unwrap_or_default();
+            let state = changed.entry.state.map_or("", ConntrackState::name);
+            format!("  {state} [{}]{by}", words::status(&changed.entry))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::world::*;
 use crate::model::conntrack::{Conntrack, Direction};
-use crate::model::event::EventKind;
+use crate::model::event::{EventKind, RstMaker};
 use crate::model::evidence::{Evidence, Place};
 use crate::model::finding::{Cause, Confidence, Severity, State, Way};
 use crate::model::inquiry::{Answer, Examined, Question, Reply, Waiting};
@@ -131,6 +131,63 @@ fn rejected_reply(millis: u64, state: ConntrackState) -> crate::model::event::Ev
 }
 
 #[test]
+fn a_reset_that_a_rule_was_seen_to_make_proves_what_its_drop_alone_would_not() {
+    // A kernel that does not close the entry (up to 6.1), with and without a hook on drops, in any order.
+    let answer = || packet(connection().inverted(), Some(2), Some(untranslated()));
+    let reset = |millis| rejected(millis, POD, answer());
+    let drop = |millis| dropped(millis, POD, DropReason::Netfilter, answer());
+    for events in [
+        vec![reset(1), drop(1), syn_retransmit(1_000, 1), drop(1_001), reset(1_001)],
+        vec![reset(1), syn_retransmit(1_000, 1), reset(1_001)],
+    ] {
+        let mut world = World::new();
+        world.play(events, 1_500);
+        let finding = world.only();
+        assert_eq!(
+            (finding.cause, finding.confidence),
+            (Cause::ReplyRejected, Confidence::Proved)
+        );
+        assert!(matches!(
+            finding.evidence.first(),
+            Some(Evidence::Drop {
+                count: 2,
+                rejected: true,
+                ..
+            })
+        ));
+        let made = |evidence: &Evidence| {
+            matches!(
+                evidence,
+                Evidence::RstSent {
+                    maker: RstMaker::Netfilter,
+                    ..
+                }
+            )
+        };
+        assert!(finding.evidence.iter().any(made));
+    }
+}
+
+#[test]
+fn a_rules_reset_of_the_connections_own_packet_explains_a_refusal_without_its_drop() {
+    let mut world = World::new();
+    let own = packet(connection(), None, None);
+    world.play(
+        vec![
+            rejected(1, POD, own),
+            rst_received(1, TcpState::SynSent),
+            failed(2, 111),
+        ],
+        1_000,
+    );
+    let finding = world.only();
+    assert_eq!(
+        (finding.cause, finding.confidence),
+        (Cause::RejectedByRule, Confidence::Proved)
+    );
+}
+
+#[test]
 fn rejected_answers_to_a_new_connect_are_reply_rejected_without_any_event_of_the_peer() {
     let mut world = World::new();
     let rejected = |millis| rejected_reply(millis, ConntrackState::Close);
@@ -251,7 +308,7 @@ fn a_give_up_with_a_drop_seen_is_a_finding_at_once() {
 fn a_drop_in_a_namespace_on_the_way_reaches_the_socket_behind_the_device() {
     let mut world = World::answering(|inquiry| match inquiry.question {
         Question::Link { ifindex: 7 } => Some(Reply::Link(Some(POD))),
-        Question::Link { .. } | Question::Sweep => None,
+        Question::Link { .. } | Question::Sweep | Question::Stalled => None,
         Question::Connection { .. } => Some(Reply::Connection(Box::new(waiting()))),
     });
     let drop = |millis| {
@@ -318,7 +375,7 @@ fn of_two_pods_with_the_same_tuple_the_one_behind_the_device_is_named() {
     let mut world = World::answering(|inquiry| match inquiry.question {
         Question::Link { .. } => Some(Reply::Link(Some(TWIN))),
         Question::Connection { .. } => Some(Reply::Connection(Box::new(waiting()))),
-        Question::Sweep => None,
+        Question::Sweep | Question::Stalled => None,
     });
     let mut twin = syn_retransmit(1_000, 1);
     (twin.netns, twin.socket) = (TWIN, std::num::NonZeroU64::new(501));
@@ -439,7 +496,7 @@ fn a_full_queue_in_another_namespace_explains_a_hang_towards_it() {
     let mut world = World::with(Config::default(), move |inquiry| match inquiry.question {
         Question::Sweep => Some(Reply::Swept(vec![full.clone()])),
         Question::Connection { .. } => Some(Reply::Connection(Box::new(waiting()))),
-        Question::Link { .. } => None,
+        Question::Link { .. } | Question::Stalled => None,
     });
     world.play(vec![syn_retransmit(1_000, 1), syn_retransmit(2_000, 2)], 4_000);
     assert_eq!(
