@@ -1,6 +1,6 @@
 //! `cargo xtask vm`: boots real Debian kernels under QEMU and runs the live tests in each.
 //!
-//! Nothing is installed: kernels, and QEMU where the system has none, are kept in the user's cache.
+//! Kernels, and QEMU where the system has none, are kept unpacked in the user's cache.
 
 mod arch;
 mod archive;

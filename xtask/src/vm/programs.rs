@@ -134,7 +134,7 @@ type Built = BTreeMap<(String, String), PathBuf>;
 const TEST: [&str; 6] = ["test", "--release", "--no-run", "--locked", "--package", "tracer-user"];
 const OWN: [&str; 6] = ["build", "--release", "--locked", "--package", "xtask", "--quiet"];
 /// The test targets of tracer-user that run in guests.
-const TESTS: [&str; 2] = ["probes", "scenarios"];
+const TESTS: [&str; 4] = ["census", "ctnetlink", "probes", "scenarios"];
 const CROSS_TESTS: [&str; 2] = ["replay", "scenarios"];
 /// GCC's name for itself where it compiles for the other architecture.
 pub(super) const CROSS_LINKER: &str = "aarch64-linux-gnu-gcc";

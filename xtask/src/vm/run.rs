@@ -96,7 +96,7 @@ fn plan(programs: &Programs, order: &Order, arch: Arch, cell: usize) -> anyhow::
     let mut plan = Plan::new();
     for name in programs.tests.keys() {
         let tests = plan::matching(&programs.list(name)?, &order.names);
-        let short = order.names.is_empty() && !order.whole;
+        let short = name == SCENARIOS && order.names.is_empty() && !order.whole;
         plan.insert(
             name.clone(),
             if short {
@@ -138,4 +138,6 @@ fn judge(reports: &[Report], absent: &Absent) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The tests that come in many forms.
+const SCENARIOS: &str = "scenarios";
 const DOCUMENT: &str = "docs/matrix.md";
