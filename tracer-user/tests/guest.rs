@@ -1,7 +1,7 @@
 //! What changes the whole machine: loading and unloading modules. Only in a guest of `cargo xtask vm`, which alone
 //! builds and runs it (`test = false` in the manifest).
 
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "the whole crate is tests")]
+#![expect(clippy::unwrap_used, reason = "the whole crate is tests")]
 
 use rustix::system::{delete_module, init_module};
 use serde_json::Value;
@@ -126,9 +126,8 @@ impl Tracer {
         let mut seen = String::new();
         loop {
             let mut line = String::new();
-            if self.output.by_ref().read_line(&mut line).unwrap() == 0 {
-                panic!("the tracer ended before {what}; it said:\n{seen}");
-            }
+            let read = self.output.by_ref().read_line(&mut line).unwrap();
+            assert!(read > 0, "the tracer ended before {what}; it said:\n{seen}");
             let value = serde_json::from_str(&line).unwrap();
             if is_it(&value) {
                 return value;

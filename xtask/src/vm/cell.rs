@@ -116,7 +116,7 @@ impl Bench {
         let mut steps = vec![Step {
             name: DOCTOR.to_owned(),
             program: self.programs.conntracer.display().to_string(),
-            args: words(&["doctor", "--format", "text"]),
+            args: words(&["doctor", "--format", "text", "--hooks", rung.name()]),
         }];
         for (name, tests) in plan.iter().filter(|(_, tests)| !tests.is_empty()) {
             let program = self

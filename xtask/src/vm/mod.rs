@@ -96,6 +96,7 @@ fn environment() -> Vec<(String, String)> {
         ("HOME", "/root"),
         ("TMPDIR", "/tmp"),
         ("LC_ALL", "C"),
+        ("CONNTRACER_GUEST", "1"),
     ];
     variables
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

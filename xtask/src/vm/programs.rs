@@ -134,7 +134,8 @@ type Built = BTreeMap<(String, String), PathBuf>;
 const TEST: [&str; 6] = ["test", "--release", "--no-run", "--locked", "--package", "tracer-user"];
 const OWN: [&str; 6] = ["build", "--release", "--locked", "--package", "xtask", "--quiet"];
 /// The test targets of tracer-user that run in guests.
-const TESTS: [&str; 4] = ["census", "ctnetlink", "probes", "scenarios"];
+/// `guest` changes the whole machine: it runs in guests only.
+const TESTS: [&str; 5] = ["census", "ctnetlink", "guest", "probes", "scenarios"];
 const CROSS_TESTS: [&str; 2] = ["replay", "scenarios"];
 /// GCC's name for itself where it compiles for the other architecture.
 pub(super) const CROSS_LINKER: &str = "aarch64-linux-gnu-gcc";
