@@ -49,7 +49,7 @@ pub(crate) fn bench(workspace: &Workspace, write: bool, parts: &[OsString]) -> a
 }
 
 /// Builds the measuring program, and the product that it starts; returns where cargo put it.
-fn build(workspace: &Workspace) -> anyhow::Result<String> {
+pub(crate) fn build(workspace: &Workspace) -> anyhow::Result<String> {
     let mut cargo = workspace.cargo();
     cargo
         .args(["bench", "--no-run", "--locked", "--package", "tracer-user"])
