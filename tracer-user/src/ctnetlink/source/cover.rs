@@ -126,7 +126,7 @@ impl<'a> Cover<'a> {
         if self.post.shared.knows(netns) {
             return;
         }
-        match self.namespaces.find(netns, None) {
+        match self.namespaces.find_quickly(netns) {
             Ok(found) => self.judge(&found),
             Err(NetnsError::Gone | NetnsError::Unknown) => {}
             Err(error) => self.uncovered(netns.inode, &error.to_string()),
@@ -202,7 +202,7 @@ impl<'a> Cover<'a> {
 
     /// Up to `room` entries of a namespace, and how many there are besides.
     fn read_entries(&mut self, netns: Netns, room: usize) -> Result<(Vec<Event>, u64), CoverError> {
-        let found = self.namespaces.find(netns, None)?;
+        let found = self.namespaces.find_quickly(netns)?;
         let read = self.namespaces.inside(&found, |netns| {
             let mut probe = Probe::new(Instant::now() + VISIT_MAX);
             let count = usize::try_from(probe.conntrack_count()?).unwrap_or(usize::MAX);
