@@ -29,21 +29,18 @@ impl Filter {
 
     /// Whether the event passes, as far as it tells: an event of a packet has no process.
     pub fn wants_event(&self, event: &Event) -> bool {
-        let packet = match &event.kind {
-            EventKind::RstSent(sent) => sent.packet,
-            EventKind::Drop(dropped) => Some(dropped.packet),
+        let (packet, entry) = match &event.kind {
+            EventKind::RstSent(sent) => (sent.packet, None),
+            EventKind::Drop(dropped) => (Some(dropped.packet), None),
+            EventKind::Conntrack(changed) => (None, Some(changed.entry)),
             EventKind::Connect
             | EventKind::Established
             | EventKind::Failed { .. }
             | EventKind::Closed { .. }
             | EventKind::Retransmit(_)
-            | EventKind::RstReceived { .. }
-            | EventKind::Conntrack(_) => None,
+            | EventKind::RstReceived { .. } => (None, None),
         };
-        let entry = match &event.kind {
-            EventKind::Conntrack(changed) => Some(changed.entry),
-            _ => packet.and_then(|packet| packet.conntrack),
-        };
+        let entry = entry.or(packet.and_then(|packet| packet.conntrack));
         let tuples = [
             event.tuple,
             packet.map(|packet| packet.tuple),

@@ -5,8 +5,8 @@
 use crate::model::finding::Finding;
 use crate::model::inquiry::{Answer, Inquiry};
 use crate::model::time::Timestamp;
-use crate::sink::Clock;
 use crate::sink::jsonl::{Input, Line, ReadError, read};
+use crate::sink::{Clock, NETNS_OPTION};
 use crate::track::{Config, Totals, Tracker};
 use std::collections::BTreeMap;
 
@@ -36,6 +36,7 @@ impl Replay {
                     .and_then(|text| humantime::parse_duration(text).ok());
                 let config = Config {
                     hang_after: hang_after.unwrap_or(Config::default().hang_after),
+                    netns: options.get(NETNS_OPTION).map_or_else(Vec::new, |list| inodes(list)),
                     ..Config::default()
                 };
                 self.tracker.get_or_insert_with(|| Tracker::new(config, at));
@@ -100,4 +101,8 @@ impl Replay {
             found(&finding);
         }
     }
+}
+
+fn inodes(list: &str) -> Vec<u32> {
+    list.split(',').filter_map(|inode| inode.parse().ok()).collect()
 }

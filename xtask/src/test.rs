@@ -72,7 +72,16 @@ fn runner_setting() -> anyhow::Result<String> {
 }
 
 /// The integration tests of tracer-user that use the real kernel.
-const NEEDS_ROOT: &[&str] = &["cleanup", "cli", "ctnetlink", "inspect", "lab", "probes", "scenarios"];
+const NEEDS_ROOT: &[&str] = &[
+    "census",
+    "cleanup",
+    "cli",
+    "ctnetlink",
+    "inspect",
+    "lab",
+    "probes",
+    "scenarios",
+];
 
 #[cfg(test)]
 mod tests {

@@ -86,7 +86,8 @@ fn met_no_socket(ctx: &BtfTracePointContext) {
 fn socket(event: &mut PacketEvent, sock: Sock<impl Struct>) {
     let event = &mut event.event;
     event.header.state = sock.state();
-    event.header.socket = sock.cookie();
+    // The same as the socket's other events have: its address where there are no cookies.
+    event.header.socket = table::key(sock).unwrap_or(0);
     sock.namespace(&mut event.header);
     if !sock.is_full_tcp() {
         return sock.tuple(&mut event.socket.tuple);

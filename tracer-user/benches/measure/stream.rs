@@ -8,7 +8,7 @@ use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 use tracer_user::decode::Tables;
 use tracer_user::model::event::Event;
-use tracer_user::model::inquiry::{Answer, Examined, Inquiry, Question, Reply};
+use tracer_user::model::inquiry::{Answer, Census, Examined, Inquiry, Question, Reply};
 use tracer_user::model::time::Timestamp;
 use tracer_user::sink::{Clock, Record, jsonl};
 use tracer_user::track::{Config, Tracker};
@@ -123,6 +123,7 @@ fn answer(inquiry: &Inquiry, at: Timestamp) -> Answer {
         })),
         Question::Link { .. } => Reply::Link(None),
         Question::Sweep => Reply::Swept(Vec::new()),
+        Question::Stalled => Reply::Stalled(Census::default()),
     };
     Answer {
         id: inquiry.id,

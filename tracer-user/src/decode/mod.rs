@@ -166,7 +166,7 @@ fn changed(record: &ConntrackEvent) -> Result<ConntrackChange, DecodeError> {
     Ok(ConntrackChange {
         change,
         entry: entry(&record.conntrack).ok_or(DecodeError::NoEntry)?,
-        by: has(&record.header, kind::FLAG_OWNED).then(|| Process {
+        by: has(&record.header, kind::FLAG_OWNED).then_some(Process {
             pid: record.by.tgid,
             comm: Comm(record.by.comm),
         }),

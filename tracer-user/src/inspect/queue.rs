@@ -86,11 +86,14 @@ mod tests {
             state: Some(TcpState::Established),
             receive_queue: 0,
             send_queue: 0,
-            unacked: None,
+            info: crate::inspect::socket::Info::default(),
+            timer: None,
             retransmits: 0,
             uid: 0,
             inode,
             only_v6: false,
+            interface: 0,
+            cookie: None,
         }
     }
 }

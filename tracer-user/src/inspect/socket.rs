@@ -4,13 +4,14 @@
 
 use crate::inspect::message::{DUMP, ONE};
 use crate::inspect::nla::{NlaError, Request, attributes};
-use crate::model::identity::Process;
+use crate::model::identity::{Process, SocketCookie};
 use crate::model::inquiry::{Listener, SocketInfo};
 use crate::model::tcp::TcpState;
 use crate::model::tuple::{Endpoint, Tuple};
 use netlink_packet_core::{Emitable, Parseable};
 use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, InetResponseHeader, SocketId, StateFlags, Timer};
 use std::net::IpAddr;
+use std::time::Duration;
 use thiserror::Error;
 
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -41,12 +42,31 @@ pub struct Socket {
     pub receive_queue: u32,
     /// Bytes not acknowledged; of a listener: its backlog.
     pub send_queue: u32,
-    pub unacked: Option<u32>,
+    pub info: Info,
+    /// The time left until the retransmission timer runs out, where it runs.
+    pub timer: Option<Duration>,
     pub retransmits: u8,
     pub uid: u32,
     pub inode: u32,
     /// `IPV6_V6ONLY`.
     pub only_v6: bool,
+    /// Index of the device that it is bound to, or 0.
+    pub interface: u32,
+    pub cookie: Option<SocketCookie>,
+}
+
+/// Of `struct tcp_info`, where it was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Info {
+    /// Segments sent and not acknowledged.
+    pub unacked: Option<u32>,
+    /// Bytes of the send queue that were not sent yet.
+    pub not_sent: Option<u32>,
+    pub rto: Option<Duration>,
+    /// How often `rto` was doubled.
+    pub backoff: u8,
+    /// Bytes that the other end would take; `None` up to Linux 5.3.
+    pub window: Option<u32>,
 }
 
 /// Asks for the socket of exactly this tuple. The kernel falls back to a listener: check what comes.
@@ -60,6 +80,32 @@ pub fn get(sequence: u32, tuple: Tuple, family: Family) -> Vec<u8> {
         cookie: NO_COOKIE,
     };
     request(sequence, ONE, family, id, StateFlags::all(), ExtensionFlags::INFO)
+}
+
+/// Asks for a socket that was told before, itself and no other.
+pub fn again(sequence: u32, socket: &Socket, family: Family) -> Vec<u8> {
+    let id = SocketId {
+        source_port: socket.tuple.source.port,
+        destination_port: socket.tuple.destination.port,
+        source_address: in_family(socket.tuple.source.address, family),
+        destination_address: in_family(socket.tuple.destination.address, family),
+        interface_id: socket.interface,
+        cookie: socket.cookie.map_or(NO_COOKIE, cookie_bytes),
+    };
+    request(sequence, ONE, family, id, StateFlags::all(), ExtensionFlags::INFO)
+}
+
+/// Asks for every connection that can have something unacknowledged, without its `struct tcp_info`: the kernel locks
+/// each socket to fill that in.
+pub fn connections(sequence: u32, family: Family) -> Vec<u8> {
+    let states = StateFlags::ESTABLISHED
+        | StateFlags::SYN_SENT
+        | StateFlags::FIN_WAIT1
+        | StateFlags::CLOSE_WAIT
+        | StateFlags::LAST_ACK
+        | StateFlags::CLOSING;
+    let id = any_peer(family, 0);
+    request(sequence, DUMP, family, id, states, ExtensionFlags::empty())
 }
 
 /// Asks for all listening sockets, or those of one port.
@@ -103,7 +149,11 @@ pub fn parse(payload: &[u8]) -> Result<Socket, SocketError> {
         state: TcpState::from_number(header.state),
         receive_queue: header.recv_queue,
         send_queue: header.send_queue,
-        unacked: None,
+        info: Info::default(),
+        timer: match header.timer {
+            Some(Timer::Retransmit(left, _)) => Some(left),
+            Some(Timer::KeepAlive(_) | Timer::TimeWait | Timer::Probe(_)) | None => None,
+        },
         retransmits: match header.timer {
             Some(Timer::Retransmit(_, count)) => count,
             Some(Timer::KeepAlive(_) | Timer::TimeWait | Timer::Probe(_)) | None => 0,
@@ -111,11 +161,13 @@ pub fn parse(payload: &[u8]) -> Result<Socket, SocketError> {
         uid: header.uid,
         inode: header.inode,
         only_v6: false,
+        interface: id.interface_id,
+        cookie: cookie(id.cookie),
     };
     for attribute in attributes(payload.get(HEADER..).unwrap_or_default()) {
         let attribute = attribute?;
         match attribute.kind {
-            INFO => socket.unacked = unacked(attribute.value),
+            INFO => socket.info = Info::parse(attribute.value),
             SKV6ONLY => socket.only_v6 = attribute.u8()? != 0,
             _ => {}
         }
@@ -126,6 +178,14 @@ pub fn parse(payload: &[u8]) -> Result<Socket, SocketError> {
 impl Socket {
     pub fn is_listening(&self) -> bool {
         self.state == Some(TcpState::Listen)
+    }
+
+    /// Whether it waits for an answer to its SYN, or for data to be acknowledged that was sent again already. Bytes that
+    /// were not sent are no reason, nor is a window that was closed over what was under way.
+    pub fn is_stalled(&self) -> bool {
+        let Info { unacked, window, .. } = self.info;
+        let sent_again = self.retransmits > 0 && self.send_queue > 0 && unacked != Some(0) && window != Some(0);
+        self.timer.is_some() && (self.state == Some(TcpState::SynSent) || sent_again)
     }
 
     /// Whether a connection to `target` would reach this listener (devices that it is bound to are not considered).
@@ -144,7 +204,7 @@ impl Socket {
             state: self.state,
             receive_queue: self.receive_queue,
             send_queue: self.send_queue,
-            unacked: self.unacked,
+            unacked: self.info.unacked,
             retransmits: self.retransmits,
             uid: self.uid,
             inode: self.inode,
@@ -205,9 +265,39 @@ fn in_family(address: IpAddr, family: Family) -> IpAddr {
     }
 }
 
-fn unacked(info: &[u8]) -> Option<u32> {
-    let bytes = info.get(INFO_UNACKED..)?.first_chunk::<4>()?;
-    Some(u32::from_ne_bytes(*bytes))
+impl Info {
+    /// Older kernels have a shorter one.
+    fn parse(info: &[u8]) -> Self {
+        let number = |offset: usize| {
+            let bytes = info.get(offset..)?.first_chunk::<4>()?;
+            Some(u32::from_ne_bytes(*bytes))
+        };
+        Self {
+            unacked: number(INFO_UNACKED),
+            not_sent: number(INFO_NOT_SENT),
+            rto: number(INFO_RTO).map(|micros| Duration::from_micros(micros.into())),
+            backoff: info.get(INFO_BACKOFF).copied().unwrap_or(0),
+            window: number(INFO_WINDOW),
+        }
+    }
+}
+
+/// The low half comes first, each in the machine's own order.
+fn cookie(bytes: [u8; 8]) -> Option<SocketCookie> {
+    let half = |at: usize| Some(u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?));
+    let (low, high) = (half(0)?, half(4)?);
+    SocketCookie::new(u64::from(high) << 32 | u64::from(low)).filter(|_| bytes != NO_COOKIE)
+}
+
+fn cookie_bytes(cookie: SocketCookie) -> [u8; 8] {
+    // The halves of a number in the machine's order are each in that order; only which comes first may differ.
+    let number = cookie.get();
+    let number = if cfg!(target_endian = "big") {
+        number.rotate_left(32)
+    } else {
+        number
+    };
+    number.to_ne_bytes()
 }
 
 const TCP: u8 = 6;
@@ -218,8 +308,12 @@ const HEADER: usize = 72;
 const BY_FAMILY: u16 = 20;
 const INFO: u16 = 2;
 const SKV6ONLY: u16 = 11;
-/// Offset of `tcpi_unacked` in `struct tcp_info`.
+// Offsets in `struct tcp_info`.
+const INFO_BACKOFF: usize = 4;
+const INFO_RTO: usize = 8;
 const INFO_UNACKED: usize = 24;
+const INFO_NOT_SENT: usize = 144;
+const INFO_WINDOW: usize = 228;
 
 #[cfg(test)]
 mod tests {
@@ -236,7 +330,7 @@ mod tests {
         let socket = parse(CONNECTED).unwrap();
         assert_eq!(socket.state, Some(TcpState::Established));
         assert_eq!(socket.tuple.destination, endpoint("127.0.0.1:8080"));
-        assert_eq!((socket.unacked, socket.retransmits, socket.uid), (Some(0), 0, 0));
+        assert_eq!((socket.info.unacked, socket.retransmits, socket.uid), (Some(0), 0, 0));
         assert_ne!(socket.inode, 0);
     }
 
@@ -267,8 +361,67 @@ mod tests {
 
     #[test]
     fn a_shorter_tcp_info_has_no_count() {
-        assert_eq!(unacked(&[0; 27]), None);
-        assert_eq!(unacked(&[1; 28]), Some(0x0101_0101));
+        assert_eq!(Info::parse(&[0; 27]).unacked, None);
+        assert_eq!(Info::parse(&[1; 28]).unacked, Some(0x0101_0101));
+        assert_eq!(Info::parse(&[]), Info::default());
+    }
+
+    #[test]
+    fn a_cookie_comes_back_as_it_was() {
+        for number in [1, 0xffff_ffff, 0x1234_5678_9abc_def0, u64::MAX - 1] {
+            let told = SocketCookie::new(number).unwrap();
+            assert_eq!(cookie(cookie_bytes(told)), Some(told));
+        }
+        assert_eq!((cookie([0; 8]), cookie(NO_COOKIE)), (None, None));
+        assert!(parse(CONNECTED).unwrap().cookie.is_some());
+    }
+
+    #[test]
+    fn only_an_unanswered_syn_and_data_that_was_sent_again_are_stalled() {
+        let idle = Socket {
+            timer: None,
+            ..parse(CONNECTED).unwrap()
+        };
+        let timer = Some(Duration::from_secs(1));
+        let info = |unacked| Info {
+            unacked: Some(unacked),
+            ..Info::default()
+        };
+        let hung = Socket {
+            timer,
+            retransmits: 1,
+            send_queue: 5,
+            info: info(1),
+            ..idle.clone()
+        };
+        assert!(hung.is_stalled() && !idle.is_stalled());
+        let sent_once = Socket {
+            retransmits: 0,
+            ..hung.clone()
+        };
+        let probing = Socket {
+            timer: None,
+            ..hung.clone()
+        };
+        let acknowledged = Socket {
+            info: info(0),
+            ..hung.clone()
+        };
+        let shut = Socket {
+            info: Info {
+                window: Some(0),
+                ..info(1)
+            },
+            ..hung.clone()
+        };
+        for other in [sent_once.clone(), probing, acknowledged, shut] {
+            assert!(!other.is_stalled());
+        }
+        let syn = Socket {
+            state: Some(TcpState::SynSent),
+            ..sent_once
+        };
+        assert!(syn.is_stalled());
     }
 
     #[test]

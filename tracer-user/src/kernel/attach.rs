@@ -10,8 +10,11 @@ use std::io;
 /// The links of a hook's programs; they are detached when this is dropped.
 pub(super) struct Attached {
     pub(super) way: Way,
-    _links: Vec<Box<dyn Send>>,
+    _links: Vec<Link>,
 }
+
+/// What keeps a program attached, of any kind.
+type Link = Box<dyn Send>;
 
 /// Why a hook cannot be attached in a way.
 #[derive(Debug)]
@@ -34,82 +37,73 @@ pub(super) fn attach(ebpf: &mut Ebpf, way: Way, btf: Option<&Btf>) -> Result<Att
     Ok(Attached { way, _links: links })
 }
 
-fn attach_program(ebpf: &mut Ebpf, name: &str, target: &str, btf: Option<&Btf>) -> Result<Box<dyn Send>, ProgramError> {
+fn attach_program(ebpf: &mut Ebpf, name: &str, target: &str, btf: Option<&Btf>) -> Result<Link, ProgramError> {
     let unknown = || ProgramError::InvalidName { name: name.to_owned() };
     let program = ebpf.program_mut(name).ok_or_else(unknown)?;
     let is_loaded = program.fd().is_ok();
     // Only programs that need no types are loaded later than the others.
     let btf = || btf.ok_or_else(unknown);
-    Ok(match program {
-        Program::BtfTracePoint(program) => {
+    macro_rules! attach_typed {
+        ($program:ident) => {{
             if !is_loaded {
-                program.load(target, btf()?)?;
+                $program.load(target, btf()?)?;
             }
-            let id = program.attach()?;
-            Box::new(program.take_link(id)?)
+            let id = $program.attach()?;
+            Box::new($program.take_link(id)?)
+        }};
+    }
+    if let Program::BtfTracePoint(program) = program {
+        Ok(attach_typed!(program))
+    } else if let Program::FEntry(program) = program {
+        Ok(attach_typed!(program))
+    } else if let Program::FExit(program) = program {
+        Ok(attach_typed!(program))
+    } else if let Program::KProbe(program) = program {
+        if !is_loaded {
+            program.load()?;
         }
-        Program::FEntry(program) => {
-            if !is_loaded {
-                program.load(target, btf()?)?;
-            }
-            let id = program.attach()?;
-            Box::new(program.take_link(id)?)
-        }
-        Program::FExit(program) => {
-            if !is_loaded {
-                program.load(target, btf()?)?;
-            }
-            let id = program.attach()?;
-            Box::new(program.take_link(id)?)
-        }
-        Program::KProbe(program) => {
-            if !is_loaded {
-                program.load()?;
-            }
-            let id = program.attach(target, 0)?;
-            Box::new(program.take_link(id)?)
-        }
-        _ => return Err(unknown()),
-    })
+        let id = program.attach(target, 0)?;
+        Ok(Box::new(program.take_link(id)?))
+    } else {
+        Err(unknown())
+    }
 }
 
 fn refusal(way: Way, error: &ProgramError) -> Refused {
-    match way.how {
-        How::Fentry | How::Fexit if refuses_trampolines(error) => Refused::Trampolines(format!(
-            "refused by this kernel, whatever the function ({})",
-            os_error(error)
-        )),
-        How::Kprobe | How::Kretprobe => match error {
-            ProgramError::KProbeError(KProbeError::FileError { io_error, .. })
-                if io_error.kind() == io::ErrorKind::NotFound =>
-            {
-                Refused::Kprobes("this kernel has none (CONFIG_KPROBE_EVENTS)".into())
-            }
-            ProgramError::SyscallError(error) if error.io_error.kind() == io::ErrorKind::PermissionDenied => {
-                Refused::Kprobes(format!(
-                    "refused by this kernel, whatever the function ({})",
-                    error.io_error
-                ))
-            }
-            ProgramError::SyscallError(error) => Refused::Way(no_such_function(way.target, &error.io_error)),
-            _ => Refused::Way(explain(error)),
-        },
-        _ => Refused::Way(explain(error)),
+    let whole = |error: &io::Error| format!("refused by this kernel, whatever the function ({error})");
+    let is_trampoline = matches!(way.how, How::Fentry | How::Fexit);
+    if is_trampoline && let Some(error) = refuses_trampolines(error) {
+        return Refused::Trampolines(whole(error));
     }
+    if matches!(way.how, How::Kprobe | How::Kretprobe) {
+        if let ProgramError::KProbeError(KProbeError::FileError { io_error, .. }) = error
+            && io_error.kind() == io::ErrorKind::NotFound
+        {
+            return Refused::Kprobes("this kernel has none (CONFIG_KPROBE_EVENTS)".into());
+        }
+        if let ProgramError::SyscallError(error) = error {
+            return if error.io_error.kind() == io::ErrorKind::PermissionDenied {
+                Refused::Kprobes(whole(&error.io_error))
+            } else {
+                Refused::Way(no_such_function(way.target, &error.io_error))
+            };
+        }
+    }
+    Refused::Way(explain(error))
 }
 
-/// Whether the kernel did not even look at the program: no verifier said a word, or the processor has no trampolines
-/// (arm64 up to 6.3).
-fn refuses_trampolines(error: &ProgramError) -> bool {
-    match error {
-        ProgramError::LoadError { io_error, verifier_log } => {
-            io_error.raw_os_error() == Some(libc::EPERM) && verifier_log.to_string().trim().is_empty()
-        }
-        ProgramError::SyscallError(error) => {
-            matches!(error.io_error.raw_os_error(), Some(ENOTSUPP | libc::EOPNOTSUPP))
-        }
-        _ => false,
+/// The kernel's answer, if it did not even look at the program: no verifier said a word, or the processor has no
+/// trampolines (arm64 up to 6.3).
+fn refuses_trampolines(error: &ProgramError) -> Option<&io::Error> {
+    if let ProgramError::LoadError { io_error, verifier_log } = error {
+        let unseen = io_error.raw_os_error() == Some(libc::EPERM) && verifier_log.to_string().trim().is_empty();
+        return unseen.then_some(io_error);
     }
+    let ProgramError::SyscallError(error) = error else {
+        return None;
+    };
+    let unsupported = matches!(error.io_error.raw_os_error(), Some(ENOTSUPP | libc::EOPNOTSUPP));
+    unsupported.then_some(&error.io_error)
 }
 
 /// A kprobe found no function of its name: compilers rename what they change, and inline the rest.
@@ -131,15 +125,6 @@ pub(super) fn explain(error: &ProgramError) -> String {
     match verdict {
         Some(verdict) => format!("the kernel's verifier refused it ({io_error}): {verdict}"),
         None => format!("the kernel refused it: {io_error}"),
-    }
-}
-
-/// What the kernel answered, without the way the question took.
-fn os_error(error: &ProgramError) -> String {
-    match error {
-        ProgramError::LoadError { io_error, .. } => io_error.to_string(),
-        ProgramError::SyscallError(error) => error.io_error.to_string(),
-        _ => error.to_string(),
     }
 }
 

@@ -97,7 +97,7 @@ impl Probes {
         };
         let mut refusals = Refusals::of(settings.ladder);
         let probes = loop {
-            let config = plan::config(&facts, &wishes, &plan::plan(&facts, &wishes, &refusals));
+            let config = plan::config(&facts, wishes, &plan::plan(&facts, wishes, &refusals));
             let mut probes = Self {
                 ebpf: load_object(settings, &facts, &config, &btf)?,
                 facts: facts.clone(),
@@ -107,7 +107,7 @@ impl Probes {
                 attached: BTreeMap::new(),
             };
             probes.attach_all(Some(&btf));
-            if plan::config(&facts, &wishes, &probes.hooks) == config {
+            if plan::config(&facts, wishes, &probes.hooks) == config {
                 break probes;
             }
             // A way that was counted on was refused, and what makes up for it has to know. Refusals only grow.
@@ -197,7 +197,7 @@ impl Probes {
     /// that were not loaded before.
     fn attach_all(&mut self, btf: Option<&aya::Btf>) {
         loop {
-            self.hooks = plan::plan(&self.facts, &self.wishes, &self.refusals);
+            self.hooks = plan::plan(&self.facts, self.wishes, &self.refusals);
             let mut refused = false;
             for index in 0..self.hooks.len() {
                 refused |= self.attach_one(index, btf);

@@ -120,7 +120,7 @@ impl HookStatus {
 }
 
 /// The plan, hook by hook; hooks that nobody has a use for are not in it.
-pub fn plan(facts: &Facts, wishes: &Wishes, refusals: &Refusals) -> Vec<HookStatus> {
+pub fn plan(facts: &Facts, wishes: Wishes, refusals: &Refusals) -> Vec<HookStatus> {
     let wanted = HOOKS
         .iter()
         .filter(|spec| is_wanted(spec.hook, facts, wishes, refusals));
@@ -132,7 +132,7 @@ pub fn plan(facts: &Facts, wishes: &Wishes, refusals: &Refusals) -> Vec<HookStat
 }
 
 /// The frozen settings that follow from the facts, the wishes and the plan.
-pub fn config(facts: &Facts, wishes: &Wishes, plan: &[HookStatus]) -> Config {
+pub fn config(facts: &Facts, wishes: Wishes, plan: &[HookStatus]) -> Config {
     let runs = |hook| plan.iter().any(|status| status.hook == hook && status.way.is_some());
     let by_drops = plan
         .iter()
@@ -155,7 +155,7 @@ pub fn config(facts: &Facts, wishes: &Wishes, plan: &[HookStatus]) -> Config {
 }
 
 /// Whether anybody has a use for the hook.
-fn is_wanted(hook: Hook, facts: &Facts, wishes: &Wishes, refusals: &Refusals) -> bool {
+fn is_wanted(hook: Hook, facts: &Facts, wishes: Wishes, refusals: &Refusals) -> bool {
     match hook {
         Hook::Connect => wishes.export_all,
         Hook::ConntrackUpdate => wishes.conntrack_events,
@@ -243,37 +243,33 @@ fn attached(spec: &'static Spec, way: Way, reason: Option<String>, facts: &Facts
         weakens: &[],
         awaits: None,
     };
-    match spec.hook {
-        Hook::Drop if facts.drops_have_no_reason() => {
-            status.reason =
-                Some("this kernel's drops have no reason: those of netfilter are told by their place".into());
-            status.weakens = &["dropped-in-kernel", "martian-redirect", "reverse-path-filtered"];
-        }
-        Hook::ConntrackDestroy if way.target == "nf_conntrack_destroy" => {
-            status.weakens = &["nat-binding-lost"];
-        }
-        _ => {}
+    if spec.hook == Hook::Drop && facts.drops_have_no_reason() {
+        status.reason = Some("this kernel's drops have no reason: those of netfilter are told by their place".into());
+        status.weakens = &["dropped-in-kernel", "martian-redirect", "reverse-path-filtered"];
+    }
+    if way.target == "nf_conntrack_destroy" {
+        status.weakens = &["nat-binding-lost"];
     }
     status
 }
 
 /// A hook that no way leads to: perhaps another one can tell a part of it.
 fn without_a_way(spec: &Spec, facts: &Facts, reason: String) -> HookStatus {
-    match spec.hook {
-        Hook::Connect => HookStatus::absent(
+    let hook = spec.hook;
+    if hook == Hook::Connect {
+        let reason = format!("{reason}; connects are told by inet_sock_set_state, without their source port");
+        HookStatus::absent(spec, reason)
+    } else if is_rule_reset(hook) && facts.rejects_close {
+        HookStatus::replaced(
             spec,
-            format!("{reason}; connects are told by inet_sock_set_state, without their source port"),
-        ),
-        Hook::RuleReset4 | Hook::RuleReset6 if facts.rejects_close => HookStatus {
-            weakens: &[],
-            ..HookStatus::absent(spec, format!("{reason}; told by conntrack's state at the drop"))
-        },
-        hook if is_no_socket(hook) && facts.no_socket.is_some() => HookStatus::replaced(
-            spec,
-            How::TpBtf,
-            format!("{reason}; told by kfree_skb, whose drop for NO_SOCKET follows the reset"),
-        ),
-        _ => HookStatus::absent(spec, reason),
+            How::Absent,
+            format!("{reason}; told by conntrack's state at the drop"),
+        )
+    } else if is_no_socket(hook) && facts.no_socket.is_some() {
+        let reason = format!("{reason}; told by kfree_skb, whose drop for NO_SOCKET follows the reset");
+        HookStatus::replaced(spec, How::TpBtf, reason)
+    } else {
+        HookStatus::absent(spec, reason)
     }
 }
 
@@ -303,23 +299,26 @@ fn one_conntrack_source(plan: &mut [HookStatus]) {
 
 /// Why an attached hook would have nothing to tell.
 fn sees_nothing(hook: Hook, facts: &Facts) -> Option<&'static str> {
-    match hook {
-        Hook::Drop if facts.arguments(Hook::Drop) == 0 => None,
-        Hook::Drop if facts.drops_have_no_reason() && facts.dropper.is_none() => {
-            Some("this kernel's kfree_skb gives no reason, and where nf_hook_slow lies is hidden (kptr_restrict)")
-        }
-        Hook::Drop if facts.drop_reasons.is_empty() => {
-            Some("none of the listed drop reasons has a name in this kernel")
-        }
-        _ => None,
+    if hook != Hook::Drop || facts.arguments(hook) == 0 {
+        None
+    } else if facts.drops_have_no_reason() && facts.dropper.is_none() {
+        Some("this kernel's kfree_skb gives no reason, and where nf_hook_slow lies is hidden (kptr_restrict)")
+    } else if facts.drop_reasons.is_empty() {
+        Some("none of the listed drop reasons has a name in this kernel")
+    } else {
+        None
     }
 }
 
-pub fn is_conntrack(hook: Hook) -> bool {
+fn is_conntrack(hook: Hook) -> bool {
     matches!(
         hook,
         Hook::ConntrackNew | Hook::ConntrackUpdate | Hook::ConntrackDestroy
     )
+}
+
+fn is_rule_reset(hook: Hook) -> bool {
+    matches!(hook, Hook::RuleReset4 | Hook::RuleReset6)
 }
 
 fn is_no_socket(hook: Hook) -> bool {

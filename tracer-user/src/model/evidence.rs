@@ -62,13 +62,15 @@ pub enum Evidence {
         at: Timestamp,
         errno: u32,
     },
-    /// SYN or data was sent again; `since` is when the first one went out.
+    /// SYN or data was sent again; `since` is when the first one went out, computed from the timeouts in a row.
     Retransmits {
         at: Timestamp,
         since: Timestamp,
         count: u32,
         unacked: u32,
         syn: bool,
+        /// Not one of them was seen: the socket's counters told.
+        queried: bool,
     },
     /// The entry, seen at a packet (`queried` false) or asked for.
     Conntrack {

@@ -1,18 +1,19 @@
 //! What the Tracker asks the shell to look up, and what comes back.
 
 use crate::model::conntrack::Conntrack;
-use crate::model::identity::{Netns, Process};
+use crate::model::identity::{Netns, Process, SocketCookie};
 use crate::model::tcp::TcpState;
 use crate::model::time::Timestamp;
 use crate::model::tuple::{Endpoint, Tuple};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A question about one network namespace. Each is answered once, by an [`Answer`] of the same id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inquiry {
     pub id: u64,
     pub at: Timestamp,
-    /// Where to look; ignored by [`Question::Sweep`].
+    /// Where to look; ignored by [`Question::Sweep`] and [`Question::Stalled`].
     pub netns: Netns,
     /// A process (or thread) that was in that namespace, to find it sooner.
     pub hint: Option<u32>,
@@ -32,6 +33,9 @@ pub enum Question {
     Link { ifindex: u32 },
     /// In every namespace: listeners whose queue is not empty, and the connections in it that nobody accepted.
     Sweep,
+    /// In every namespace: connections that wait for an answer to their SYN, or for data to be acknowledged that their
+    /// retransmission timer has sent again already.
+    Stalled,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +54,7 @@ pub enum Reply {
     /// `None`: no veth, or its peer is in a namespace that could not be identified.
     Link(Option<Netns>),
     Swept(Vec<Waiting>),
+    Stalled(Census),
     /// The namespace is gone.
     Gone,
     /// It could not be looked at, and why.
@@ -123,4 +128,34 @@ pub struct Waiting {
     pub conntrack: Option<Conntrack>,
     /// The other end, where it is a socket of the same namespace.
     pub client: Option<SocketInfo>,
+}
+
+/// The connections that hang, in every namespace that could be looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    pub sockets: Vec<Stalled>,
+    /// How many more there were than are told.
+    pub left_out: u32,
+}
+
+/// A connection that waits for an answer to its SYN, or for data to be acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stalled {
+    pub netns: Netns,
+    /// How a person enters the namespace.
+    pub enter: Option<Arc<str>>,
+    /// When it was looked at.
+    pub at: Timestamp,
+    /// Local to remote, as the socket has it.
+    pub tuple: Tuple,
+    pub cookie: Option<SocketCookie>,
+    pub socket: SocketInfo,
+    /// Bytes sent and not acknowledged; a SYN counts as one.
+    pub unacked: u32,
+    /// How often the retransmission timeout was doubled since the last acknowledgement.
+    pub backoff: u8,
+    /// The timeout that runs now; `None` where the kernel did not tell.
+    pub rto: Option<Duration>,
+    /// How much of it is left.
+    pub left: Duration,
 }

@@ -6,7 +6,7 @@ use crate::kernel::hooks;
 use crate::kernel::load::{LoadError, Probes, Settings};
 use crate::kernel::plan::{HookStatus, Ladder};
 use crate::model::finding::Cause;
-use crate::sink::{Hello, Hook, How};
+use crate::sink::{Hello, Hook, How, NETNS_OPTION};
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -48,7 +48,7 @@ pub(super) fn hello(probes: &Probes, options: &Options) -> Hello {
         .iter()
         .map(|(name, value)| ((*name).to_owned(), value.clone()));
     Hello {
-        options: described.collect(),
+        options: described.chain(namespaces(options)).collect(),
         ..bare(probes.hooks())
     }
 }
@@ -67,6 +67,12 @@ fn bare(hooks: &[HookStatus]) -> Hello {
         options: BTreeMap::new(),
         hooks: hooks.iter().map(hook).collect(),
     }
+}
+
+/// What replay has to know of the filter: answers about every namespace are recorded whole.
+fn namespaces(options: &Options) -> Option<(String, String)> {
+    let inodes: Vec<_> = options.filter.netns.iter().map(u32::to_string).collect();
+    (!inodes.is_empty()).then(|| (NETNS_OPTION.to_owned(), inodes.join(",")))
 }
 
 fn hook(status: &HookStatus) -> Hook {

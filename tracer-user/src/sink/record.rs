@@ -164,3 +164,6 @@ pub struct Summary {
     /// Questions that never got an answer.
     pub unresolved_inquiries: u64,
 }
+
+/// The option in `hello` that lists the inodes of the namespaces that were traced; absent: all were.
+pub const NETNS_OPTION: &str = "netns-inodes";

@@ -17,6 +17,7 @@ pub(super) enum Asker {
         ifindex: u32,
     },
     Sweep,
+    Census,
 }
 
 #[derive(Debug, Default)]

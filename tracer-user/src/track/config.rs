@@ -34,6 +34,8 @@ pub struct Config {
     pub settle: Duration,
     /// Whether to ask for unaccepted connections in every namespace now and then.
     pub sweep: bool,
+    /// Whether to ask, once at the start, for connections that hang already.
+    pub census: bool,
     /// Inodes of the namespaces whose connections are wanted; empty: all. Packets of any namespace still reach them.
     pub netns: Vec<u32>,
 }
@@ -55,6 +57,7 @@ impl Default for Config {
             hang_after: Duration::from_secs(3),
             settle: Duration::from_millis(100),
             sweep: true,
+            census: true,
             netns: Vec::new(),
         }
     }
@@ -66,6 +69,8 @@ pub(super) const PACKET_PATIENCE: Duration = Duration::from_secs(4);
 pub(super) const LINK_PATIENCE: Duration = Duration::from_secs(2);
 /// An inquiry without an answer for this long will not get one, and makes room for others.
 pub(super) const ANSWER_LOST: Duration = Duration::from_secs(30);
+/// How often the question for connections that hang already is repeated where it could not be answered.
+pub(super) const CENSUS_TRIES: u32 = 3;
 /// At most one revision of a finding in this time.
 pub(super) const REVISION_INTERVAL: Duration = Duration::from_secs(1);
 /// A finding without connections that still hang is closed when nothing was added for this long.

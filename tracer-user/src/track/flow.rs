@@ -4,7 +4,7 @@ use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::event::{Retransmit, RstMaker};
 use crate::model::evidence::Place;
 use crate::model::finding::{Connection, Way};
-use crate::model::identity::{Netns, Owner, SocketCookie};
+use crate::model::identity::{Netns, Owner, Process, SocketCookie};
 use crate::model::inquiry::Examined;
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::TcpState;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The retransmission timeout assumed where the kernel's could not be read (its minimum).
-const MIN_RTO: Duration = Duration::from_millis(200);
+pub(super) const MIN_RTO: Duration = Duration::from_millis(200);
 
 #[derive(Debug)]
 pub(super) struct Flow {
@@ -40,6 +40,8 @@ pub(super) struct Flow {
     pub(super) reset_received: Option<(Timestamp, Option<TcpState>)>,
     /// From a packet of it.
     pub(super) conntrack: Option<Box<Conntrack>>,
+    /// It hung already when tracing began.
+    pub(super) counted: Option<Box<Counted>>,
     pub(super) examination: Examination,
     /// A packet that may be its own waits for the answer where its device leads; until then at most.
     pub(super) awaits_link: Option<Timestamp>,
@@ -53,6 +55,18 @@ pub(super) enum Phase {
     Connecting,
     Established,
     Ended { at: Timestamp, errno: u32, connected: bool },
+}
+
+/// What the question for connections that hang already told of it.
+#[derive(Clone, Debug)]
+pub(super) struct Counted {
+    pub(super) at: Timestamp,
+    /// Up to Linux 5.11 the probes call the socket otherwise.
+    pub(super) cookie: Option<SocketCookie>,
+    pub(super) holder: Option<Process>,
+    pub(super) enter: Option<Arc<str>>,
+    /// When its timer ran out for the last time before it was looked at.
+    pub(super) last_sent: Timestamp,
 }
 
 /// Drops of one kind, at one place.
@@ -204,6 +218,7 @@ impl Flow {
         };
         let examined = self.examined();
         let socket = examined.and_then(|result| result.examined.as_ref().ok()?.socket.as_ref());
+        let counted = self.counted.as_deref();
         Connection {
             id: self.id,
             tuple: self.tuple,
@@ -214,9 +229,11 @@ impl Flow {
                 self.way
             },
             netns: self.netns,
-            enter: examined.and_then(|result| result.enter.clone()),
+            enter: examined
+                .and_then(|result| result.enter.clone())
+                .or_else(|| counted?.enter.clone()),
             owner: self.owner,
-            holder: socket.and_then(|socket| socket.process),
+            holder: socket.and_then(|socket| socket.process).or_else(|| counted?.holder),
             state,
             started: self.started(),
             ended,

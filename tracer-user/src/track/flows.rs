@@ -123,12 +123,21 @@ impl Flows {
         (id, evicted)
     }
 
+    /// Makes the flow known under (another) name of its socket.
+    pub(super) fn name(&mut self, id: u64, socket: SocketCookie) {
+        self.by_socket.insert(socket, id);
+    }
+
     /// The socket belongs to another connection from now on.
     pub(super) fn detach(&mut self, id: u64) {
-        if let Some(socket) = self.by_id.get_mut(&id).and_then(|flow| flow.socket.take())
-            && self.by_socket.get(&socket) == Some(&id)
-        {
-            self.by_socket.remove(&socket);
+        let Some(flow) = self.by_id.get_mut(&id) else {
+            return;
+        };
+        let counted = flow.counted.as_mut().and_then(|counted| counted.cookie.take());
+        for socket in flow.socket.take().into_iter().chain(counted) {
+            if self.by_socket.get(&socket) == Some(&id) {
+                self.by_socket.remove(&socket);
+            }
         }
     }
 

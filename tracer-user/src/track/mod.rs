@@ -9,6 +9,7 @@
 //! come in any order within [`Config::settle`].
 
 mod answers;
+mod census;
 pub mod config;
 mod deadlines;
 mod findings;

@@ -38,6 +38,7 @@ pub(super) fn evidence(flow: &Flow, cause: Cause) -> Vec<Evidence> {
     }
     if let (Some(since), Some(at)) = (flow.stalled_since, flow.last_retransmit) {
         let syn = flow.retransmits == 0;
+        let queried = flow.counted.as_ref().is_some_and(|counted| counted.last_sent == at);
         let count = if syn { flow.syn_retransmits } else { flow.retransmits };
         evidence.push(Evidence::Retransmits {
             at,
@@ -45,6 +46,7 @@ pub(super) fn evidence(flow: &Flow, cause: Cause) -> Vec<Evidence> {
             count,
             unacked: flow.unacked,
             syn,
+            queried,
         });
     }
     evidence.extend(examination_evidence(flow, cause));

@@ -82,7 +82,8 @@ impl Tracker {
         let ended = flow.is_ended();
         let examined = matches!(flow.examination, Examination::Done(_) | Examination::None);
         let due = flow.deadline.is_none_or(|deadline| deadline <= now);
-        let hangs = flow.phase == Phase::Established;
+        // A connect that began before the tracing may end without an event of its own.
+        let hangs = flow.phase == Phase::Established || flow.counted.is_some();
         match verdict {
             Verdict::Found(diagnosis) if self.findings.is_improved_by(finding, &diagnosis) => {
                 let alone = self.findings.withdraw(finding, id, now, &mut self.totals);
@@ -111,7 +112,8 @@ impl Tracker {
             tuple: flow.tuple,
             target,
         };
-        let hint = flow.owner.map(|owner| owner.pid);
+        let holder = flow.counted.as_ref().and_then(|counted| counted.holder);
+        let hint = flow.owner.map(|owner| owner.pid).or(holder.map(|holder| holder.pid));
         let netns = flow.netns;
         let asked = self
             .inquiries
@@ -167,7 +169,7 @@ impl Tracker {
             Reply::Connection(examined) => Ok(*examined),
             Reply::Gone => Err("the namespace is gone".into()),
             Reply::Unreachable(why) => Err(why),
-            Reply::Link(_) | Reply::Swept(_) => return,
+            Reply::Link(_) | Reply::Swept(_) | Reply::Stalled(_) => return,
         };
         let Some(flow) = self.flows.get_mut(id) else {
             return;

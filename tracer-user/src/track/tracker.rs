@@ -1,6 +1,7 @@
 //! The state machine itself: what each event, answer and deadline changes.
 
 use super::answers::{Asker, Inquiries};
+use super::census::Schedule;
 use super::config::{Config, MAX_ENTRANCES};
 use super::deadlines::Deadlines;
 use super::findings::Findings;
@@ -39,6 +40,7 @@ pub struct Tracker {
     /// How a person enters a namespace, by its identity.
     pub(super) entrances: BTreeMap<u64, Arc<str>>,
     pub(super) sweeps: Sweeps,
+    pub(super) census: Schedule,
     /// Connections that something was learned of and that are to be judged before the current call returns.
     pub(super) touched: Vec<u64>,
     pub(super) totals: Totals,
@@ -54,6 +56,7 @@ pub(super) enum Link {
 impl Tracker {
     pub fn new(config: Config, now: Timestamp) -> Self {
         let sweeps = Sweeps::starting(config.sweep.then_some(now));
+        let census = Schedule::starting(config.census.then_some(now));
         Self {
             config,
             flows: Flows::default(),
@@ -67,6 +70,7 @@ impl Tracker {
             links: BTreeMap::new(),
             entrances: BTreeMap::new(),
             sweeps,
+            census,
             touched: Vec::new(),
             totals: Totals::default(),
         }
@@ -133,6 +137,7 @@ impl Tracker {
                     self.swept(at, waiting);
                 }
             }
+            (Some(Asker::Census), reply) => self.census_answered(at, reply),
             (None, _) => {}
         }
         self.review_touched(at);
@@ -145,6 +150,7 @@ impl Tracker {
             self.packet_deadlines.next(),
             self.findings.poll_timeout(),
             self.sweeps.next_at,
+            self.census.next_at,
         ]
         .into_iter()
         .flatten()
@@ -163,6 +169,7 @@ impl Tracker {
         }
         self.review_touched(now);
         self.findings.handle_timeout(now);
+        self.take_census(now);
         self.sweep(now);
         let flows = &self.flows;
         let armed = |at, id| flows.get(id).is_some_and(|flow| flow.deadline == Some(at));
@@ -193,7 +200,7 @@ impl Tracker {
         self.flows.len()
     }
 
-    fn remember_entrance(&mut self, netns: u64, enter: &Arc<str>) {
+    pub(super) fn remember_entrance(&mut self, netns: u64, enter: &Arc<str>) {
         if self.entrances.len() >= MAX_ENTRANCES && !self.entrances.contains_key(&netns) {
             self.entrances.pop_first();
         }
@@ -323,6 +330,13 @@ impl Tracker {
             return;
         };
         flow.owner = flow.owner.or(event.owner);
+        if let (Some(_), None, Some(socket)) = (&flow.counted, flow.socket, event.socket) {
+            flow.socket = Some(socket);
+            self.flows.name(id, socket);
+        }
+        let Some(flow) = self.flows.get_mut(id) else {
+            return;
+        };
         flow.first_seen = flow.first_seen.min(event.at);
         if let Some(tuple) = event.tuple
             && flow.tuple.source.port == 0
@@ -337,8 +351,9 @@ impl Tracker {
 
 /// Whether the event is of the same connect as the flow: a socket may connect again and again.
 fn belongs(flow: &Flow, event: &Event) -> bool {
-    match (flow.started(), event.owner) {
-        (Some(started), Some(owner)) => started == owner.started,
+    match (flow.started(), event.owner, &flow.counted) {
+        (Some(started), Some(owner), _) => started == owner.started,
+        (None, Some(owner), Some(counted)) => owner.started <= counted.at,
         _ => true,
     }
 }
@@ -363,6 +378,7 @@ pub(super) fn new_flow(event: &Event, tuple: Tuple, phase: Phase) -> Flow {
         rule_reset: None,
         reset_received: None,
         conntrack: None,
+        counted: None,
         examination: Examination::None,
         awaits_link: None,
         finding: None,

@@ -1,5 +1,7 @@
 //! Runs `conntracer demo` and reads what it wrote.
 
+pub(crate) mod expected;
+
 use crate::table::Case;
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod space;
+mod stalled;
 
 use rustix::net::{AddressFamily, SocketType, bind, listen, netdevice::name_to_index, socket};
 use space::{Space, identity, ip};
@@ -347,7 +348,11 @@ fn a_deleted_namespace_does_not_live_on_in_the_inspector() {
     let (inspector, mut answers) = Inspector::start().unwrap();
     let tuple = Tuple::new(endpoint("127.0.0.1:1"), endpoint("127.0.0.1:2"));
     let connection = Question::Connection { tuple, target: None };
-    for question in [connection, Question::Sweep, Question::Link { ifindex: 2 }] {
+    let everywhere = [Question::Sweep, Question::Stalled];
+    for question in [connection, Question::Link { ifindex: 2 }]
+        .into_iter()
+        .chain(everywhere)
+    {
         inspector.ask(inquiry(&there, question)).unwrap();
         answers.blocking_recv().unwrap();
     }

@@ -11,8 +11,9 @@ use std::{fs, process};
 use tracer_common::stat::Hook;
 use tracer_user::decode::Tables;
 use tracer_user::kernel::clock;
+use tracer_user::kernel::hooks::{How, spec};
 use tracer_user::kernel::load::{Probes, Settings};
-use tracer_user::kernel::plan::HookStatus;
+use tracer_user::kernel::plan::Ladder;
 use tracer_user::kernel::ring::Ring;
 use tracer_user::kernel::stat::Stats;
 use tracer_user::kernel::symbols::Symbols;
@@ -46,6 +47,10 @@ impl Scene {
     }
 
     pub(crate) fn with(settings: Settings) -> Self {
+        let settings = Settings {
+            ladder: ladder(),
+            ..settings
+        };
         // SAFETY: only the namespace is unshared, no file table.
         unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.expect("these tests make network namespaces: run them as root");
         let mut probes = Probes::load(&settings).expect("the probes load");
@@ -67,8 +72,36 @@ impl Scene {
         scene
     }
 
-    pub(crate) fn hooks(&self) -> &[HookStatus] {
-        self.probes.hooks()
+    /// The hooks that no trace is whole without and that do not run.
+    pub(crate) fn absent_core_hooks(&self) -> Vec<&'static str> {
+        let hooks = self.probes.hooks().iter();
+        let absent = hooks.filter(|status| status.how == How::Absent && spec(status.hook).unwrap().core);
+        absent.map(|status| status.name).collect()
+    }
+
+    /// How a hook runs.
+    pub(crate) fn how(&self, hook: Hook) -> How {
+        let found = self.probes.hooks().iter().find(|status| status.hook == hook);
+        found.map_or(How::Absent, |status| status.how)
+    }
+
+    /// From 6.10.
+    pub(crate) fn tells_rst_reasons(&self) -> bool {
+        !self.tables.rst_reasons.is_empty()
+    }
+
+    /// From 6.10 by the tracepoint, before that by a hook by name, or by the drop that follows (from 5.17).
+    pub(crate) fn tells_no_socket_resets(&self) -> bool {
+        self.tells_rst_reasons() || self.how(Hook::NoSocketReset4) != How::Absent
+    }
+
+    /// Up to 6.17 a retransmit that does not leave the host fires no tracepoint.
+    pub(crate) fn tells_failed_retransmits(&self) -> bool {
+        self.probes.facts().arguments(Hook::Retransmit) >= 3
+    }
+
+    pub(crate) fn probes(&mut self) -> &mut Probes {
+        &mut self.probes
     }
 
     /// The namespace's events up to the one that `is_last`.
@@ -112,6 +145,20 @@ impl Scene {
             .total()
             .suppressed
     }
+}
+
+/// The best way to attach a hook that may be used; set by the matrix of kernels.
+fn ladder() -> Ladder {
+    let Ok(name) = std::env::var("CONNTRACER_HOOKS") else {
+        return Ladder::Best;
+    };
+    let known = Ladder::ALL.into_iter().find(|ladder| ladder.name() == name);
+    known.expect("CONNTRACER_HOOKS names a way to attach hooks")
+}
+
+/// Whether this is a cell of the matrix of kernels whose hooks by name must run.
+pub(crate) fn must_have_named_hooks() -> bool {
+    std::env::var("CONNTRACER_EXPECT").is_ok_and(|cell| !cell.ends_with("/tracepoint"))
 }
 
 /// Runs a command in this thread's namespace.

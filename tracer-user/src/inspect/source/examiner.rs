@@ -5,7 +5,7 @@
 use super::netns::{Found, Namespaces, NetnsError};
 use super::probe::{Probe, ProbeError};
 use super::zones::Zones;
-use super::{process, sweep};
+use super::{census, process, sweep};
 use crate::inspect::link::Peer;
 use crate::inspect::socket::Socket;
 use crate::model::conntrack::{Conntrack, Direction};
@@ -59,6 +59,7 @@ impl Examiner {
                     deadline,
                 ))),
             ),
+            Question::Stalled => (None, Ok(Reply::Stalled(census::census(&mut self.namespaces, deadline)))),
             Question::Connection { tuple, target } => self.at(inquiry, |examiner, found| {
                 examiner.connection(found, tuple, target, deadline)
             }),

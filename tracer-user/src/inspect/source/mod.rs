@@ -3,6 +3,7 @@
 //! The only part of `inspect` that does I/O. Never a tokio worker: the thread visits other namespaces, and one that
 //! cannot come back ends and is replaced. The one that starts it never leaves its namespace, so a new one begins at home.
 
+mod census;
 mod examiner;
 pub(crate) mod netlink;
 pub(crate) mod netns;
@@ -26,7 +27,7 @@ use tokio::sync::mpsc;
 #[derive(Debug)]
 pub struct Inspector {
     inquiries: SyncSender<Inquiry>,
-    /// A sweep visits every namespace: the questions about one connection do not wait behind it.
+    /// What visits every namespace: the questions about one connection do not wait behind it.
     sweeps: SyncSender<Inquiry>,
 }
 
@@ -43,7 +44,7 @@ impl Inspector {
     /// Takes an inquiry, or gives it back where too many wait (or nobody takes answers).
     pub fn ask(&self, inquiry: Inquiry) -> Result<(), Inquiry> {
         let queue = match inquiry.question {
-            Question::Sweep => &self.sweeps,
+            Question::Sweep | Question::Stalled => &self.sweeps,
             Question::Connection { .. } | Question::Link { .. } => &self.inquiries,
         };
         queue.try_send(inquiry).map_err(|error| match error {

@@ -81,6 +81,21 @@ impl Probe {
         self.both_families(|sequence, family| socket::acceptable(sequence, family, port))
     }
 
+    /// Connections that look as if they hung. What is asked of all of them costs little; more is asked of those few.
+    pub(super) fn stalled(&mut self, family: Family) -> Result<Vec<Socket>, ProbeError> {
+        self.chosen(
+            |sequence| socket::connections(sequence, family),
+            SOCKETS_MAX,
+            Socket::is_stalled,
+        )
+    }
+
+    /// The same socket with its `struct tcp_info`; `None`: it is gone.
+    pub(super) fn again(&mut self, known: &Socket, family: Family) -> Result<Option<Socket>, ProbeError> {
+        let found = self.sockets(|sequence| socket::again(sequence, known, family), 1)?;
+        Ok(found.into_iter().find(|found| found.cookie == known.cookie))
+    }
+
     /// Whether packets to the endpoint stay in this namespace.
     pub(crate) fn is_local(&mut self, endpoint: Endpoint) -> Result<bool, ProbeError> {
         if endpoint.address.is_loopback() {
@@ -199,6 +214,15 @@ impl Probe {
     }
 
     fn sockets(&mut self, request: impl FnOnce(u32) -> Vec<u8>, max: usize) -> Result<Vec<Socket>, ProbeError> {
+        self.chosen(request, max, |_| true)
+    }
+
+    fn chosen(
+        &mut self,
+        request: impl FnOnce(u32) -> Vec<u8>,
+        max: usize,
+        wanted: impl Fn(&Socket) -> bool,
+    ) -> Result<Vec<Socket>, ProbeError> {
         let failed = |error| ProbeError { what: "sockets", error };
         let netlink = opened(&mut self.sockets, libc::NETLINK_SOCK_DIAG, self.deadline).map_err(failed)?;
         let mut all = Vec::new();
@@ -207,12 +231,12 @@ impl Probe {
                 tracing::warn!(max, "more sockets than are looked at");
                 return Ok(ControlFlow::Break(()));
             }
-            all.push(socket::parse(payload)?);
+            all.extend(Some(socket::parse(payload)?).filter(&wanted));
             Ok::<_, socket::SocketError>(ControlFlow::Continue(()))
         });
         match answer {
-            // Also what a kernel without IPv6 says.
-            Ok(()) | Err(NetlinkError::Refused(Errno::NOENT)) => Ok(all),
+            // Also what a kernel without IPv6 says; and of one socket, that another has its addresses by now.
+            Ok(()) | Err(NetlinkError::Refused(Errno::NOENT | Errno::STALE)) => Ok(all),
             Err(error) => Err(failed(error)),
         }
     }

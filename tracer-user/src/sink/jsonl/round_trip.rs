@@ -3,7 +3,9 @@
 use crate::model::conntrack::Conntrack;
 use crate::model::event::{Change, ConntrackChange, Dropped, Event, EventKind, Packet, Retransmit, RstMaker, RstSent};
 use crate::model::identity::{Comm, Netns, Owner, Process, SocketCookie};
-use crate::model::inquiry::{Answer, Examined, Inquiry, Listener, Question, Reply, SocketInfo, Waiting};
+use crate::model::inquiry::{
+    Answer, Census, Examined, Inquiry, Listener, Question, Reply, SocketInfo, Stalled, Waiting,
+};
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::{ConntrackState, TcpState};
 use crate::model::time::Timestamp;
@@ -184,6 +186,7 @@ fn inquiry() -> impl Strategy<Value = Inquiry> {
         (tuple(), of(endpoint())).prop_map(|(tuple, target)| Question::Connection { tuple, target }),
         any::<u32>().prop_map(|ifindex| Question::Link { ifindex }),
         Just(Question::Sweep),
+        Just(Question::Stalled),
     ];
     (any::<u64>(), timestamp(), netns(), of(any::<u32>()), question).prop_map(|(id, at, netns, hint, question)| {
         Inquiry {
@@ -263,11 +266,35 @@ fn waiting() -> BoxedStrategy<Waiting> {
         .boxed()
 }
 
+fn stalled() -> BoxedStrategy<Stalled> {
+    let place = (netns(), of(text()), timestamp(), tuple());
+    let cookie = any::<u64>().prop_map(SocketCookie::new);
+    let timer = (any::<u8>(), of(any::<u64>()), any::<u64>());
+    (place, cookie, socket(), any::<u32>(), timer)
+        .prop_map(
+            |((netns, enter, at, tuple), cookie, socket, unacked, (backoff, rto, left))| Stalled {
+                netns,
+                enter,
+                at,
+                tuple,
+                cookie,
+                socket,
+                unacked,
+                backoff,
+                rto: rto.map(Duration::from_nanos),
+                left: Duration::from_nanos(left),
+            },
+        )
+        .boxed()
+}
+
 fn answer() -> impl Strategy<Value = Answer> {
     let reply = prop_oneof![
         examined().prop_map(|examined| Reply::Connection(Box::new(examined))),
         of(netns()).prop_map(Reply::Link),
         vec(waiting(), 0..3).prop_map(Reply::Swept),
+        (vec(stalled(), 0..3), any::<u32>())
+            .prop_map(|(sockets, left_out)| Reply::Stalled(Census { sockets, left_out })),
         Just(Reply::Gone),
         text().prop_map(Reply::Unreachable),
     ];

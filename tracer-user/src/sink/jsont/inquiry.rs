@@ -1,13 +1,15 @@
 //! `inquiry` and `answer` lines: what replay needs beside events.
 
+use crate::model::identity::SocketCookie;
 use crate::model::inquiry;
-use crate::model::inquiry::{Examined, Question, Reply, Waiting};
+use crate::model::inquiry::{Census, Examined, Question, Reply, Stalled, Waiting};
 use crate::model::time::Timestamp;
 use crate::sink::jsont::socket::{Listener, Socket};
 use crate::sink::jsont::spell::{Spell, spelled};
-use crate::sink::jsont::{Conntrack, Endpoint, Invalid, Limits, Netns, Spelled, Tuple};
+use crate::sink::jsont::{Conntrack, Decimal, Endpoint, Invalid, Limits, Netns, Spelled, Tuple};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::time::Duration;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Inquiry<'a> {
@@ -31,6 +33,7 @@ pub enum QuestionName {
     Connection,
     Link,
     Sweep,
+    Stalled,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -50,6 +53,12 @@ pub struct Answer<'a> {
     /// Of `swept`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<WaitingLine<'a>>,
+    /// Of `stalled`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stalled: Vec<StalledLine<'a>>,
+    /// Of `stalled`: how many more there were.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_out: u32,
     /// Of `unreachable`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<Cow<'a, str>>,
@@ -60,6 +69,7 @@ pub enum ReplyName {
     Connection,
     Link,
     Swept,
+    Stalled,
     Gone,
     Unreachable,
 }
@@ -69,11 +79,13 @@ spelled! {
         Connection = "connection",
         Link = "link",
         Sweep = "sweep",
+        Stalled = "stalled",
     }
     "answer": ReplyName {
         Connection = "connection",
         Link = "link",
         Swept = "swept",
+        Stalled = "stalled",
         Gone = "gone",
         Unreachable = "unreachable",
     }
@@ -105,6 +117,26 @@ pub struct WaitingLine<'a> {
     pub client: Option<Socket>,
 }
 
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StalledLine<'a> {
+    #[serde(borrow)]
+    pub netns: Netns<'a>,
+    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+    pub enter: Option<Cow<'a, str>>,
+    /// When it was looked at, on the clock of `mono`.
+    pub seen: Decimal,
+    pub connection: Tuple,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cookie: Option<Decimal>,
+    pub socket: Socket,
+    pub unacked_bytes: u32,
+    pub backoff: u8,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rto_ns: Option<u64>,
+    /// How much of the timeout was left.
+    pub left_ns: u64,
+}
+
 impl Inquiry<'_> {
     pub fn new(inquiry: &inquiry::Inquiry) -> Self {
         let inquiry::Inquiry {
@@ -118,6 +150,7 @@ impl Inquiry<'_> {
             Question::Connection { tuple, target } => (QuestionName::Connection, Some(tuple.into()), target, None),
             Question::Link { ifindex } => (QuestionName::Link, None, None, Some(ifindex)),
             Question::Sweep => (QuestionName::Sweep, None, None, None),
+            Question::Stalled => (QuestionName::Stalled, None, None, None),
         };
         Self {
             id: *id,
@@ -141,6 +174,7 @@ impl Inquiry<'_> {
                 ifindex: self.ifindex.ok_or(Invalid::Missing("ifindex"))?,
             },
             QuestionName::Sweep => Question::Sweep,
+            QuestionName::Stalled => Question::Stalled,
         };
         Ok(inquiry::Inquiry {
             id: self.id,
@@ -161,6 +195,8 @@ impl<'a> Answer<'a> {
             examined: None,
             netns: None,
             waiting: Vec::new(),
+            stalled: Vec::new(),
+            left_out: 0,
             why: None,
         };
         let name = match &answer.reply {
@@ -180,6 +216,10 @@ impl<'a> Answer<'a> {
                     .collect();
                 ReplyName::Swept
             }
+            Reply::Stalled(census) => {
+                line.stalled(census, limits);
+                ReplyName::Stalled
+            }
             Reply::Gone => ReplyName::Gone,
             Reply::Unreachable(why) => {
                 line.why = Some(limits.text(why));
@@ -188,6 +228,14 @@ impl<'a> Answer<'a> {
         };
         line.answer = Spelled(name);
         line
+    }
+
+    /// What does not fit into the line is counted with what was left out before.
+    fn stalled(&mut self, census: &'a Census, limits: Limits) {
+        let told = limits.list(&census.sockets);
+        self.stalled = told.iter().map(|stalled| StalledLine::new(stalled, limits)).collect();
+        let cut = u32::try_from(census.sockets.len() - told.len()).unwrap_or(u32::MAX);
+        self.left_out = census.left_out.saturating_add(cut);
     }
 
     /// The answer of this line, which came at `at`.
@@ -199,6 +247,10 @@ impl<'a> Answer<'a> {
             }
             ReplyName::Link => Reply::Link(self.netns.map(Into::into)),
             ReplyName::Swept => Reply::Swept(self.waiting.into_iter().map(WaitingLine::model).collect()),
+            ReplyName::Stalled => Reply::Stalled(Census {
+                sockets: self.stalled.into_iter().map(StalledLine::model).collect(),
+                left_out: self.left_out,
+            }),
             ReplyName::Gone => Reply::Gone,
             ReplyName::Unreachable => Reply::Unreachable(self.why.ok_or(Invalid::Missing("why"))?.into()),
         };
@@ -257,4 +309,45 @@ impl<'a> WaitingLine<'a> {
             client: self.client.map(Into::into),
         }
     }
+}
+
+impl<'a> StalledLine<'a> {
+    fn new(stalled: &'a Stalled, limits: Limits) -> Self {
+        Self {
+            netns: Netns::new(stalled.netns, None),
+            enter: stalled.enter.as_deref().map(|enter| limits.text(enter)),
+            seen: stalled.at.into(),
+            connection: stalled.tuple.into(),
+            cookie: stalled.cookie.map(|cookie| Decimal(cookie.get())),
+            socket: (&stalled.socket).into(),
+            unacked_bytes: stalled.unacked,
+            backoff: stalled.backoff,
+            rto_ns: stalled.rto.map(nanos),
+            left_ns: nanos(stalled.left),
+        }
+    }
+
+    fn model(self) -> Stalled {
+        Stalled {
+            netns: self.netns.into(),
+            enter: self.enter.map(Into::into),
+            at: Timestamp::from_nanos(self.seen.0),
+            tuple: self.connection.into(),
+            cookie: self.cookie.and_then(|cookie| SocketCookie::new(cookie.0)),
+            socket: self.socket.into(),
+            unacked: self.unacked_bytes,
+            backoff: self.backoff,
+            rto: self.rto_ns.map(Duration::from_nanos),
+            left: Duration::from_nanos(self.left_ns),
+        }
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }

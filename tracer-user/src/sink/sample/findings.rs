@@ -99,6 +99,7 @@ fn syn_again() -> Evidence {
         count: 2,
         unacked: 1,
         syn: true,
+        queried: false,
     }
 }
 
@@ -177,6 +178,7 @@ fn reply_rejected() -> Finding {
                     count: 4,
                     unacked: 9,
                     syn: false,
+                    queried: false,
                 },
                 Evidence::Socket {
                     at: ms(3_001),

@@ -37,10 +37,11 @@ pub fn source(evidence: &Evidence) -> Option<&'static str> {
             RstMaker::Netfilter | RstMaker::Remote | RstMaker::Unknown => None,
         },
         Evidence::RstReceived { .. } => Some("tcp_receive_reset"),
-        Evidence::Retransmits { .. } => Some("tcp_retransmit_skb"),
+        Evidence::Retransmits { queried: false, .. } => Some("tcp_retransmit_skb"),
         Evidence::Conntrack { queried: false, .. } => Some("skb"),
         Evidence::Conntrack { queried: true, .. } | Evidence::NoConntrack { .. } => Some("ctnetlink"),
-        Evidence::NoListener { .. }
+        Evidence::Retransmits { queried: true, .. }
+        | Evidence::NoListener { .. }
         | Evidence::Listener { .. }
         | Evidence::Socket { .. }
         | Evidence::NotAccepted { .. } => Some("sock_diag"),
@@ -78,13 +79,15 @@ pub fn sentence(finding: &Finding, evidence: &Evidence) -> String {
             count: times,
             unacked,
             syn,
+            queried,
         } => {
             let (times, waited) = (count(u64::from(*times), "time"), seconds(at.since(*since)));
+            let before = if *queried { ", before tracing began" } else { "" };
             if *syn {
-                format!("the SYN was sent again {times}, unanswered for {waited}")
+                format!("the SYN was sent again {times}, unanswered for {waited}{before}")
             } else {
                 let bytes = count(u64::from(*unacked), "byte");
-                format!("{bytes} sent again {times}, unacknowledged for {waited}")
+                format!("{bytes} sent again {times}, unacknowledged for {waited}{before}")
             }
         }
         Evidence::Conntrack { entry, queried, .. } => conntrack(entry, *queried),

@@ -145,6 +145,7 @@ fn a_connection_of_a_namespace_that_nobody_asked_for_is_not_followed() {
     for (wanted, found) in [(TWIN, 0), (POD, 1)] {
         let config = Config {
             sweep: false,
+            census: false,
             netns: vec![wanted.inode],
             ..Config::default()
         };

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod causes;
+mod census;
 mod controls;
 mod order;
 mod world;

@@ -4,7 +4,7 @@ use crate::model::conntrack::Conntrack;
 use crate::model::event::{Dropped, Event, EventKind, Packet, Retransmit, RstMaker, RstSent};
 use crate::model::finding::{Finding, State};
 use crate::model::identity::{Comm, Netns, Owner, SocketCookie};
-use crate::model::inquiry::{Answer, Examined, Inquiry, Listener, Question, Reply, SocketInfo};
+use crate::model::inquiry::{Answer, Census, Examined, Inquiry, Listener, Question, Reply, SocketInfo};
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::{self, ConntrackState, TcpState};
 use crate::model::time::Timestamp;
@@ -255,12 +255,14 @@ impl World {
             Question::Connection { .. } => Some(Reply::Connection(Box::new(waiting()))),
             Question::Link { .. } => Some(Reply::Link(None)),
             Question::Sweep => Some(Reply::Swept(Vec::new())),
+            Question::Stalled => Some(Reply::Stalled(Census::default())),
         })
     }
 
     pub(super) fn answering(answer: impl FnMut(&Inquiry) -> Option<Reply> + 'static) -> Self {
         let config = Config {
             sweep: false,
+            census: false,
             ..Config::default()
         };
         Self::with(config, answer)
@@ -280,7 +282,7 @@ impl World {
     pub(super) fn finding(examined: Examined) -> Self {
         Self::answering(move |inquiry| match inquiry.question {
             Question::Connection { .. } => Some(Reply::Connection(Box::new(examined.clone()))),
-            Question::Link { .. } | Question::Sweep => Some(Reply::Link(None)),
+            Question::Link { .. } | Question::Sweep | Question::Stalled => Some(Reply::Link(None)),
         })
     }
 

@@ -147,6 +147,8 @@ objects! {
         examined: Option<Examined>,
         netns: Option<Netns>,
         waiting: Option<Vec<Waiting>>,
+        stalled: Option<Vec<Stalled>>,
+        left_out: Option<u32>,
         why: Option<String>,
     }
     Examined {
@@ -164,6 +166,18 @@ objects! {
         receive_queue: u32,
         conntrack: Option<Conntrack>,
         client: Option<Socket>,
+    }
+    Stalled {
+        netns: Netns,
+        enter: Option<String>,
+        seen: String,
+        connection: Tuple,
+        cookie: Option<String>,
+        socket: Socket,
+        unacked_bytes: u32,
+        backoff: u8,
+        rto_ns: Option<u64>,
+        left_ns: u64,
     }
     Socket {
         state: Option<String>,

@@ -4,7 +4,7 @@ use crate::model::conntrack::Conntrack;
 use crate::model::event::{Change, ConntrackChange, Dropped, Event, EventKind, Packet, Retransmit, RstMaker, RstSent};
 use crate::model::finding::Cause;
 use crate::model::identity::{Comm, Owner, Process, SocketCookie};
-use crate::model::inquiry::{Answer, Examined, Inquiry, Question, Reply, SocketInfo, Waiting};
+use crate::model::inquiry::{Answer, Census, Examined, Inquiry, Question, Reply, SocketInfo, Stalled, Waiting};
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::{ConntrackState, SYN, TcpState};
 use crate::sink::jsonl::{LINE, read, write};
@@ -121,7 +121,7 @@ fn inquiry(question: Question) -> Inquiry {
     }
 }
 
-fn answers() -> [Answer; 5] {
+fn answers() -> [Answer; 6] {
     let socket = SocketInfo {
         state: Some(TcpState::Established),
         receive_queue: 0,
@@ -142,6 +142,22 @@ fn answers() -> [Answer; 5] {
         conntrack: Some(entry()),
         client: Some(socket.clone()),
     };
+    let stalled = Stalled {
+        netns: sample::POD,
+        enter: Some("/run/netns/pod".into()),
+        at: sample::ms(2),
+        tuple: sample::tuple("10.77.0.2:35468", "10.77.0.3:9000"),
+        cookie: SocketCookie::new(9_007_199_254_740_993),
+        socket: socket.clone(),
+        unacked: 9,
+        backoff: 4,
+        rto: Some(Duration::from_millis(3_200)),
+        left: Duration::from_millis(1_200),
+    };
+    let census = Census {
+        sockets: vec![stalled],
+        left_out: 3,
+    };
     let examined = Examined {
         conntrack: Some(entry()),
         socket: Some(socket),
@@ -153,6 +169,7 @@ fn answers() -> [Answer; 5] {
         Reply::Connection(Box::new(examined)),
         Reply::Link(Some(sample::POD)),
         Reply::Swept(vec![waiting]),
+        Reply::Stalled(census),
         Reply::Gone,
         Reply::Unreachable("setns: Operation not permitted".into()),
     ];
@@ -175,6 +192,7 @@ fn everything() -> String {
         },
         Question::Link { ifindex: 2 },
         Question::Sweep,
+        Question::Stalled,
     ]
     .map(inquiry);
     let (hello, stats, loss, summary) = (sample::hello(), sample::stats(), sample::loss(), sample::summary());
@@ -211,12 +229,12 @@ fn every_line_has_the_fields_of_the_contract_and_no_others() {
     }
     let types: Vec<_> = types.into_iter().collect();
     let expected = [
-        ("answer", 5),
+        ("answer", 6),
         ("deadline", 1),
         ("event", 9),
         ("finding", Cause::ALL.len()),
         ("hello", 1),
-        ("inquiry", 3),
+        ("inquiry", 4),
         ("loss", 1),
         ("stats", 1),
         ("summary", 1),

@@ -1,0 +1,55 @@
+//! What a kernel is known to show: the table of docs/causes.md.
+
+use std::env;
+use tracer_user::model::finding::{Cause, Confidence};
+
+const CAUSES: &str = include_str!("../../../docs/causes.md");
+/// Kernel and rung, such as `5.10/tracepoint`; set by the matrix of kernels, absent on the developer's own.
+const CELL: &str = "CONNTRACER_EXPECT";
+
+/// The best confidence that the table has for this cause and kernel; `None`: it is not found here.
+pub(crate) fn best(cause: Cause) -> Option<Confidence> {
+    let cell = env::var(CELL).unwrap_or_default();
+    in_table(cause, column(&cell))
+}
+
+/// Which column of confidences is about the cell.
+fn column(cell: &str) -> usize {
+    match cell.split_once('/') {
+        Some(("5.10", "tracepoint")) => 3,
+        Some(("5.10", _)) => 2,
+        Some(("6.1", "tracepoint")) => 1,
+        _ => 0,
+    }
+}
+
+fn in_table(cause: Cause, column: usize) -> Option<Confidence> {
+    let start = format!("| `{}` |", cause.name());
+    let row = CAUSES.lines().find_map(|line| line.strip_prefix(&start));
+    let row = row.unwrap_or_else(|| panic!("docs/causes.md has no row for {}", cause.name()));
+    let word = row.split('|').nth(column).expect("a cell").trim();
+    (word != "-").then(|| confidence(word).unwrap_or_else(|| panic!("{word} in docs/causes.md is no confidence")))
+}
+
+pub(crate) fn confidence(name: &str) -> Option<Confidence> {
+    match name {
+        "possible" => Some(Confidence::Possible),
+        "likely" => Some(Confidence::Likely),
+        "proved" => Some(Confidence::Proved),
+        _ => None,
+    }
+}
+
+#[test]
+fn every_cause_has_a_row_in_docs_causes_and_a_part_of_its_own() {
+    for cause in Cause::ALL {
+        for column in 0..4 {
+            in_table(*cause, column);
+        }
+        assert!(
+            CAUSES.contains(&format!("\n### `{}`\n", cause.name())),
+            "{}",
+            cause.name()
+        );
+    }
+}
