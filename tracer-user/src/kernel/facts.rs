@@ -1,7 +1,7 @@
 //! What the running kernel tells about itself: its BTF, its symbols, its modules. No version numbers.
 
-use crate::kernel::btf::Btf;
-use crate::kernel::hooks::{HOOKS, How, Spec};
+use crate::kernel::btf::{Btf, ParameterKind};
+use crate::kernel::hooks::{self, HOOKS, How, Spec};
 use crate::model::reason::{DropReason, RstReason};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
@@ -16,6 +16,8 @@ pub struct Facts {
     pub tracepoints: BTreeMap<&'static str, u32>,
     /// The hooks' functions that vmlinux itself has: only these can be reached by a trampoline.
     pub functions: BTreeSet<&'static str>,
+    /// The hooks' functions whose parameters are not what the programs take for granted.
+    pub strangers: BTreeSet<&'static str>,
     /// The hooks' modules that are loaded, by the identity of their folder below /sys/module.
     pub modules: BTreeMap<&'static str, u64>,
     pub offsets: Offsets,
@@ -32,7 +34,7 @@ pub struct Facts {
     /// Where `nf_hook_slow` lies, looked for only where drops have no reasons.
     pub dropper: Option<Range<u64>>,
     pub conntrack_listeners: Listeners,
-    /// Position of the packet among the arguments of `nf_send_reset`; `None` where no BTF tells.
+    /// Position of the packet among the arguments of `nf_send_reset` and its twin; `None` where no BTF tells.
     pub rule_reset_packet: Option<u32>,
 }
 
@@ -55,6 +57,7 @@ impl Facts {
                 .filter_map(|name| Some((name, btf.tracepoint_args(name)?)))
                 .collect(),
             functions: functions.filter(|name| btf.has_function(name)).collect(),
+            strangers: BTreeSet::new(),
             modules: BTreeMap::new(),
             offsets: Offsets::resolve(|path| btf.offset(path)),
             drop_reasons: numbered(btf, "skb_drop_reason", "SKB_DROP_REASON_", DropReason::from_name),
@@ -76,10 +79,38 @@ impl Facts {
         if btf.offset("net.net_cookie.counter").is_some() {
             facts.offsets.net_cookie = MISSING;
         }
+        facts.learn_functions(btf);
         if facts.drops_have_no_reason() {
             facts.drop_reasons.insert(REASON_BY_LOCATION, DropReason::Netfilter);
         }
         facts
+    }
+
+    /// Takes in the parameters of the hooks' functions that this BTF has: the kernel's, or that of a loaded module.
+    pub fn learn_functions(&mut self, btf: &Btf) {
+        for target in HOOKS.iter().flat_map(|spec| spec.ways).map(|way| way.target) {
+            let Some(function) = btf.function(target) else { continue };
+            let expected = hooks::parameters(target).iter().enumerate();
+            let fits = |(index, name): (usize, &&str)| {
+                function
+                    .parameters
+                    .get(index)
+                    .is_some_and(|parameter| match parameter.kind {
+                        ParameterKind::Pointer(found) => found == *name,
+                        ParameterKind::Enum(_) | ParameterKind::Other => name.is_empty(),
+                    })
+            };
+            let is_known = expected.clone().all(fits)
+                && (target != "__nf_conntrack_confirm" || function.parameters.len() == expected.len());
+            if !is_known || function.is_ambiguous {
+                self.strangers.insert(target);
+            } else {
+                self.strangers.remove(target);
+            }
+            if matches!(target, "nf_send_reset" | "nf_send_reset6") {
+                self.rule_reset_packet = function.pointer_to("sk_buff");
+            }
+        }
     }
 
     /// Whether `kfree_skb` has no reason to tell (up to 5.16, less backports).
@@ -99,6 +130,11 @@ impl Facts {
     /// Whether a function may be there: in vmlinux, or in its module.
     pub fn may_have(&self, spec: &Spec, function: &str) -> bool {
         self.functions.contains(function) || spec.module.is_none_or(|module| self.modules.contains_key(module))
+    }
+
+    /// Where the programs look for the packet among the arguments of `nf_send_reset`.
+    pub fn rule_reset_packet(&self) -> u32 {
+        self.rule_reset_packet.unwrap_or(USUAL_RULE_RESET_PACKET)
     }
 
     pub fn is_missing(&self, path: &str) -> bool {
@@ -131,3 +167,6 @@ fn numbered<T>(btf: &Btf, name: &str, prefix: &str, known: fn(&str) -> Option<T>
         .filter_map(|(number, name)| Some((number, known(name)?)))
         .collect()
 }
+
+/// Where no BTF tells: `nf_send_reset(net, sk, oldskb, hook)`, as all kernels have it since 5.10.
+const USUAL_RULE_RESET_PACKET: u32 = 2;

@@ -40,6 +40,22 @@ pub struct Way {
     pub programs: &'static [&'static str],
 }
 
+/// What the programs on a function take for granted of its parameters: for each of the first ones the struct that it
+/// points to, or "" for anything else. With a return value to read, these are all of them.
+pub fn parameters(function: &str) -> &'static [&'static str] {
+    match function {
+        "tcp_connect" | "tcp_send_active_reset" => &["sock"],
+        "tcp_v4_send_reset" | "tcp_v6_send_reset" => &["sock", "sk_buff"],
+        // Where the packet is among the others differs: it is looked for.
+        "nf_send_reset" | "nf_send_reset6" => &["net"],
+        "__nf_conntrack_confirm" => &["sk_buff"],
+        "nf_conntrack_tcp_packet" => &["nf_conn"],
+        "nf_ct_delete" => &["nf_conn", ""],
+        "nf_conntrack_destroy" => &["nf_conntrack"],
+        _ => &[],
+    }
+}
+
 /// A row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Spec {

@@ -18,6 +18,7 @@ use aya::maps::{MapData, MapError, PerCpuArray, RingBuf};
 use aya::{Ebpf, EbpfError, EbpfLoader, include_bytes_aligned};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tracer_common::config::{CONNECTIONS, Config, RING_BYTES};
 use tracer_common::stat::Hook;
 
@@ -87,7 +88,7 @@ impl Probes {
     /// Loads and attaches everything that this kernel can run.
     pub fn load(settings: &Settings) -> Result<Self, LoadError> {
         privilege::check()?;
-        let facts = facts(&Btf::of_running_kernel()?);
+        let facts = facts(&Arc::new(Btf::of_running_kernel()?));
         raise_memlock();
         let btf = aya::Btf::from_sys_fs().map_err(EbpfError::from)?;
         let wishes = Wishes {
@@ -143,7 +144,11 @@ impl Probes {
         if modules == self.facts.modules {
             return false;
         }
+        let frozen = self.facts.rule_reset_packet();
         let before = std::mem::replace(&mut self.facts.modules, modules);
+        if self.facts.modules.keys().any(|module| !before.contains_key(module)) {
+            self.learn_modules();
+        }
         for spec in &HOOKS {
             let Some(name) = spec.module else { continue };
             if before.get(name) != self.facts.modules.get(name) {
@@ -152,6 +157,12 @@ impl Probes {
                 self.refusals
                     .ways
                     .retain(|(_, target), _| spec.ways.iter().all(|way| way.target != *target));
+            }
+        }
+        if self.facts.rule_reset_packet.is_some_and(|now| now != frozen) {
+            let reason = "its parameters are others than at the start: start conntracer again";
+            for target in ["nf_send_reset", "nf_send_reset6"] {
+                self.refusals.ways.insert((How::Kprobe, target), reason.to_owned());
             }
         }
         let old = std::mem::take(&mut self.hooks);
@@ -250,6 +261,15 @@ impl Probes {
         }
     }
 
+    /// Reads the kernel's types once more, for those of a module that came.
+    fn learn_modules(&mut self) {
+        match Btf::of_running_kernel() {
+            Ok(btf) => learn_modules(&mut self.facts, &Arc::new(btf)),
+            Err(error) => tracing::warn!(%error, "what a module's functions take is not known"),
+        }
+        memory::give_back();
+    }
+
     fn nothing_attached(&self) -> LoadError {
         let first = self.hooks.first();
         LoadError::NothingAttached {
@@ -260,13 +280,25 @@ impl Probes {
 }
 
 /// The facts of the running kernel.
-fn facts(btf: &Btf) -> Facts {
+fn facts(btf: &Arc<Btf>) -> Facts {
     let mut facts = Facts::of(btf);
     facts.modules = loaded_modules();
+    learn_modules(&mut facts, btf);
     if facts.drops_have_no_reason() {
         facts.dropper = Symbols::default().range("nf_hook_slow");
     }
     facts
+}
+
+fn learn_modules(facts: &mut Facts, btf: &Arc<Btf>) {
+    for module in facts.modules.clone().into_keys() {
+        match Btf::of_running_module(btf, module) {
+            Ok(Some(module)) => facts.learn_functions(&module),
+            // Built in, or from before 5.11.
+            Ok(None) => {}
+            Err(error) => tracing::warn!(module, %error, "its types cannot be read"),
+        }
+    }
 }
 
 fn loaded_modules() -> BTreeMap<&'static str, u64> {

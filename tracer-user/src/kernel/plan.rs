@@ -145,7 +145,7 @@ pub fn config(facts: &Facts, wishes: Wishes, plan: &[HookStatus]) -> Config {
         no_socket_reason: facts.no_socket.filter(|_| by_drops).unwrap_or(NO_REASON),
         has_connect_hook: u32::from(runs(Hook::Connect)),
         conntrack_all: u32::from(wishes.conntrack_events),
-        rule_reset_packet: facts.rule_reset_packet.unwrap_or(USUAL_RULE_RESET_PACKET),
+        rule_reset_packet: facts.rule_reset_packet(),
         has_socket_cookie: u32::from(facts.has_socket_cookie),
         has_task_btf: u32::from(facts.has_task_btf),
         drops_per_second: wishes.drops_per_second,
@@ -217,6 +217,10 @@ fn obstacle(spec: &Spec, way: &Way, facts: &Facts, refusals: &Refusals) -> Optio
         return Some(reason.to_owned());
     }
     let target = way.target;
+    let is_function = way.how != How::TpBtf;
+    if is_function && facts.strangers.contains(target) {
+        return Some(format!("the parameters of {target} are others than this program knows"));
+    }
     match way.how {
         How::TpBtf if !facts.tracepoints.contains_key(target) => {
             Some(format!("this kernel has no tracepoint {target}"))
@@ -346,6 +350,3 @@ const fn essential(hook: Hook) -> &'static [&'static str] {
         Hook::SendReset | Hook::DestroySock => &[],
     }
 }
-
-/// Where no BTF tells: `nf_send_reset(net, sk, oldskb, hook)`, as all kernels have it since 5.10.
-const USUAL_RULE_RESET_PACKET: u32 = 2;

@@ -91,7 +91,7 @@ fn data_without_an_acknowledgement_is_found_and_what_is_idle_or_waits_for_room_i
         let connect = |port: u16| TcpStream::connect(format!("{to}:{port}")).unwrap();
         let (mut hung, _idle, mut full) = space.inside(|| (connect(port), connect(port), connect(other_port)));
         full.set_nonblocking(true).unwrap();
-        while full.write(&[0; 1 << 14]).is_ok() {}
+        while full.write(&[0; 1 << 13]).is_ok() {}
         drop_to(&space, port);
         hung.write_all(b"hello").unwrap();
         let found = stalled_when(&space, |found| {

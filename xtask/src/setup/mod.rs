@@ -12,6 +12,8 @@ use std::path::Path;
 
 use crate::workspace::Workspace;
 
+pub(crate) use packages::{Need, install};
+
 pub(crate) fn setup(workspace: &Workspace) -> anyhow::Result<()> {
     let tools = workspace.tools();
     let has_toolchain = toolchain::is_ready(&tools) || link_existing(&tools)? || install_by_rustup(&tools)?;
@@ -28,7 +30,7 @@ pub(crate) fn setup(workspace: &Workspace) -> anyhow::Result<()> {
         return Ok(());
     }
     if !needs.is_empty() {
-        packages::install(&needs)?;
+        install(&needs)?;
     }
 
     if !has_toolchain {

@@ -13,9 +13,9 @@ use crate::process::{Exit, find_program, is_root, output_of, shown};
 
 /// A package and the reason for it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Need {
-    pub(super) package: &'static str,
-    pub(super) why: &'static str,
+pub(crate) struct Need {
+    pub(crate) package: &'static str,
+    pub(crate) why: &'static str,
 }
 
 /// The packages of the programs that the demo and the tests run and that are not there.
@@ -24,7 +24,7 @@ pub(super) fn missing_programs() -> Vec<Need> {
 }
 
 /// Installs packages, or ends with the commands that a person can run.
-pub(super) fn install(needs: &[Need]) -> anyhow::Result<()> {
+pub(crate) fn install(needs: &[Need]) -> anyhow::Result<()> {
     let names = needs.iter().map(|need| need.package).collect::<Vec<_>>();
     if find_program("apt-get").is_none() || !is_root() {
         return Err(Exit::not_possible(advice(needs, find_program("apt-get").is_some())));

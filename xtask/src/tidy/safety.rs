@@ -39,6 +39,10 @@ const ALLOWED: &[(&str, &str)] = &[
     ("tracer-common/src/offsets.rs", "says that the record is plain data"),
     ("tracer-common/src/stat.rs", "says that the record is plain data"),
     (
+        "tracer-ebpf/src/read/frame.rs",
+        "reads the registers that a kprobe is called with",
+    ),
+    (
         "tracer-ebpf/src/read/mod.rs",
         "loads through kernel pointers, and calls helpers",
     ),

@@ -5,14 +5,16 @@ use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 use anyhow::Context as _;
 
 use super::{
-    image::Base,
+    arch::Arch,
+    image::{self, Base},
     job::{Job, Step},
-    kernel::Kernel,
-    modules::Module,
+    kernel::{Kernel, Line},
+    needs,
     programs::Programs,
     qemu::Qemu,
     results::{self, Verdict},
 };
+use crate::workspace::Workspace;
 
 /// Which hooks the program may use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
@@ -55,24 +57,32 @@ pub(super) struct Report {
 /// The tests to run in a cell, by test program.
 pub(super) type Plan = BTreeMap<String, Vec<String>>;
 
-/// Everything that a cell needs, kept for the next one.
-pub(super) struct Bench<'all> {
-    pub(super) programs: &'all Programs,
-    pub(super) base: &'all Base,
-    pub(super) qemu: &'all Qemu,
+/// What the cells of an architecture share.
+pub(super) struct Bench {
+    pub(super) programs: Programs,
+    base: Base,
+    qemu: Qemu,
 }
 
-impl Bench<'_> {
+impl Bench {
+    pub(super) fn new(workspace: &Workspace, arch: Arch, scratch: &Path) -> anyhow::Result<Self> {
+        needs::install(arch)?;
+        let qemu = Qemu::find(arch)?;
+        let programs = Programs::build(workspace, arch)?;
+        let base = Base::new(&programs, arch, scratch)?.and_folder(&workspace.root.join(GOLDENS))?;
+        Ok(Self { programs, base, qemu })
+    }
+
     /// Boots a kernel and runs the planned tests; what the guest sent is kept in `folder`.
-    pub(super) fn run(
-        &self,
-        kernel: &Kernel,
-        modules: &[Module],
-        rung: Rung,
-        plan: &Plan,
-        folder: &Path,
-    ) -> anyhow::Result<Report> {
-        let image = self.base.with(modules, self.job(kernel, rung, plan)?)?;
+    pub(super) fn run(&self, kernel: &Kernel, rung: Rung, plan: &Plan, folder: &Path) -> anyhow::Result<Report> {
+        println!(
+            "vm: kernel {} ({}), rung {}",
+            kernel.line.label,
+            kernel.version,
+            rung.name()
+        );
+        let modules = image::modules_of(&kernel.modules)?;
+        let image = self.base.with(&modules, self.job(kernel, rung, plan)?)?;
         let outcome = self.qemu.boot(kernel, &image, folder, limit(plan))?;
         for (name, bytes) in &outcome.files {
             let file = folder.join(format!("{name}.txt"));
@@ -106,7 +116,7 @@ impl Bench<'_> {
         let mut steps = vec![Step {
             name: DOCTOR.to_owned(),
             program: self.programs.conntracer.display().to_string(),
-            args: words(&["doctor", "--format", "text"]),
+            args: words(&["doctor", "--format", "text", "--hooks", rung.name()]),
         }];
         for (name, tests) in plan.iter().filter(|(_, tests)| !tests.is_empty()) {
             let program = self
@@ -135,12 +145,24 @@ impl Bench<'_> {
     }
 }
 
+impl Line {
+    /// The rungs that its cells have.
+    pub(super) const fn rungs(&self) -> &'static [Rung] {
+        match self.arch {
+            Arch::Amd64 => &Rung::ALL,
+            Arch::Arm64 => &[Rung::Best],
+        }
+    }
+}
+
 /// A boot's time, and each test's as if it ran alone.
 fn limit(plan: &Plan) -> Duration {
     let tests = plan.values().map(Vec::len).sum::<usize>();
     BOOT + TEST * u32::try_from(tests).unwrap_or(u32::MAX)
 }
 
+/// What the replay tests read.
+const GOLDENS: &str = "tracer-user/tests/golden";
 const DOCTOR: &str = "doctor";
 const THREADS: &str = "4";
 const BOOT: Duration = Duration::from_mins(3);

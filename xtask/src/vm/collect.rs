@@ -4,12 +4,16 @@ use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context as _, bail};
 
-use super::{environment, image, image::Base, job::Job, kernel, qemu::Qemu};
+use super::{arch::Arch, environment, image, image::Base, job::Job, kernel, qemu::Qemu};
 use crate::workspace::Workspace;
 
 /// Boots a kernel and copies its types and symbols to a folder.
 pub(super) fn collect(workspace: &Workspace, label: &str, folder: &Path) -> anyhow::Result<()> {
-    let kernel = kernel::get(kernel::find(label)?)?;
+    let line = kernel::find(label)?;
+    if line.arch != Arch::native()? {
+        bail!("only kernels of this machine's architecture can be asked");
+    }
+    let kernel = kernel::get(line)?;
     let qemu = Qemu::find(kernel.line.arch)?;
     let scratch = workspace.target.join("vm").join(format!("{label}-collect"));
     let job = Job {
@@ -18,7 +22,7 @@ pub(super) fn collect(workspace: &Workspace, label: &str, folder: &Path) -> anyh
         environment: environment(),
         ..Job::default()
     };
-    let image = Base::of_this_machine(&[], &scratch)?.with(&image::modules_of(&kernel.modules)?, job)?;
+    let image = Base::of_init_alone(&scratch)?.with(&image::modules_of(&kernel.modules)?, job)?;
     println!("vm: booting {} ({})", kernel.release, kernel.version);
     let outcome = qemu.boot(&kernel, &image, &scratch, LIMIT)?;
     if let Some(problem) = &outcome.problem {

@@ -1,4 +1,4 @@
-//! A guest's first file system: programs of this machine with their libraries, the kernel's modules, and the job.
+//! A guest's first file system: the programs with their libraries, the kernel's modules, and the job.
 
 use std::{
     collections::BTreeSet,
@@ -10,9 +10,12 @@ use std::{
 use anyhow::{Context as _, bail};
 
 use super::{
+    arch::Arch,
     cpio::Tree,
     job::{self, Job},
     modules::{self, Module},
+    programs::Programs,
+    userland,
 };
 use crate::process::{find_program, required_output_of};
 
@@ -20,37 +23,60 @@ use crate::process::{find_program, required_output_of};
 pub(super) struct Base(Vec<u8>);
 
 impl Base {
-    /// This program as the first process, the tests' helpers, and `programs` at the paths that they have here.
-    pub(super) fn of_this_machine(programs: &[PathBuf], scratch: &Path) -> anyhow::Result<Self> {
+    /// The programs at the paths that they have here, and what tests and programs need besides.
+    pub(super) fn new(programs: &Programs, arch: Arch, scratch: &Path) -> anyhow::Result<Self> {
+        let strip = Strip {
+            program: match arch {
+                Arch::Amd64 => "strip",
+                Arch::Arm64 => "aarch64-linux-gnu-strip",
+            },
+            scratch,
+        };
         let mut tree = skeleton();
-        let own = env::current_exe().context("the path of this program")?;
-        let mut linked = vec![own.clone()];
-        tree.program("init", stripped(&own, scratch)?);
-        for program in programs {
-            tree.program(&placed(program)?, stripped(program, scratch)?);
-            linked.push(program.clone());
+        tree.program("init", strip.strip(&programs.init)?);
+        for program in programs.all() {
+            tree.program(&placed(program)?, strip.strip(program)?);
         }
-        for (name, required) in HELPERS {
-            match find_program(name) {
-                Some(program) => {
-                    tree.program(&placed(&program)?, fs::read(&program)?);
-                    linked.push(program);
-                }
-                None if *required => bail!("no program `{name}` here; the tests in a guest need it"),
-                None => {}
+        match arch {
+            Arch::Amd64 => {
+                let linked = programs.all().chain([programs.init.as_path()]).map(Path::to_owned);
+                add_from_here(&mut tree, linked.collect())?;
             }
-        }
-        for plugin in plugins() {
-            tree.program(&placed(&plugin)?, fs::read(&plugin)?);
-            linked.push(plugin);
-        }
-        for library in libraries(&linked)? {
-            tree.program(&placed(&library)?, fs::read(&library)?);
-        }
-        for file in FILES.iter().filter(|file| Path::new(file).exists()) {
-            tree.file(file, fs::read(file)?);
+            Arch::Arm64 => userland::add(&mut tree, arch)?,
         }
         Ok(Self(tree.archive()))
+    }
+
+    /// Only a first process, for a guest of this machine's architecture.
+    pub(super) fn of_init_alone(scratch: &Path) -> anyhow::Result<Self> {
+        let init = env::current_exe().context("the path of this program")?;
+        let mut tree = skeleton();
+        tree.program(
+            "init",
+            Strip {
+                program: "strip",
+                scratch,
+            }
+            .strip(&init)?,
+        );
+        add_from_here(&mut tree, vec![init])?;
+        Ok(Self(tree.archive()))
+    }
+
+    /// Puts a folder of this machine's at the same path.
+    pub(super) fn and_folder(mut self, folder: &Path) -> anyhow::Result<Self> {
+        let mut tree = Tree::default();
+        for entry in fs::read_dir(folder)
+            .with_context(|| format!("cannot read {}", folder.display()))?
+            .flatten()
+        {
+            let path = entry.path();
+            if path.is_file() {
+                tree.file(&placed(&path)?, fs::read(&path)?);
+            }
+        }
+        self.0.extend(tree.archive());
+        Ok(self)
     }
 
     /// The whole image for one boot.
@@ -96,13 +122,46 @@ fn placed(file: &Path) -> anyhow::Result<String> {
     Ok(parent.join(name).display().to_string())
 }
 
-/// A program without its debug information, which would fill the guest's memory.
-fn stripped(program: &Path, scratch: &Path) -> anyhow::Result<Vec<u8>> {
-    fs::create_dir_all(scratch).with_context(|| format!("cannot make the folder {}", scratch.display()))?;
-    let out = scratch.join("stripped");
-    let mut strip = Command::new("strip");
-    required_output_of(strip.arg("--strip-debug").arg("-o").arg(&out).arg(program))?;
-    fs::read(&out).with_context(|| format!("cannot read {}", out.display()))
+/// Takes the debug information from programs: it would fill the guest's memory.
+struct Strip<'all> {
+    program: &'static str,
+    scratch: &'all Path,
+}
+
+impl Strip<'_> {
+    fn strip(&self, program: &Path) -> anyhow::Result<Vec<u8>> {
+        let folder = self.scratch;
+        fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        let out = folder.join("stripped");
+        let mut strip = Command::new(self.program);
+        required_output_of(strip.arg("--strip-debug").arg("-o").arg(&out).arg(program))?;
+        fs::read(&out).with_context(|| format!("cannot read {}", out.display()))
+    }
+}
+
+/// This machine's helpers and libraries.
+fn add_from_here(tree: &mut Tree, mut linked: Vec<PathBuf>) -> anyhow::Result<()> {
+    for (name, required) in HELPERS {
+        match find_program(name) {
+            Some(program) => {
+                tree.program(&placed(&program)?, fs::read(&program)?);
+                linked.push(program);
+            }
+            None if *required => bail!("no program `{name}` here; the tests in a guest need it"),
+            None => {}
+        }
+    }
+    for plugin in plugins() {
+        tree.program(&placed(&plugin)?, fs::read(&plugin)?);
+        linked.push(plugin);
+    }
+    for library in libraries(&linked)? {
+        tree.program(&placed(&library)?, fs::read(&library)?);
+    }
+    for file in FILES.iter().filter(|file| Path::new(file).exists()) {
+        tree.file(file, fs::read(file)?);
+    }
+    Ok(())
 }
 
 /// iptables' extensions, which it opens by name.

@@ -205,6 +205,12 @@ pub(super) const LINES: &[Line] = &[
         suites: &[&["sid"]],
         prefix: "",
     },
+    Line {
+        label: "6.12-arm64",
+        arch: Arch::Arm64,
+        suites: &[&["bookworm-backports"], &["trixie", "trixie-security"]],
+        prefix: "6.12.",
+    },
 ];
 const TRIES: usize = 4;
 const NOTE: &str = "note";
@@ -261,7 +267,7 @@ mod tests {
             find("4.19")
                 .unwrap_err()
                 .to_string()
-                .contains("5.10, 6.1, 6.12, newest")
+                .contains("5.10, 6.1, 6.12, newest, 6.12-arm64")
         );
     }
 }

@@ -1,6 +1,6 @@
 //! `cargo xtask vm`: boots real Debian kernels under QEMU and runs the live tests in each.
 //!
-//! Nothing is installed: kernels, and QEMU where the system has none, are kept in the user's cache.
+//! Kernels, and QEMU where the system has none, are kept unpacked in the user's cache.
 
 mod arch;
 mod archive;
@@ -14,12 +14,14 @@ mod job;
 mod kernel;
 mod matrix;
 mod modules;
+mod needs;
 mod plan;
 mod programs;
 mod qemu;
 mod results;
 mod run;
 mod sources;
+mod userland;
 mod wire;
 
 use std::path::PathBuf;
@@ -32,7 +34,7 @@ pub(crate) use guest::{init, is_first};
 /// The verb's options.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Options {
-    /// Only this kernel: 5.10, 6.1, 6.12, newest
+    /// Only this kernel: 5.10, 6.1, 6.12, newest, 6.12-arm64
     #[arg(long)]
     kernel: Option<String>,
     /// Only with these hooks
@@ -83,10 +85,8 @@ fn ci_cells() -> anyhow::Result<Vec<(&'static Line, Rung)>> {
 }
 
 fn every_rung(lines: &[&'static Line]) -> Vec<(&'static Line, Rung)> {
-    lines
-        .iter()
-        .flat_map(|&line| Rung::ALL.map(|rung| (line, rung)))
-        .collect()
+    let cells = |&line: &&'static Line| line.rungs().iter().map(move |&rung| (line, rung));
+    lines.iter().flat_map(cells).collect()
 }
 
 /// What every program in a guest finds in its environment.
@@ -96,6 +96,7 @@ fn environment() -> Vec<(String, String)> {
         ("HOME", "/root"),
         ("TMPDIR", "/tmp"),
         ("LC_ALL", "C"),
+        ("CONNTRACER_GUEST", "1"),
     ];
     variables
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::cell::Plan;
+
 /// One form of each scenario, another one in the next cell, so that a few cells see many forms.
 pub(super) fn one_form_each(tests: &[String], cell: usize) -> Vec<String> {
     let mut scenarios = BTreeMap::<_, Vec<&String>>::new();
@@ -14,6 +16,15 @@ pub(super) fn one_form_each(tests: &[String], cell: usize) -> Vec<String> {
         forms.get(form).map(|&test| test.clone())
     };
     scenarios.values().enumerate().filter_map(form).collect()
+}
+
+/// What runs on another architecture: every recording, and a few scenarios that reach most of the program's parts.
+pub(super) fn foreign(words: &[String]) -> Plan {
+    let all = |tests: &[&str]| matching(&tests.iter().map(|&test| test.to_owned()).collect::<Vec<_>>(), words);
+    Plan::from([
+        ("replay".to_owned(), all(&REPLAY)),
+        ("scenarios".to_owned(), all(&SCENARIOS)),
+    ])
 }
 
 /// A test's name without back end and form, the last two of `table::SCENARIO::BACKEND::FORM`.
@@ -30,6 +41,16 @@ pub(super) fn matching(tests: &[String], words: &[String]) -> Vec<String> {
 }
 
 const STEP: usize = 5;
+const REPLAY: [&str; 3] = [
+    "every_scenario_has_a_recording",
+    "every_recording_replays_into_the_findings_that_were_made_with_it",
+    "a_recording_that_is_cut_anywhere_is_replayed_as_far_as_it_goes",
+];
+const SCENARIOS: [&str; 3] = [
+    "table::reply_rejected::nft::ipv4",
+    "table::syn_dropped::iptables_nft::ipv6",
+    "table::graceful_close::iptables_nft::ipv4",
+];
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,16 @@
 //! The programs that a guest runs, built with the release profile: emulation is slow enough.
 
-use std::{collections::BTreeMap, path::PathBuf, process::Stdio};
+use std::{
+    collections::BTreeMap,
+    env,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use serde_json::Value;
 
+use super::arch::Arch;
 use crate::{process::required_output_of, workspace::Workspace};
 
 /// Where cargo put them.
@@ -13,36 +19,40 @@ pub(super) struct Programs {
     pub(super) conntracer: PathBuf,
     /// By the name of the test target.
     pub(super) tests: BTreeMap<String, PathBuf>,
+    /// The guest's first process.
+    pub(super) init: PathBuf,
 }
 
 impl Programs {
-    pub(super) fn build(workspace: &Workspace) -> anyhow::Result<Self> {
-        let mut cargo = workspace.cargo();
-        cargo.args(["test", "--release", "--no-run", "--locked", "--package", "tracer-user"]);
-        for name in TESTS {
-            cargo.args(["--test", name]);
+    pub(super) fn build(workspace: &Workspace, arch: Arch) -> anyhow::Result<Self> {
+        println!("vm: building the tests for {} with the release profile", arch.debian());
+        match arch {
+            Arch::Amd64 => {
+                let found = built_by(workspace.cargo().args(TEST).args(names(&TESTS)))?;
+                let init = env::current_exe().context("the path of this program")?;
+                Self::of(&found, &TESTS, init)
+            }
+            Arch::Arm64 => {
+                let found = built_by(cross(workspace, &TEST)?.args(names(&CROSS_TESTS)))?;
+                let own = built_by(&mut cross(workspace, &OWN)?)?;
+                Self::of(&found, &CROSS_TESTS, program(&own, "bin", "xtask")?)
+            }
         }
-        cargo
-            .args(["--message-format", "json-render-diagnostics"])
-            .stderr(Stdio::inherit());
-        println!("vm: building the tests with the release profile");
-        let found = executables(&required_output_of(&mut cargo)?);
-        let conntracer = found.get(&key("bin", "conntracer")).cloned();
-        let tests = TESTS
+    }
+
+    fn of(found: &Built, names: &[&str], init: PathBuf) -> anyhow::Result<Self> {
+        let tests = names
             .iter()
-            .filter_map(|&name| Some((name.to_owned(), found.get(&key("test", name))?.clone())));
-        let tests = tests.collect::<BTreeMap<_, _>>();
-        if tests.len() < TESTS.len() {
-            bail!("cargo built only these of the tests {TESTS:?}: {:?}", tests.keys());
-        }
+            .map(|&name| Ok((name.to_owned(), program(found, "test", name)?)));
         Ok(Self {
-            conntracer: conntracer.context("cargo built no conntracer")?,
-            tests,
+            conntracer: program(found, "bin", "conntracer")?,
+            tests: tests.collect::<anyhow::Result<_>>()?,
+            init,
         })
     }
 
-    pub(super) fn all(&self) -> Vec<PathBuf> {
-        self.tests.values().chain([&self.conntracer]).cloned().collect()
+    pub(super) fn all(&self) -> impl Iterator<Item = &Path> {
+        self.tests.values().chain([&self.conntracer]).map(PathBuf::as_path)
     }
 
     /// The names of all tests in a test program of this machine.
@@ -51,7 +61,7 @@ impl Programs {
             .tests
             .get(name)
             .with_context(|| format!("no tests called {name}"))?;
-        let list = required_output_of(std::process::Command::new(program).args(["--list", "--format", "terse"]))?;
+        let list = required_output_of(Command::new(program).args(["--list", "--format", "terse"]))?;
         Ok(list
             .lines()
             .filter_map(|line| line.strip_suffix(": test"))
@@ -60,8 +70,53 @@ impl Programs {
     }
 }
 
+fn names(tests: &[&'static str]) -> impl Iterator<Item = &'static str> {
+    tests.iter().flat_map(|&name| ["--test", name])
+}
+
+/// What a cargo builds.
+fn built_by(cargo: &mut Command) -> anyhow::Result<Built> {
+    cargo
+        .args(["--message-format", "json-render-diagnostics"])
+        .stderr(Stdio::inherit());
+    Ok(executables(&required_output_of(cargo)?))
+}
+
+fn program(built: &Built, kind: &str, name: &str) -> anyhow::Result<PathBuf> {
+    let program = built.get(&(kind.to_owned(), name.to_owned())).cloned();
+    program.with_context(|| format!("cargo built no {kind} called {name}"))
+}
+
+/// cargo for the other architecture: with the compiler of the eBPF programs, which comes with its library's source,
+/// since the stable one has no library for that target.
+fn cross(workspace: &Workspace, verb: &[&str]) -> anyhow::Result<Command> {
+    let tools = workspace.tools();
+    let toolchain = tools.join("toolchain/bin");
+    let folders = [tools.join("bin"), toolchain.clone()];
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path = env::join_paths(folders.into_iter().chain(env::split_paths(&path)));
+    let mut cargo = Command::new(toolchain.join("cargo"));
+    cargo
+        .current_dir(&workspace.root)
+        // tracer-user's build script takes the last of them as the word that its tools are on PATH.
+        .env("PATH", path.context("the folder of the tools cannot be in PATH")?)
+        .env("RUSTC", toolchain.join("rustc"))
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", CROSS_LINKER)
+        .args(verb)
+        .args([
+            "-Z",
+            "build-std",
+            "--target",
+            "aarch64-unknown-linux-gnu",
+            "--target-dir",
+        ])
+        .arg(workspace.target.join("arm64"));
+    Ok(cargo)
+}
+
 /// Of cargo's messages, one JSON object a line, the programs that it built, by kind and name.
-fn executables(messages: &str) -> BTreeMap<(String, String), PathBuf> {
+fn executables(messages: &str) -> Built {
     let one = |line: &str| {
         let message: Value = serde_json::from_str(line).ok()?;
         let (target, text) = (&message["target"], |value: &Value| value.as_str().map(str::to_owned));
@@ -73,12 +128,17 @@ fn executables(messages: &str) -> BTreeMap<(String, String), PathBuf> {
     messages.lines().filter_map(one).collect()
 }
 
-fn key(kind: &str, name: &str) -> (String, String) {
-    (kind.to_owned(), name.to_owned())
-}
+/// Programs by kind and name.
+type Built = BTreeMap<(String, String), PathBuf>;
 
+const TEST: [&str; 6] = ["test", "--release", "--no-run", "--locked", "--package", "tracer-user"];
+const OWN: [&str; 6] = ["build", "--release", "--locked", "--package", "xtask", "--quiet"];
 /// The test targets of tracer-user that run in guests.
-const TESTS: [&str; 2] = ["probes", "scenarios"];
+/// `guest` changes the whole machine: it runs in guests only.
+const TESTS: [&str; 5] = ["census", "ctnetlink", "guest", "probes", "scenarios"];
+const CROSS_TESTS: [&str; 2] = ["replay", "scenarios"];
+/// GCC's name for itself where it compiles for the other architecture.
+pub(super) const CROSS_LINKER: &str = "aarch64-linux-gnu-gcc";
 
 #[cfg(test)]
 mod tests {
@@ -92,7 +152,9 @@ mod tests {
 no JSON"#;
         let found = executables(messages);
         assert_eq!(found.len(), 2);
-        assert_eq!(found[&key("test", "scenarios")], PathBuf::from("/t/scenarios-1"));
-        assert_eq!(found[&key("bin", "conntracer")], PathBuf::from("/t/conntracer"));
+        assert_eq!(
+            found[&("test".to_owned(), "scenarios".to_owned())],
+            PathBuf::from("/t/scenarios-1")
+        );
     }
 }

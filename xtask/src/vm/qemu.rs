@@ -57,9 +57,8 @@ impl Qemu {
         let folder = cache::folder()?.join(format!("tools/{package}"));
         if !folder.exists() {
             println!("vm: no {program} here: fetching Debian's {package} into the cache (40 MB, nothing is installed)");
-            let native = native()?;
             fs::create_dir_all(folder.with_file_name("")).context("cannot make the cache's folder of tools")?;
-            let archive = Archive::open(&cache::folder()?, native.debian(), &[SUITE])?;
+            let archive = Archive::open(&cache::folder()?, Arch::native()?.debian(), &[SUITE])?;
             cache::replace(&folder, |folder| archive.unpack_with_dependencies(&[package], folder))?;
         }
         Ok(Self {
@@ -145,13 +144,6 @@ fn unpacked(folder: &Path, program: &str) -> Vec<PathBuf> {
         "-L".into(),
         folder.join("usr/share/seabios"),
     ]
-}
-
-fn native() -> anyhow::Result<Arch> {
-    match env::consts::ARCH {
-        "x86_64" => Ok(Arch::Amd64),
-        other => bail!("no QEMU for {other} is known to be packaged; install it"),
-    }
 }
 
 /// Whether QEMU ended by itself in time; past it, it is killed.

@@ -1,17 +1,22 @@
 //! Runs cells one after the other and tells how each went.
 
-use std::{collections::BTreeMap, fs, path::Path, process::Command, time::Instant};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    fs,
+    path::Path,
+    process::Command,
+    time::Instant,
+};
 
 use anyhow::{Context as _, bail};
 
 use super::{
+    arch::Arch,
     cell::{Bench, Plan, Report, Rung},
-    image::{self, Base},
     kernel::{self, Kernel, Line},
     matrix::{self, Absent},
     plan,
     programs::Programs,
-    qemu::Qemu,
 };
 use crate::{process::required_output_of, workspace::Workspace};
 
@@ -28,23 +33,20 @@ pub(super) struct Order {
 pub(super) fn run(workspace: &Workspace, order: &Order) -> anyhow::Result<()> {
     let start = Instant::now();
     let (kernels, absent) = kernels(order)?;
-    let programs = Programs::build(workspace)?;
     let scratch = workspace.target.join("vm");
-    let base = Base::of_this_machine(&programs.all(), &scratch)?;
+    let mut benches = BTreeMap::new();
     let mut reports = Vec::new();
     for (number, &(line, rung)) in order.cells.iter().enumerate() {
         let Some(kernel) = kernels.get(line.label) else {
             continue;
         };
-        let qemu = Qemu::find(line.arch)?;
-        let bench = Bench {
-            programs: &programs,
-            base: &base,
-            qemu: &qemu,
+        let bench = match benches.entry(line.arch) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(Bench::new(workspace, line.arch, &scratch)?),
         };
+        let plan = plan(&bench.programs, order, line.arch, number)?;
         let folder = scratch.join(format!("{}-{}", line.label, rung.name()));
-        let modules = image::modules_of(&kernel.modules)?;
-        let report = bench.run(kernel, &modules, rung, &plan(&programs, order, number)?, &folder)?;
+        let report = bench.run(kernel, rung, &plan, &folder)?;
         tell(&report, &folder);
         reports.push(report);
     }
@@ -87,11 +89,14 @@ fn kernels(order: &Order) -> anyhow::Result<(BTreeMap<&'static str, Kernel>, Abs
 }
 
 /// The tests of a cell: chosen by name, else every form for the whole matrix, else one form of each scenario.
-fn plan(programs: &Programs, order: &Order, cell: usize) -> anyhow::Result<Plan> {
+fn plan(programs: &Programs, order: &Order, arch: Arch, cell: usize) -> anyhow::Result<Plan> {
+    if arch != Arch::native()? {
+        return Ok(plan::foreign(&order.names));
+    }
     let mut plan = Plan::new();
     for name in programs.tests.keys() {
         let tests = plan::matching(&programs.list(name)?, &order.names);
-        let short = order.names.is_empty() && !order.whole;
+        let short = name == SCENARIOS && order.names.is_empty() && !order.whole;
         plan.insert(
             name.clone(),
             if short {
@@ -133,4 +138,6 @@ fn judge(reports: &[Report], absent: &Absent) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The tests that come in many forms.
+const SCENARIOS: &str = "scenarios";
 const DOCUMENT: &str = "docs/matrix.md";

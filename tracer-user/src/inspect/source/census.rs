@@ -132,7 +132,7 @@ fn with_processes(seen: Vec<Seen>) -> Vec<Stalled> {
 }
 
 /// Connections told: as many as fit into one line of a recording.
-const SOCKETS_MAX: usize = 128;
+const SOCKETS_MAX: usize = 96;
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ use crate::model::identity::{Comm, Owner, Process, SocketCookie};
 use crate::model::inquiry::{Answer, Census, Examined, Inquiry, Question, Reply, SocketInfo, Stalled, Waiting};
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::{ConntrackState, SYN, TcpState};
-use crate::sink::jsonl::{LINE, read, write};
+use crate::sink::jsonl::{Input, LINE, read, write};
 use crate::sink::record::Record;
 use crate::sink::sample;
 use serde::Deserialize;
@@ -284,6 +284,50 @@ fn a_line_that_would_be_too_long_is_cut_and_stays_a_line() {
         assert!(serde_json::from_str::<Cut>(&line).unwrap().truncated);
         assert!(read(line.as_bytes()).unwrap().truncated);
     }
+}
+
+#[test]
+fn the_connections_that_hang_already_fit_into_one_line() {
+    let mut answer = answers()[3].clone();
+    let Reply::Stalled(census) = &mut answer.reply else {
+        panic!("another answer")
+    };
+    let one = Stalled {
+        enter: Some("/proc/4194304/ns/net".into()),
+        at: sample::ms(u32::MAX.into()),
+        tuple: sample::tuple(
+            "[2001:db8:1111:2222:3333:4444:5555:6666]:35468",
+            "[2001:db8:7777:8888:9999:aaaa:bbbb:cccc]:9000",
+        ),
+        socket: SocketInfo {
+            process: Some(Process {
+                pid: 4_194_304,
+                comm: Comm::new(b"a-long-name-of-"),
+            }),
+            ..census.sockets[0].socket.clone()
+        },
+        ..census.sockets[0].clone()
+    };
+    census.sockets = vec![one; 96];
+    let whole = lines(&[Record::Answer(&answer)]);
+    assert!(!read(whole.as_bytes()).unwrap().truncated, "{} bytes", whole.len());
+
+    // What is cut nevertheless is counted.
+    let Reply::Stalled(census) = &mut answer.reply else {
+        panic!("another answer")
+    };
+    census.sockets = vec![census.sockets[0].clone(); 960];
+    let cut = lines(&[Record::Answer(&answer)]);
+    let line = read(cut.as_bytes()).unwrap();
+    let Input::Answer(Answer {
+        reply: Reply::Stalled(read),
+        ..
+    }) = line.input
+    else {
+        panic!("another line")
+    };
+    assert!(line.truncated);
+    assert_eq!(read.sockets.len() + usize::try_from(read.left_out).unwrap(), 963);
 }
 
 #[test]
