@@ -1,9 +1,9 @@
 //! A namespace of its own with probes watching it.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::sockopt::set_socket_linger;
+use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket, sockopt::set_socket_linger};
 use rustix::thread::{UnshareFlags, gettid, unshare_unsafe};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::MetadataExt as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -127,7 +127,7 @@ impl Scene {
                 return events;
             }
         }
-        panic!("waited for {what}; came: {events:#?}");
+        panic!("waited for {what}; came: {events:#?}\n{}", misses());
     }
 
     fn wait(&self) {
@@ -170,11 +170,27 @@ pub(crate) fn run(command: &str) {
 
 /// Connects to a port that nobody listens on; returns it.
 pub(crate) fn refuse(address: &str) -> u16 {
-    let listener = TcpListener::bind(format!("{address}:0")).unwrap();
-    let target = listener.local_addr().unwrap();
-    drop(listener);
+    let address: SocketAddr = format!("{address}:0").parse().unwrap();
+    let family = if address.is_ipv4() {
+        AddressFamily::INET
+    } else {
+        AddressFamily::INET6
+    };
+    // Not a listener that is closed again: a program that another test starts right now would keep it for a moment.
+    let bound = socket(family, SocketType::STREAM, None).unwrap();
+    bind(&bound, &address).unwrap();
+    let target = SocketAddr::try_from(getsockname(&bound).unwrap()).unwrap();
     TcpStream::connect(target).unwrap_err();
     target.port()
+}
+
+/// How often the kernel left out eBPF programs of this process, since one ran on that processor already.
+fn misses() -> String {
+    let descriptors = fs::read_dir("/proc/self/fdinfo").unwrap().flatten();
+    let texts = descriptors.filter_map(|descriptor| fs::read_to_string(descriptor.path()).ok());
+    let missed = texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
+    let missed = missed.filter(|line| line.starts_with("recursion_misses:") && !line.ends_with("\t0"));
+    missed.collect::<Vec<_>>().join("\n")
 }
 
 /// The server's port of a connection's event.

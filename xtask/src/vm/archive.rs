@@ -29,7 +29,7 @@ impl Archive {
         let mirror = Mirror::of_system().context("apt's sources on this system name no mirror of Debian")?;
         let folder = cache.join(format!("apt-{}-{}", suites.join("+"), process::id()));
         let archive = Self { folder, architecture };
-        for sub in ["lists/partial", "cache/archives/partial", "packages"] {
+        for sub in ["lists/partial", "cache/archives/partial", PACKAGES] {
             make_folder(&archive.folder.join(sub))?;
         }
         let lines = suites.iter().map(|suite| mirror.line(suite)).collect::<String>();
@@ -38,19 +38,19 @@ impl Archive {
             "vm: reading the package lists of {} ({architecture})",
             suites.join(", ")
         );
-        required_output_of(archive.apt("apt-get").arg("update"))?;
+        archive.output_of("apt-get", &["update"])?;
         Ok(archive)
     }
 
     /// The names of all packages that begin with this.
     pub(super) fn names(&self, prefix: &str) -> anyhow::Result<Vec<String>> {
-        let names = required_output_of(self.apt("apt-cache").args(["pkgnames", prefix]))?;
+        let names = self.output_of("apt-cache", &["pkgnames", prefix])?;
         Ok(names.lines().map(str::to_owned).collect())
     }
 
     /// The version that apt would take.
     pub(super) fn version(&self, package: &str) -> anyhow::Result<String> {
-        let policy = required_output_of(self.apt("apt-cache").args(["policy", package]))?;
+        let policy = self.output_of("apt-cache", &["policy", package])?;
         let mut lines = policy
             .lines()
             .filter_map(|line| line.trim().strip_prefix("Candidate: "));
@@ -62,19 +62,29 @@ impl Archive {
 
     /// Fetches these packages alone and unpacks them.
     pub(super) fn unpack(&self, packages: &[String], into: &Path) -> anyhow::Result<()> {
-        let folder = self.folder.join("packages");
-        required_output_of(self.apt("apt-get").arg("download").args(packages).current_dir(&folder))?;
-        unpack_all(&folder, into)
+        let packages = packages.iter().map(String::as_str);
+        self.output_of("apt-get", &["download"].into_iter().chain(packages).collect::<Vec<_>>())?;
+        unpack_all(&self.folder.join(PACKAGES), into)
     }
 
     /// Fetches packages with everything that they depend on and unpacks it all.
     pub(super) fn unpack_with_dependencies(&self, packages: &[&str], into: &Path) -> anyhow::Result<()> {
-        let mut install = self.apt("apt-get");
-        install.args(["install", "--yes", "--download-only", "--no-install-recommends"]);
-        required_output_of(install.args(packages))?;
+        let install = ["install", "--yes", "--download-only", "--no-install-recommends"];
+        self.output_of("apt-get", &[&install, packages].concat())?;
         unpack_all(&self.folder.join("cache/archives"), into)
     }
 
+    fn output_of(&self, program: &str, args: &[&str]) -> anyhow::Result<String> {
+        let output = self.apt(program).args(args).output();
+        let output = output.with_context(|| format!("cannot start {program}"))?;
+        if !output.status.success() {
+            let reason = String::from_utf8_lossy(&output.stderr);
+            bail!("{program} {} failed:\n{}", args.join(" "), reason.trim_end());
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// apt with its settings, in the folder where it puts downloads.
     fn apt(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         let path = |sub: &str| self.folder.join(sub).display().to_string();
@@ -89,10 +99,15 @@ impl Archive {
             "Acquire::Languages=none".to_owned(),
             "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".to_owned(),
             "APT::Sandbox::User=".to_owned(),
+            // Without it, a list that cannot be fetched is only warned of.
+            "APT::Update::Error-Mode=any".to_owned(),
             "APT::Update::Post-Invoke-Success=".to_owned(),
             "Debug::NoLocking=true".to_owned(),
         ];
-        command.arg("--quiet=2").env("LC_ALL", "C");
+        command
+            .arg("--quiet=2")
+            .env("LC_ALL", "C")
+            .current_dir(self.folder.join(PACKAGES));
         for setting in settings {
             command.arg("-o").arg(setting);
         }
@@ -132,3 +147,6 @@ fn unpack_all(folder: &Path, into: &Path) -> anyhow::Result<()> {
 fn make_folder(folder: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))
 }
+
+/// Where single packages are put.
+const PACKAGES: &str = "packages";
