@@ -61,7 +61,7 @@ fn connect_that_hangs(family: Family) {
     assert_eq!(patient.findings(), Vec::<&Value>::new());
 
     let mut tracer = Tracer::start(&scene, &["--hang-after", "3s"]);
-    let found = tracer.next_finding(FOUND_WITHIN);
+    let found = tracer.next_finding(found_within());
     assert!(Instant::now() < sent_again, "the next SYN came first");
     assert_eq!(
         (&found["cause"], &found["confidence"]),
@@ -100,7 +100,7 @@ fn request_that_hangs(family: Family) {
     let next = scene.wait_for_silence();
     let sent_again = Instant::now() + next.left;
     let mut tracer = Tracer::start(&scene, &["--hang-after", "3s"]);
-    let found = tracer.next_finding(FOUND_WITHIN);
+    let found = tracer.next_finding(found_within());
     assert!(Instant::now() < sent_again, "the next retransmit came first");
     // Conntrack has closed what the socket still waits on.
     assert_eq!(
@@ -167,7 +167,7 @@ impl Scene {
         let begun = Instant::now();
         loop {
             let stalled = stalled(self.pod_inode);
-            if let Some(one) = stalled.iter().find(|one| one.left > SILENCE) {
+            if let Some(one) = stalled.iter().find(|one| one.left > silence()) {
                 return one.clone();
             }
             assert!(begun.elapsed() < Duration::from_secs(40), "{stalled:#?}");
@@ -327,6 +327,20 @@ fn lines_of(output: impl Read + Send + 'static) -> Receiver<String> {
 }
 
 /// The connections hang longer than `--hang-after` already, so that the two seconds are all that is needed.
-const FOUND_WITHIN: Duration = Duration::from_secs(2);
+fn found_within() -> Duration {
+    Duration::from_secs(2) * slowness()
+}
+
 /// Time to run one tracer for a second, start another, and have it find.
-const SILENCE: Duration = Duration::from_millis(5_500);
+fn silence() -> Duration {
+    Duration::from_millis(4_500) + Duration::from_secs(1) * slowness()
+}
+
+/// An emulated machine takes several times as long to start a program.
+fn slowness() -> u32 {
+    if std::env::var_os("CONNTRACER_GUEST").is_some() {
+        8
+    } else {
+        1
+    }
+}

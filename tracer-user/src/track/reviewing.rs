@@ -105,6 +105,8 @@ impl Tracker {
     }
 
     fn examine(&mut self, id: u64, target: Option<Endpoint>, now: Timestamp) {
+        // What is asked because of an event that came late has its whole time from now on.
+        let now = now.max(self.latest);
         let Some(flow) = self.flows.get(id) else {
             return;
         };

@@ -43,6 +43,8 @@ pub struct Tracker {
     pub(super) census: Schedule,
     /// Connections that something was learned of and that are to be judged before the current call returns.
     pub(super) touched: Vec<u64>,
+    /// The latest time that was told of.
+    pub(super) latest: Timestamp,
     pub(super) totals: Totals,
 }
 
@@ -72,6 +74,7 @@ impl Tracker {
             sweeps,
             census,
             touched: Vec::new(),
+            latest: now,
             totals: Totals::default(),
         }
     }
@@ -79,6 +82,7 @@ impl Tracker {
     /// Takes in one event. Its own time counts, in any order.
     pub fn handle_event(&mut self, event: &Event) {
         self.totals.events += 1;
+        self.latest = self.latest.max(event.at);
         match &event.kind {
             EventKind::Connect => self.totals.connects += 1,
             EventKind::Established => self.handle_established(event),
@@ -120,6 +124,7 @@ impl Tracker {
     /// Takes in what an inquiry found.
     pub fn handle_answer(&mut self, answer: Answer) {
         let Answer { id, at, enter, reply } = answer;
+        self.latest = self.latest.max(at);
         let asked = self.inquiries.take(id);
         if let (Some(enter), Some((netns, _))) = (&enter, asked) {
             self.remember_entrance(netns, enter);
@@ -159,6 +164,7 @@ impl Tracker {
 
     /// Does what is due. Calling it too early, or again, changes nothing.
     pub fn handle_timeout(&mut self, now: Timestamp) {
+        self.latest = self.latest.max(now);
         while let Some((_, id)) = self.packet_deadlines.pop_due(now) {
             self.packet_expired(id);
         }

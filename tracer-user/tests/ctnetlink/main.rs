@@ -215,7 +215,7 @@ fn no_socket_is_left_in_the_end() {
     let _ = stream.end();
     drop(stream);
     // Another test's stream may look at this namespace just now.
-    until(Duration::from_secs(1), || netfilter_sockets(&home) == 0);
+    until(Duration::from_secs(20), || netfilter_sockets(&home) == 0);
 }
 
 #[test]
