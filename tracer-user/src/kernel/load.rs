@@ -88,9 +88,11 @@ impl Probes {
     /// Loads and attaches everything that this kernel can run.
     pub fn load(settings: &Settings) -> Result<Self, LoadError> {
         privilege::check()?;
-        let facts = facts(&Arc::new(Btf::of_running_kernel()?));
+        let (facts, btf) = {
+            let kernel = Arc::new(Btf::of_running_kernel()?);
+            (facts(&kernel), targets(&kernel)?)
+        };
         raise_memlock();
-        let btf = aya::Btf::from_sys_fs().map_err(EbpfError::from)?;
         let wishes = Wishes {
             export_all: settings.export_all,
             conntrack_events: settings.conntrack_events,
@@ -288,6 +290,16 @@ fn facts(btf: &Arc<Btf>) -> Facts {
         facts.dropper = Symbols::default().range("nf_hook_slow");
     }
     facts
+}
+
+/// What the hooks are attached to, for aya.
+fn targets(btf: &Btf) -> Result<aya::Btf, EbpfError> {
+    let ways = || HOOKS.iter().flat_map(|spec| spec.ways);
+    let of = |is_wanted: fn(How) -> bool| ways().filter(move |way| is_wanted(way.how)).map(|way| way.target);
+    Ok(btf.targets(
+        of(|how| how == How::TpBtf),
+        of(|how| matches!(how, How::Fentry | How::Fexit)),
+    )?)
 }
 
 fn learn_modules(facts: &mut Facts, btf: &Arc<Btf>) {

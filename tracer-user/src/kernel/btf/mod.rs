@@ -4,6 +4,7 @@
 
 mod function;
 mod parse;
+mod targets;
 
 pub use function::{Function, Parameter, ParameterKind};
 
@@ -88,7 +89,7 @@ impl Btf {
 
     /// How many arguments a tracepoint hands to a program; `None` where the kernel has no such tracepoint.
     pub fn tracepoint_args(&self, name: &str) -> Option<u32> {
-        let typedef = self.named(&format!("btf_trace_{name}"), &[TYPEDEF])?;
+        let typedef = self.named(&tracepoint_type(name), &[TYPEDEF])?;
         let pointer = typedef.target().filter(|ty| ty.kind() == PTR)?;
         let proto = pointer.target().filter(|ty| ty.kind() == FUNC_PROTO)?;
         // The first parameter is the tracepoint's private data.
@@ -119,6 +120,11 @@ impl Type<'_> {
             }
         })
     }
+}
+
+/// The typedef of a tracepoint's functions.
+fn tracepoint_type(tracepoint: &str) -> String {
+    format!("btf_trace_{tracepoint}")
 }
 
 const STRUCTS: &[u32] = &[STRUCT, UNION];
