@@ -49,7 +49,7 @@ pub(crate) fn bench(workspace: &Workspace, write: bool, parts: &[OsString]) -> a
 }
 
 /// Builds the measuring program, and the product that it starts; returns where cargo put it.
-fn build(workspace: &Workspace) -> anyhow::Result<String> {
+pub(crate) fn build(workspace: &Workspace) -> anyhow::Result<String> {
     let mut cargo = workspace.cargo();
     cargo
         .args(["bench", "--no-run", "--locked", "--package", "tracer-user"])
@@ -76,7 +76,7 @@ What conntracer costs, measured by `cargo xtask bench --write`, which wrote this
 
 ```
 cargo xtask bench                # every table
-cargo xtask bench connections    # one of: probes, connections, stream, memory
+cargo xtask bench connections    # one of: probes, connections, stream, memory, ways
 cargo xtask bench --write        # and replace docs/performance.md
 ```
 

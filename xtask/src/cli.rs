@@ -32,7 +32,7 @@ pub(crate) enum Verb {
         /// Also replace docs/performance.md
         #[arg(long)]
         write: bool,
-        /// Only these: probes, connections, stream, memory
+        /// Only these: probes, connections, stream, memory, ways
         parts: Vec<OsString>,
     },
     /// Boot real kernels under QEMU and run the live tests in each; alone, the three cells that CI runs

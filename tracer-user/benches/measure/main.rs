@@ -19,6 +19,7 @@ mod stream;
 mod system;
 mod table;
 mod tracer;
+mod ways;
 
 use anyhow::bail;
 use std::env;
@@ -52,9 +53,10 @@ fn main() -> anyhow::Result<()> {
 
 type Part = fn() -> anyhow::Result<String>;
 
-const PARTS: [(&str, Part); 4] = [
+const PARTS: [(&str, Part); 5] = [
     ("probes", probe::measure),
     ("connections", connection::measure),
     ("stream", stream::measure),
     ("memory", memory::measure),
+    ("ways", ways::measure),
 ];

@@ -43,7 +43,11 @@ impl Conntrack {
                     ..Settings::default()
                 };
                 self.source = match Stream::start(settings) {
-                    Ok(stream) => Source::Netlink(Box::new(stream)),
+                    Ok(stream) => {
+                        // The next `hello` tells them.
+                        let _ = stream.limits_changed();
+                        Source::Netlink(Box::new(stream))
+                    }
                     Err(error) => Source::Failed(error.to_string()),
                 };
                 true

@@ -137,9 +137,13 @@ impl Findings {
 
     /// Whether the diagnosis explains more than the finding does.
     pub(super) fn is_improved_by(&self, id: u64, diagnosis: &Diagnosis) -> bool {
-        self.open
-            .get(&id)
-            .is_some_and(|open| open.finding.cause != diagnosis.cause && diagnosis.confidence > open.finding.confidence)
+        self.open.get(&id).is_some_and(|open| {
+            let (before, confidence) = (open.finding.cause, open.finding.confidence);
+            // The answer of the rule may come after its second drop: an error that met a locked socket is kept back.
+            let answered = (before, diagnosis.cause) == (Cause::SynDropped, Cause::RejectedByRule);
+            before != diagnosis.cause
+                && (diagnosis.confidence > confidence || answered && diagnosis.confidence == confidence)
+        })
     }
 
     /// Takes the connection away from the finding: it has another cause. `true`: it was the only one.

@@ -89,7 +89,7 @@ fn a_dropped_syn_gives_the_drop_and_the_retransmit_and_a_give_up_fails_without_a
     let mut scene = Scene::new(false);
     scene::run("iptables -A OUTPUT -p tcp --dport 7 -j DROP");
     let address = "127.0.0.1:7".parse().unwrap();
-    TcpStream::connect_timeout(&address, Duration::from_millis(1300)).unwrap_err();
+    TcpStream::connect_timeout(&address, Duration::from_millis(2500)).unwrap_err();
     let events = scene.until("the failure", |event| matches!(event.kind, EventKind::Failed { .. }));
     let EventKind::Drop(first) = &events[0].kind else {
         panic!("{events:#?}")

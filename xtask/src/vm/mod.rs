@@ -13,6 +13,7 @@ mod image;
 mod job;
 mod kernel;
 mod matrix;
+mod measure;
 mod modules;
 mod needs;
 mod plan;
@@ -46,6 +47,9 @@ pub(crate) struct Options {
     /// Only copy the kernel's types and the names of its functions to this folder
     #[arg(long, requires = "kernel", value_name = "FOLDER")]
     collect: Option<PathBuf>,
+    /// Only run this part of the benchmarks in the guest, and print its table
+    #[arg(long, requires = "kernel", value_name = "PART")]
+    measure: Option<String>,
     /// Only tests whose names contain one of these, in all their forms
     #[arg(last = true, value_name = "NAMES")]
     names: Vec<String>,
@@ -54,6 +58,9 @@ pub(crate) struct Options {
 pub(crate) fn vm(workspace: &Workspace, options: &Options) -> anyhow::Result<()> {
     if let (Some(folder), Some(label)) = (&options.collect, &options.kernel) {
         return collect::collect(workspace, label, folder);
+    }
+    if let (Some(part), Some(label)) = (&options.measure, &options.kernel) {
+        return measure::measure(workspace, label, part);
     }
     let order = Order {
         cells: match (&options.kernel, options.rung) {

@@ -19,6 +19,7 @@ use crate::process::find_program;
 pub(super) struct Qemu {
     arch: Arch,
     words: Vec<PathBuf>,
+    counts: bool,
 }
 
 /// What a boot gave.
@@ -52,6 +53,7 @@ impl Qemu {
             return Ok(Self {
                 arch,
                 words: vec![program],
+                counts: false,
             });
         }
         let folder = cache::folder()?.join(format!("tools/{package}"));
@@ -64,7 +66,13 @@ impl Qemu {
         Ok(Self {
             arch,
             words: unpacked(&folder, program),
+            counts: false,
         })
+    }
+
+    /// A guest whose clock counts instructions, a nanosecond each: slow, and the same in every run.
+    pub(super) fn counting(self) -> Self {
+        Self { counts: true, ..self }
     }
 
     /// Boots a kernel with an image and waits for the guest's end; logs go to `folder`.
@@ -107,7 +115,8 @@ impl Qemu {
         let path = |path: &Path| path.display().to_string();
         command
             .args(self.arch.machine())
-            .args(["-accel", "tcg,thread=multi", "-smp", "2", "-m", "1536"])
+            .args(if self.counts { &COUNTING } else { &FAST })
+            .args(["-m", "1536"])
             .args(["-display", "none", "-nodefaults", "-no-user-config", "-no-reboot"])
             .args(["-serial", &format!("file:{}", path(&folder.join(CONSOLE)))])
             .args(["-device", "virtio-serial-pci"])
@@ -122,6 +131,9 @@ impl Qemu {
         command
     }
 }
+
+const FAST: [&str; 4] = ["-accel", "tcg,thread=multi", "-smp", "2"];
+const COUNTING: [&str; 4] = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"];
 
 /// Debian's QEMU runs with the loader and the libraries that came with it.
 fn unpacked(folder: &Path, program: &str) -> Vec<PathBuf> {

@@ -10,7 +10,7 @@ use crate::inspect::source::now;
 use crate::inspect::source::probe::{Probe, ProbeError};
 use crate::model::event::{Change, ConntrackChange, Event};
 use crate::model::identity::Netns;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -42,6 +42,8 @@ pub(super) struct Cover<'a> {
     namespaces: Namespaces,
     /// When each was looked at, by inode.
     checked: HashMap<u32, Instant>,
+    /// Those met in connections that have neither name nor process, by inode.
+    hidden: HashMap<u32, Netns>,
     /// When entries may be read again.
     next_reading: Instant,
 }
@@ -61,6 +63,7 @@ impl<'a> Cover<'a> {
             post,
             namespaces: Namespaces::new()?,
             checked: HashMap::new(),
+            hidden: HashMap::new(),
             next_reading: Instant::now(),
         })
     }
@@ -87,6 +90,7 @@ impl<'a> Cover<'a> {
             let pause = next_look.saturating_duration_since(Instant::now());
             match self.post.wishes.recv_timeout(pause) {
                 Ok(Wish::Look) => next_look = next_look.min(Instant::now() + LOOK_PAUSE),
+                Ok(Wish::Find(netns)) if self.post.shared.knows(netns) => {}
                 Ok(Wish::Find(netns)) => self.find(netns),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ended::Done,
@@ -98,14 +102,18 @@ impl<'a> Cover<'a> {
     fn look(&mut self) {
         let (started, judged) = (Instant::now(), self.post.shared.judged());
         let all = self.namespaces.all();
-        let is_there = |inode: u32| all.iter().any(|(known, _)| *known == inode);
-        if !self.checked.is_empty() {
-            self.post.shared.forget_uncovered(is_there);
+        let seen: HashSet<u32> = all.iter().map(|(inode, _)| *inode).collect();
+        self.hidden.retain(|inode, _| !seen.contains(inode));
+        for netns in self.hidden.values().copied().collect::<Vec<_>>() {
+            if !self.is_fresh(netns.inode, &judged) {
+                self.find(netns);
+            }
         }
+        let is_there = |inode: u32| seen.contains(&inode) || self.hidden.contains_key(&inode);
+        self.post.shared.forget_uncovered(is_there);
         self.checked.retain(|inode, _| is_there(*inode));
         for (inode, path) in all {
-            let is_fresh = self.checked.get(&inode).is_some_and(|at| at.elapsed() < CHECK_AGAIN);
-            if is_fresh && (judged.contains(&inode) || inode == self.post.shared.own.inode) {
+            if self.is_fresh(inode, &judged) {
                 continue;
             }
             if started.elapsed() > LOOK_MAX {
@@ -121,15 +129,24 @@ impl<'a> Cover<'a> {
         }
     }
 
+    fn is_fresh(&self, inode: u32, judged: &HashSet<u32>) -> bool {
+        let checked = self.checked.get(&inode);
+        checked.is_some_and(|at| at.elapsed() < CHECK_AGAIN)
+            && (judged.contains(&inode) || inode == self.post.shared.own.inode)
+    }
+
     /// One that was met in another way, and may have neither name nor process.
     fn find(&mut self, netns: Netns) {
-        if self.post.shared.knows(netns) {
-            return;
-        }
-        match self.namespaces.find(netns, None) {
+        match self.namespaces.find_quickly(netns) {
             Ok(found) => self.judge(&found),
-            Err(NetnsError::Gone | NetnsError::Unknown) => {}
+            Err(NetnsError::Gone | NetnsError::Unknown) => {
+                self.hidden.remove(&netns.inode);
+                return;
+            }
             Err(error) => self.uncovered(netns.inode, &error.to_string()),
+        }
+        if self.hidden.len() < HIDDEN_MAX {
+            self.hidden.insert(netns.inode, netns);
         }
     }
 
@@ -202,7 +219,7 @@ impl<'a> Cover<'a> {
 
     /// Up to `room` entries of a namespace, and how many there are besides.
     fn read_entries(&mut self, netns: Netns, room: usize) -> Result<(Vec<Event>, u64), CoverError> {
-        let found = self.namespaces.find(netns, None)?;
+        let found = self.namespaces.find_quickly(netns)?;
         let read = self.namespaces.inside(&found, |netns| {
             let mut probe = Probe::new(Instant::now() + VISIT_MAX);
             let count = usize::try_from(probe.conntrack_count()?).unwrap_or(usize::MAX);
@@ -244,6 +261,7 @@ const LOOK_MAX: Duration = Duration::from_secs(2);
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
 /// How long what was found of a namespace is believed: settings change.
 const CHECK_AGAIN: Duration = Duration::from_secs(30);
+const HIDDEN_MAX: usize = 1024;
 /// How long one namespace may be held.
 const VISIT_MAX: Duration = Duration::from_millis(500);
 /// Reading entries again: how many, how long, and the pause after, at least and as many times as long as it took.

@@ -5,7 +5,7 @@
 use super::raw::{attach_filter, drops, receive};
 use crate::ctnetlink::filter::tcp_only;
 use crate::inspect::link::{self, DEL_NSID, NEW_NSID};
-use crate::inspect::message::{Body, messages};
+use crate::inspect::message::{Body, Message, messages};
 use netlink_sys::Socket;
 use rustix::io::Errno;
 use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_recv_buffer_size_force};
@@ -116,7 +116,7 @@ impl IdChanges {
                 Ok(received) if !received.from_kernel => {}
                 Ok(received) => {
                     let datagram = self.buffer.get(..received.length).unwrap_or_default();
-                    return Ok(Next::Some(messages(datagram).flatten().filter_map(id_change).collect()));
+                    return Ok(Next::Some(id_changes(datagram)));
                 }
                 Err(error) => match Errno::from_io_error(&error) {
                     Some(Errno::INTR) => {}
@@ -135,7 +135,11 @@ impl AsFd for IdChanges {
     }
 }
 
-fn id_change(message: crate::inspect::message::Message<'_>) -> Option<IdChange> {
+fn id_changes(datagram: &[u8]) -> Vec<IdChange> {
+    messages(datagram).flatten().filter_map(id_change).collect()
+}
+
+fn id_change(message: Message<'_>) -> Option<IdChange> {
     let Body::Data { kind, payload } = message.body else {
         return None;
     };
@@ -167,3 +171,31 @@ const IDS_GROUP: u32 = 28;
 /// An entry is a few hundred bytes.
 const DATAGRAM_MAX: usize = 16 * 1024;
 const IDS_BUFFER: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const GIVEN: &[u8] = include_bytes!("../testdata/nsid_given.bin");
+    const FREED: &[u8] = include_bytes!("../testdata/nsid_freed.bin");
+
+    #[test]
+    fn ids_come_and_go() {
+        assert_eq!(id_changes(GIVEN), [IdChange::Given(4300)]);
+        assert_eq!(
+            id_changes(&[FREED, GIVEN].concat()),
+            [IdChange::Freed(4300), IdChange::Given(4300)]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_bytes_do_not_panic(at in 0..GIVEN.len(), byte in any::<u8>()) {
+            let mut bytes = GIVEN.to_vec();
+            bytes[at] = byte;
+            let _ = id_changes(&bytes);
+            let _ = id_changes(&bytes[..at]);
+        }
+    }
+}

@@ -122,9 +122,10 @@ impl Shared {
         if uncovered.reasons.get(&inode).is_some_and(|known| **known == *reason) {
             return false;
         }
-        if uncovered.reasons.len() < IDS_MAX {
-            uncovered.reasons.insert(inode, reason.into());
+        if uncovered.reasons.len() >= IDS_MAX && !uncovered.reasons.contains_key(&inode) {
+            return false;
         }
+        uncovered.reasons.insert(inode, reason.into());
         uncovered.changed = true;
         true
     }

@@ -112,21 +112,53 @@ impl Namespaces {
                 enter,
             });
         }
-        if self.by_handle && wanted.cookie != 0 {
-            match open_by_handle(self.home.as_fd(), wanted) {
-                Ok(descriptor) => {
-                    let enter = self.path_of(wanted.inode, hint).ok();
-                    return Ok(Found {
-                        inode: wanted.inode,
-                        cookie: wanted.cookie,
-                        descriptor: Some(descriptor),
-                        enter,
-                    });
-                }
-                Err(Errno::STALE) if sees_all() => return Err(NetnsError::Gone),
-                Err(_) => {}
+        match self.reach(wanted) {
+            Ok(reached) => {
+                // Searching for a path can take long, and meanwhile nothing is held.
+                drop(reached);
+                let enter = self.path_of(wanted.inode, hint).ok();
+                return self.reach(wanted).map(|found| Found { enter, ..found });
             }
+            Err(NetnsError::Gone) => return Err(NetnsError::Gone),
+            Err(_) => {}
         }
+        self.find_by_path(wanted, hint)
+    }
+
+    /// [`Self::find`] without a path to it, unless there is no other way.
+    pub(crate) fn find_quickly(&mut self, wanted: Netns) -> Result<Found, NetnsError> {
+        if same(wanted, self.own) {
+            return Ok(Found {
+                inode: self.own.inode,
+                cookie: 0,
+                descriptor: None,
+                enter: None,
+            });
+        }
+        match self.reach(wanted) {
+            Err(NetnsError::Unknown) => self.find_by_path(wanted, None),
+            result => result,
+        }
+    }
+
+    /// By its handle; [`NetnsError::Unknown`] where that is not possible.
+    fn reach(&self, wanted: Netns) -> Result<Found, NetnsError> {
+        if !self.by_handle || wanted.cookie == 0 {
+            return Err(NetnsError::Unknown);
+        }
+        match open_by_handle(self.home.as_fd(), wanted) {
+            Ok(descriptor) => Ok(Found {
+                inode: wanted.inode,
+                cookie: wanted.cookie,
+                descriptor: Some(descriptor),
+                enter: None,
+            }),
+            Err(Errno::STALE) if sees_all() => Err(NetnsError::Gone),
+            Err(_) => Err(NetnsError::Unknown),
+        }
+    }
+
+    fn find_by_path(&mut self, wanted: Netns, hint: Option<u32>) -> Result<Found, NetnsError> {
         let path = self.path_of(wanted.inode, hint)?;
         match self.open(wanted, path) {
             // The process ended since; another may be there.

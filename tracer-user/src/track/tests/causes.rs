@@ -169,6 +169,20 @@ fn a_reset_that_a_rule_was_seen_to_make_proves_what_its_drop_alone_would_not() {
 }
 
 #[test]
+fn a_rule_whose_answer_arrives_with_the_second_syn_rejects() {
+    // The ICMP error of the first SYN meets a socket that connect still has locked.
+    let mut world = World::new();
+    world.play(vec![dropped_leaving(0), dropped_leaving(1_000)], 1_002);
+    assert_eq!(world.only().cause, Cause::SynDropped);
+    world.play(vec![failed(1_003, 111)], 3_000);
+    let finding = world.findings.last().unwrap();
+    assert_eq!(
+        (finding.cause, finding.confidence, finding.supersedes),
+        (Cause::RejectedByRule, Confidence::Proved, Some(1))
+    );
+}
+
+#[test]
 fn a_rules_reset_of_the_connections_own_packet_explains_a_refusal_without_its_drop() {
     let mut world = World::new();
     let own = packet(connection(), None, None);
