@@ -13,9 +13,9 @@ use crate::kernel::privilege::{self, PrivilegeError};
 use crate::kernel::ring::Ring;
 use crate::kernel::stat::{self, Cost, Stats};
 use crate::kernel::symbols::Symbols;
-use crate::kernel::{memory, module};
+use crate::kernel::{loader, memory, module};
 use aya::maps::{MapData, MapError, PerCpuArray, RingBuf};
-use aya::{Ebpf, EbpfError, EbpfLoader, include_bytes_aligned};
+use aya::{Ebpf, EbpfError, include_bytes_aligned};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -102,7 +102,7 @@ impl Probes {
         let probes = loop {
             let config = plan::config(&facts, wishes, &plan::plan(&facts, wishes, &refusals));
             let mut probes = Self {
-                ebpf: load_object(settings, &facts, &config, &btf)?,
+                ebpf: load_object(settings, &facts, &config)?,
                 facts: facts.clone(),
                 wishes,
                 refusals,
@@ -320,10 +320,10 @@ fn loaded_modules() -> BTreeMap<&'static str, u64> {
         .collect()
 }
 
-fn load_object(settings: &Settings, facts: &Facts, config: &Config, btf: &aya::Btf) -> Result<Ebpf, EbpfError> {
+fn load_object(settings: &Settings, facts: &Facts, config: &Config) -> Result<Ebpf, EbpfError> {
     let drop_table = facts.drop_table();
-    EbpfLoader::new()
-        .btf(Some(btf))
+    loader::loader()
+        .btf(None)
         .override_global("OFFSETS", &facts.offsets, true)
         .override_global("CONFIG", config, true)
         .override_global("DROP_REASONS", &drop_table, true)

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod facts;
 pub mod hooks;
 pub mod load;
+mod loader;
 pub mod log;
 mod memory;
 mod module;

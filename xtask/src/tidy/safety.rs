@@ -56,6 +56,10 @@ const ALLOWED: &[(&str, &str)] = &[
     ),
     ("tracer-user/src/ctnetlink/source/raw.rs", "raw system calls"),
     ("tracer-user/src/inspect/source/raw.rs", "raw system calls"),
+    (
+        "tracer-user/src/kernel/loader.rs",
+        "gives one thread a root folder of its own",
+    ),
     ("tracer-user/src/kernel/memory.rs", "gives freed memory back"),
     ("tracer-user/benches/measure/system.rs", "raw system calls"),
     (
