@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::kernel::hooks;
 use crate::kernel::load::{LoadError, Probes, Settings};
 use crate::kernel::plan::{HookStatus, Ladder};
+use crate::kernel::privilege::PrivilegeError;
 use crate::model::finding::Cause;
 use crate::sink::{Hello, Hook, How, NETNS_OPTION};
 use std::collections::BTreeMap;
@@ -29,7 +30,7 @@ pub fn survey(ladder: Ladder) -> Result<Survey, Failure> {
     };
     let statuses = match Probes::load(&settings) {
         Ok(probes) => probes.hooks().to_vec(),
-        Err(error @ LoadError::Privilege(_)) => return Err(error.into()),
+        Err(error @ LoadError::Privilege(PrivilegeError::Capabilities)) => return Err(error.into()),
         Err(error) => HookStatus::none(&error.to_string()),
     };
     let is_core = |status: &HookStatus| hooks::spec(status.hook).is_some_and(|spec| spec.core);

@@ -350,3 +350,6 @@ const fn essential(hook: Hook) -> &'static [&'static str] {
         Hook::SendReset | Hook::DestroySock => &[],
     }
 }
+
+#[cfg(test)]
+mod tests;
