@@ -1,6 +1,6 @@
 //! The verbs and their arguments.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Parser, Subcommand};
 
@@ -37,6 +37,13 @@ pub(crate) enum Verb {
     },
     /// Boot real kernels under QEMU and run the live tests in each; alone, the three cells that CI runs
     Vm(vm::Options),
+    /// Cut the BTF and symbols of a kernel down to the fixture LABEL of tracer-user's tests
+    BtfFixture {
+        label: String,
+        /// The folder that `vm --collect` wrote; the running kernel, if none is given
+        #[arg(long, value_name = "FOLDER")]
+        from: Option<PathBuf>,
+    },
     /// Check imports, budgets, unsafe code and other rules that clippy does not know
     Tidy,
     /// Check the licences of all crates that the product is made of

@@ -6,6 +6,7 @@
 )]
 
 mod bench;
+mod btf_fixture;
 mod ci;
 mod cli;
 mod elevate;
@@ -53,6 +54,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
         Verb::Test { args } => test::test(&workspace, args),
         Verb::Bench { write, parts } => bench::bench(&workspace, *write, parts),
         Verb::Vm(options) => vm::vm(&workspace, options),
+        Verb::BtfFixture { label, from } => btf_fixture::btf_fixture(&workspace, label, from.as_deref()),
         Verb::Tidy => tidy::tidy(&workspace),
         Verb::Ci => ci::ci(&workspace),
         Verb::Licences => licences::licences(&workspace),

@@ -10,7 +10,7 @@ use tracer_common::offsets::{MISSING, Offsets};
 use tracer_common::stat::Hook;
 
 /// What the plan is made of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// Arguments of the tracepoints that exist.
     pub tracepoints: BTreeMap<&'static str, u32>,
@@ -38,6 +38,13 @@ pub struct Facts {
     pub rule_reset_packet: Option<u32>,
 }
 
+/// The enums whose values are asked for by name.
+pub const ENUMS: [&str; 2] = [DROP_REASONS, RESET_REASONS];
+/// The functions that are asked for beside those of the hooks.
+pub const FUNCTIONS: [&str; 4] = [SOCKET_COOKIE, TASK_BTF, SET_CLOSING, DROPPER];
+/// The members that are asked for beside those of [`Offsets`].
+pub const PATHS: [&str; 2] = [NET_COOKIE_COUNTER, LISTENERS_OF_EACH];
+
 /// Whose listeners turn conntrack events on in a namespace where they are set to "auto" (the default from 5.19).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listeners {
@@ -60,23 +67,23 @@ impl Facts {
             strangers: BTreeSet::new(),
             modules: BTreeMap::new(),
             offsets: Offsets::resolve(|path| btf.offset(path)),
-            drop_reasons: numbered(btf, "skb_drop_reason", "SKB_DROP_REASON_", DropReason::from_name),
-            no_socket: by_name(btf, "skb_drop_reason", "SKB_DROP_REASON_")
+            drop_reasons: numbered(btf, DROP_REASONS, "SKB_DROP_REASON_", DropReason::from_name),
+            no_socket: by_name(btf, DROP_REASONS, "SKB_DROP_REASON_")
                 .find(|(_, name)| *name == "NO_SOCKET")
                 .map(|(number, _)| number),
-            rst_reasons: numbered(btf, "sk_rst_reason", "SK_RST_REASON_", RstReason::from_name),
-            has_socket_cookie: btf.has_function("bpf_get_socket_ptr_cookie"),
-            has_task_btf: btf.has_function("bpf_get_current_task_btf"),
-            rejects_close: btf.has_function("nf_ct_set_closing"),
+            rst_reasons: numbered(btf, RESET_REASONS, "SK_RST_REASON_", RstReason::from_name),
+            has_socket_cookie: btf.has_function(SOCKET_COOKIE),
+            has_task_btf: btf.has_function(TASK_BTF),
+            rejects_close: btf.has_function(SET_CLOSING),
             dropper: None,
-            conntrack_listeners: match btf.offset("netns_ct.ctnetlink_has_listener") {
+            conntrack_listeners: match btf.offset(LISTENERS_OF_EACH) {
                 Some(_) => Listeners::OfEach,
                 None => Listeners::OfAll,
             },
             rule_reset_packet: None,
         };
         // Up to 5.11 it is an atomic counter that stays 0 until a program asks for it: no identity.
-        if btf.offset("net.net_cookie.counter").is_some() {
+        if btf.offset(NET_COOKIE_COUNTER).is_some() {
             facts.offsets.net_cookie = MISSING;
         }
         facts.learn_functions(btf);
@@ -170,3 +177,12 @@ fn numbered<T>(btf: &Btf, name: &str, prefix: &str, known: fn(&str) -> Option<T>
 
 /// Where no BTF tells: `nf_send_reset(net, sk, oldskb, hook)`, as all kernels have it since 5.10.
 const USUAL_RULE_RESET_PACKET: u32 = 2;
+const DROP_REASONS: &str = "skb_drop_reason";
+const RESET_REASONS: &str = "sk_rst_reason";
+const SOCKET_COOKIE: &str = "bpf_get_socket_ptr_cookie";
+const TASK_BTF: &str = "bpf_get_current_task_btf";
+const SET_CLOSING: &str = "nf_ct_set_closing";
+const NET_COOKIE_COUNTER: &str = "net.net_cookie.counter";
+const LISTENERS_OF_EACH: &str = "netns_ct.ctnetlink_has_listener";
+/// Where netfilter drops packets.
+pub const DROPPER: &str = "nf_hook_slow";

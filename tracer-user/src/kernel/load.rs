@@ -5,7 +5,7 @@
 
 use crate::kernel::attach::{self, Attached, Refused};
 use crate::kernel::btf::{Btf, BtfError};
-use crate::kernel::facts::Facts;
+use crate::kernel::facts::{DROPPER, Facts};
 use crate::kernel::hooks::{HOOKS, How};
 use crate::kernel::log::ProbeLog;
 use crate::kernel::plan::{self, HookStatus, Ladder, Refusals, Wishes};
@@ -287,7 +287,7 @@ fn facts(btf: &Arc<Btf>) -> Facts {
     facts.modules = loaded_modules();
     learn_modules(&mut facts, btf);
     if facts.drops_have_no_reason() {
-        facts.dropper = Symbols::default().range("nf_hook_slow");
+        facts.dropper = Symbols::default().range(DROPPER);
     }
     facts
 }
