@@ -41,9 +41,12 @@ pub(crate) struct Options {
     /// Only with these hooks
     #[arg(long, requires = "kernel")]
     rung: Option<Rung>,
-    /// Every kernel with every rung and every form of each scenario; look for newer ones, and write docs/matrix.md
+    /// Every kernel with every rung; look for newer kernels, and write docs/matrix.md
     #[arg(long, conflicts_with_all = ["kernel", "names"])]
     all: bool,
+    /// Every form of each scenario (back end, family, peer) instead of another one in each cell: hours for all kernels
+    #[arg(long)]
+    forms: bool,
     /// Only copy the kernel's types and the names of its functions to this folder
     #[arg(long, requires = "kernel", value_name = "FOLDER")]
     collect: Option<PathBuf>,
@@ -71,6 +74,7 @@ pub(crate) fn vm(workspace: &Workspace, options: &Options) -> anyhow::Result<()>
         },
         names: options.names.clone(),
         whole: options.all,
+        forms: options.forms,
     };
     run::run(workspace, &order)
 }
@@ -81,6 +85,7 @@ pub(crate) fn ci(workspace: &Workspace) -> anyhow::Result<()> {
         cells: ci_cells()?,
         names: Vec::new(),
         whole: false,
+        forms: false,
     };
     run::run(workspace, &order)
 }

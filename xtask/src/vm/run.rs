@@ -28,6 +28,8 @@ pub(super) struct Order {
     pub(super) names: Vec<String>,
     /// Whether to look for newer kernels, and to write the document.
     pub(super) whole: bool,
+    /// Every form of each scenario.
+    pub(super) forms: bool,
 }
 
 pub(super) fn run(workspace: &Workspace, order: &Order) -> anyhow::Result<()> {
@@ -88,7 +90,7 @@ fn kernels(order: &Order) -> anyhow::Result<(BTreeMap<&'static str, Kernel>, Abs
     Ok((found, absent))
 }
 
-/// The tests of a cell: chosen by name, else every form for the whole matrix, else one form of each scenario.
+/// The tests of a cell: chosen by name, else every form where that is asked for, else one form of each scenario.
 fn plan(programs: &Programs, order: &Order, arch: Arch, cell: usize) -> anyhow::Result<Plan> {
     if arch != Arch::native()? {
         return Ok(plan::foreign(&order.names));
@@ -96,7 +98,7 @@ fn plan(programs: &Programs, order: &Order, arch: Arch, cell: usize) -> anyhow::
     let mut plan = Plan::new();
     for name in programs.tests.keys() {
         let tests = plan::matching(&programs.list(name)?, &order.names);
-        let short = name == SCENARIOS && order.names.is_empty() && !order.whole;
+        let short = name == SCENARIOS && order.names.is_empty() && !order.forms;
         plan.insert(
             name.clone(),
             if short {
