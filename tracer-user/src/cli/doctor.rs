@@ -2,8 +2,9 @@
 
 use super::{output, values};
 use crate::failure::Failure;
+use crate::model::hook::How;
 use crate::run;
-use crate::sink::{Hello, Hook, How, Record};
+use crate::sink::{Hello, Hook, Record};
 use anstyle::{AnsiColor, Style};
 use std::io::{self, Write};
 

@@ -1,7 +1,8 @@
 //! Attaches one hook in one way, and says how far a refusal reaches: this way, or everything of its kind.
 
-use crate::kernel::hooks::{How, Way};
+use crate::kernel::hooks::Way;
 use crate::kernel::symbols::Symbols;
+use crate::model::hook::How;
 use aya::programs::kprobe::KProbeError;
 use aya::programs::{Program, ProgramError};
 use aya::{Btf, Ebpf};

@@ -1,7 +1,8 @@
 //! What the running kernel tells about itself: its BTF, its symbols, its modules. No version numbers.
 
 use crate::kernel::btf::{Btf, ParameterKind};
-use crate::kernel::hooks::{self, HOOKS, How, Spec};
+use crate::kernel::hooks::{self, HOOKS, Spec};
+use crate::model::hook::How;
 use crate::model::reason::{DropReason, RstReason};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;

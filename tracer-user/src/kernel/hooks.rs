@@ -1,34 +1,7 @@
 //! The hooks: what each is called, in which ways it can be attached, and what is found less surely without it. Data.
 
+use crate::model::hook::How;
 use tracer_common::stat::{HOOKS as COUNT, Hook};
-
-/// How a hook is attached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum How {
-    Fentry,
-    Fexit,
-    Kprobe,
-    Kretprobe,
-    TpBtf,
-    /// Its events come by netlink.
-    Netlink,
-    Absent,
-}
-
-impl How {
-    /// The word of the JSONL contract.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Fentry => "fentry",
-            Self::Fexit => "fexit",
-            Self::Kprobe => "kprobe",
-            Self::Kretprobe => "kretprobe",
-            Self::TpBtf => "tp_btf",
-            Self::Netlink => "netlink",
-            Self::Absent => "absent",
-        }
-    }
-}
 
 /// One way to attach a hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

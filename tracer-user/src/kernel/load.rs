@@ -6,7 +6,7 @@
 use crate::kernel::attach::{self, Attached, Refused};
 use crate::kernel::btf::{Btf, BtfError};
 use crate::kernel::facts::{DROPPER, Facts};
-use crate::kernel::hooks::{HOOKS, How};
+use crate::kernel::hooks::HOOKS;
 use crate::kernel::log::ProbeLog;
 use crate::kernel::plan::{self, HookStatus, Ladder, Refusals, Wishes};
 use crate::kernel::privilege::{self, PrivilegeError};
@@ -14,6 +14,7 @@ use crate::kernel::ring::Ring;
 use crate::kernel::stat::{self, Cost, Stats};
 use crate::kernel::symbols::Symbols;
 use crate::kernel::{loader, memory, module};
+use crate::model::hook::How;
 use aya::maps::{MapData, MapError, PerCpuArray, RingBuf};
 use aya::{Ebpf, EbpfError, include_bytes_aligned};
 use rustix::process::{Resource, Rlimit, setrlimit};

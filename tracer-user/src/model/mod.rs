@@ -6,6 +6,7 @@ pub mod conntrack;
 pub mod event;
 pub mod evidence;
 pub mod finding;
+pub mod hook;
 pub mod identity;
 pub mod inquiry;
 pub(crate) mod named;

@@ -5,8 +5,9 @@ use crate::kernel::facts::Listeners;
 use crate::kernel::load::Probes;
 use crate::model::event::Event;
 use crate::model::finding::Cause;
+use crate::model::hook::How;
 use crate::model::identity::Netns;
-use crate::sink::{Hook, HookStats, How};
+use crate::sink::{Hook, HookStats};
 
 pub(super) struct Conntrack {
     source: Source,

@@ -7,7 +7,8 @@ use crate::kernel::load::{LoadError, Probes, Settings};
 use crate::kernel::plan::{HookStatus, Ladder};
 use crate::kernel::privilege::PrivilegeError;
 use crate::model::finding::Cause;
-use crate::sink::{Hello, Hook, How, NETNS_OPTION};
+use crate::model::hook::How;
+use crate::sink::{Hello, Hook, NETNS_OPTION};
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -36,7 +37,7 @@ pub fn survey(ladder: Ladder) -> Result<Survey, Failure> {
     let is_core = |status: &HookStatus| hooks::spec(status.hook).is_some_and(|spec| spec.core);
     let core_is_missing = statuses
         .iter()
-        .any(|status| status.how == hooks::How::Absent && is_core(status));
+        .any(|status| status.how == How::Absent && is_core(status));
     Ok(Survey {
         hello: bare(&statuses),
         core_is_missing,
@@ -79,15 +80,7 @@ fn namespaces(options: &Options) -> Option<(String, String)> {
 fn hook(status: &HookStatus) -> Hook {
     Hook {
         name: status.name.into(),
-        how: match status.how {
-            hooks::How::Fentry => How::Fentry,
-            hooks::How::Fexit => How::Fexit,
-            hooks::How::Kprobe => How::Kprobe,
-            hooks::How::Kretprobe => How::Kretprobe,
-            hooks::How::TpBtf => How::TpBtf,
-            hooks::How::Netlink => How::Netlink,
-            hooks::How::Absent => How::Absent,
-        },
+        how: status.how,
         reason: status.reason.clone(),
         weakens: status
             .weakens

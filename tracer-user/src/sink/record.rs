@@ -2,6 +2,7 @@
 
 use crate::model::event::Event;
 use crate::model::finding::{Cause, Finding};
+use crate::model::hook::How;
 use crate::model::inquiry::{Answer, Inquiry};
 use crate::model::time::Timestamp;
 use std::borrow::Cow;
@@ -68,17 +69,6 @@ pub struct Hook {
     pub reason: Option<String>,
     /// Causes that are found less surely, or not at all, because of that.
     pub weakens: Vec<Cause>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
-    Fentry,
-    Fexit,
-    Kprobe,
-    Kretprobe,
-    TpBtf,
-    Netlink,
-    Absent,
 }
 
 /// What tracing costs and what it missed, since the start.

@@ -16,8 +16,9 @@ use std::env;
 use std::path::Path;
 use tracer_common::offsets::MISSING;
 use tracer_user::kernel::btf::{Btf, Function};
-use tracer_user::kernel::hooks::{HOOKS, How};
+use tracer_user::kernel::hooks::HOOKS;
 use tracer_user::kernel::plan::{Ladder, Refusals, Wishes, plan};
+use tracer_user::model::hook::How;
 
 /// Of the running kernel, or of the one in the folder that `CUT_FROM` names; `CUT_TO` names the fixture to write.
 #[test]

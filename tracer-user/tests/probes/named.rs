@@ -6,9 +6,9 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use tracer_common::stat::Hook;
-use tracer_user::kernel::hooks::How;
 use tracer_user::kernel::load::Settings;
 use tracer_user::model::event::{Change, ConntrackChange, Event, EventKind, RstMaker};
+use tracer_user::model::hook::How;
 use tracer_user::model::tcp::ConntrackState;
 
 /// A rule that needs conntrack makes the namespace track.

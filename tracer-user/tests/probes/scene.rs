@@ -11,13 +11,14 @@ use std::{fs, process};
 use tracer_common::stat::Hook;
 use tracer_user::decode::Tables;
 use tracer_user::kernel::clock;
-use tracer_user::kernel::hooks::{How, spec};
+use tracer_user::kernel::hooks::spec;
 use tracer_user::kernel::load::{Probes, Settings};
 use tracer_user::kernel::plan::Ladder;
 use tracer_user::kernel::ring::Ring;
 use tracer_user::kernel::stat::Stats;
 use tracer_user::kernel::symbols::Symbols;
 use tracer_user::model::event::{Event, EventKind};
+use tracer_user::model::hook::How;
 use tracer_user::model::identity::Comm;
 
 pub(crate) struct Scene {

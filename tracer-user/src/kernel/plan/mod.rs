@@ -3,7 +3,8 @@
 //! Nothing is decided by a version: what the facts do not rule out is tried, and what is refused is not tried again.
 
 use crate::kernel::facts::Facts;
-use crate::kernel::hooks::{HOOKS, How, Spec, Way};
+use crate::kernel::hooks::{HOOKS, Spec, Way};
+use crate::model::hook::How;
 use std::collections::BTreeMap;
 use tracer_common::config::{Config, NO_REASON};
 use tracer_common::stat::Hook;

@@ -1,9 +1,10 @@
 //! `hello`, `stats`, `loss` and `summary` lines.
 
 use crate::model::finding::Cause;
+use crate::model::hook::How;
 use crate::sink::jsont::{Decimal, Limits, Spelled};
 use crate::sink::record;
-use crate::sink::record::{How, LossSource};
+use crate::sink::record::LossSource;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -4,9 +4,9 @@ use crate::model::conntrack::Direction;
 use crate::model::event::RstMaker;
 use crate::model::evidence::Place;
 use crate::model::finding::{Cause, Confidence, Severity, State, Way};
+use crate::model::hook::How;
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::{ConntrackState, TcpState};
-use crate::sink::record::How;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
 use std::fmt;
@@ -75,6 +75,7 @@ named! {
     "reset reason": RstReason,
     "TCP state": TcpState,
     "conntrack state": ConntrackState,
+    "way to attach": How,
 }
 
 /// For enums that are named here.
@@ -131,14 +132,5 @@ spelled! {
         Output = "output",
         Input = "input",
         Forward = "forward",
-    }
-    "way to attach": How {
-        Fentry = "fentry",
-        Fexit = "fexit",
-        Kprobe = "kprobe",
-        Kretprobe = "kretprobe",
-        TpBtf = "tp_btf",
-        Netlink = "netlink",
-        Absent = "absent",
     }
 }

@@ -6,13 +6,14 @@ pub(super) use findings::{finding_of, findings};
 
 use crate::model::conntrack::Conntrack;
 use crate::model::finding::Cause;
+use crate::model::hook::How;
 use crate::model::identity::{Comm, Netns, Process};
 use crate::model::inquiry::Listener;
 use crate::model::tcp::ConntrackState;
 use crate::model::time::Timestamp;
 use crate::model::tuple::{Endpoint, Tuple};
 use crate::sink::clock::Clock;
-use crate::sink::record::{Hello, Hook, HookStats, How, Loss, LossSource, Stats, Summary};
+use crate::sink::record::{Hello, Hook, HookStats, Loss, LossSource, Stats, Summary};
 use std::time::Duration;
 
 /// Milliseconds after the connect, which was at 100 s.

@@ -1,11 +1,12 @@
 //! Everything that is not a finding: the start, events, statistics, losses, the end.
 
 use crate::model::event::{Event, EventKind, RstMaker};
+use crate::model::hook::How;
 use crate::model::tcp::ConntrackState;
 use crate::model::time::Timestamp;
 use crate::sink::clock::Clock;
 use crate::sink::jsont::{EventName, Spell};
-use crate::sink::record::{Hello, Hook, HookStats, How, Loss, LossSource, Stats, Summary};
+use crate::sink::record::{Hello, Hook, HookStats, Loss, LossSource, Stats, Summary};
 use crate::sink::term::page::Page;
 use crate::sink::term::style;
 use crate::sink::text::Shown;

@@ -13,7 +13,8 @@ use anyhow::Context as _;
 use std::collections::{BTreeMap, BTreeSet};
 use tracer_common::offsets::Offsets;
 use tracer_user::kernel::facts;
-use tracer_user::kernel::hooks::{HOOKS, How};
+use tracer_user::kernel::hooks::HOOKS;
+use tracer_user::model::hook::How;
 
 /// What is asked for.
 pub(crate) struct Wanted {
