@@ -38,33 +38,49 @@ pub(super) fn attach(ebpf: &mut Ebpf, way: Way, btf: Option<&Btf>) -> Result<Att
     Ok(Attached { way, _links: links })
 }
 
-fn attach_program(ebpf: &mut Ebpf, name: &str, target: &str, btf: Option<&Btf>) -> Result<Link, ProgramError> {
+/// Loads a program, if it is not loaded; the verifier's verdict in one line.
+pub(super) fn load(ebpf: &mut Ebpf, name: &str, target: &str, btf: &Btf) -> Result<(), String> {
+    load_program(ebpf, name, target, Some(btf)).map_err(|error| explain(&error))
+}
+
+fn load_program(ebpf: &mut Ebpf, name: &str, target: &str, btf: Option<&Btf>) -> Result<(), ProgramError> {
     let unknown = || ProgramError::InvalidName { name: name.to_owned() };
     let program = ebpf.program_mut(name).ok_or_else(unknown)?;
-    let is_loaded = program.fd().is_ok();
     // Only programs that need no types are loaded later than the others.
     let btf = || btf.ok_or_else(unknown);
-    macro_rules! attach_typed {
-        ($program:ident) => {{
-            if !is_loaded {
-                $program.load(target, btf()?)?;
-            }
-            let id = $program.attach()?;
-            Box::new($program.take_link(id)?)
+    if program.fd().is_ok() {
+        Ok(())
+    } else if let Program::BtfTracePoint(program) = program {
+        program.load(target, btf()?)
+    } else if let Program::FEntry(program) = program {
+        program.load(target, btf()?)
+    } else if let Program::FExit(program) = program {
+        program.load(target, btf()?)
+    } else if let Program::KProbe(program) = program {
+        program.load()
+    } else {
+        Err(unknown())
+    }
+}
+
+fn attach_program(ebpf: &mut Ebpf, name: &str, target: &str, btf: Option<&Btf>) -> Result<Link, ProgramError> {
+    load_program(ebpf, name, target, btf)?;
+    let unknown = || ProgramError::InvalidName { name: name.to_owned() };
+    let program = ebpf.program_mut(name).ok_or_else(unknown)?;
+    macro_rules! attached {
+        ($program:ident, $id:expr) => {{
+            let id = $id?;
+            Ok(Box::new($program.take_link(id)?))
         }};
     }
     if let Program::BtfTracePoint(program) = program {
-        Ok(attach_typed!(program))
+        attached!(program, program.attach())
     } else if let Program::FEntry(program) = program {
-        Ok(attach_typed!(program))
+        attached!(program, program.attach())
     } else if let Program::FExit(program) = program {
-        Ok(attach_typed!(program))
+        attached!(program, program.attach())
     } else if let Program::KProbe(program) = program {
-        if !is_loaded {
-            program.load()?;
-        }
-        let id = program.attach(target, 0)?;
-        Ok(Box::new(program.take_link(id)?))
+        attached!(program, program.attach(target, 0))
     } else {
         Err(unknown())
     }

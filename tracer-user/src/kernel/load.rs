@@ -273,6 +273,31 @@ impl Probes {
         memory::give_back();
     }
 
+    /// Asks the verifier about every program of the object, also about those that nobody has a use for here; each that it
+    /// refuses, and why. What this kernel has no function for cannot be asked. For tests: a way that is rarely taken must
+    /// not be a way that is closed.
+    pub fn refused_by_the_verifier(&mut self) -> Vec<(&'static str, String)> {
+        let Ok(btf) = Btf::of_running_kernel()
+            .map_err(|_| ())
+            .and_then(|btf| targets(&btf).map_err(|_| ()))
+        else {
+            return vec![("vmlinux", "its BTF cannot be read".to_owned())];
+        };
+        let mut refused = Vec::new();
+        for way in HOOKS.iter().flat_map(|spec| spec.ways) {
+            let by_trampoline = matches!(way.how, How::Fentry | How::Fexit);
+            if by_trampoline && (self.refusals.trampolines.is_some() || !self.facts.functions.contains(way.target)) {
+                continue;
+            }
+            for program in way.programs {
+                if let Err(error) = attach::load(&mut self.ebpf, program, way.target, &btf) {
+                    refused.push((*program, error));
+                }
+            }
+        }
+        refused
+    }
+
     fn nothing_attached(&self) -> LoadError {
         let first = self.hooks.first();
         LoadError::NothingAttached {

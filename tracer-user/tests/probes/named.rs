@@ -43,6 +43,18 @@ fn is_failure(event: &Event) -> bool {
 }
 
 #[test]
+fn every_program_passes_the_verifier_also_those_without_use_here() {
+    for conntrack_events in [false, true] {
+        let mut scene = Scene::with(Settings {
+            conntrack_events,
+            log_level: 4,
+            ..Settings::default()
+        });
+        assert_eq!(scene.probes().refused_by_the_verifier(), []);
+    }
+}
+
+#[test]
 fn a_connect_has_its_source_port_at_once() {
     for local in ["127.0.0.1:0", "[::1]:0"] {
         let mut scene = Scene::new(true);
