@@ -13,7 +13,10 @@ use tracer_user::lab::Family;
 use tracer_user::model::finding::{Cause, Confidence};
 
 fn check(case: &Case) {
-    let best = case.scenario.expected.map(|cause| (cause, expected::best(cause)));
+    let best = case
+        .scenario
+        .expected
+        .map(|cause| (cause, expected::best(cause, case.family)));
     let demo = Demo::run(case);
     demo.assert_whole();
     let findings = latest(&demo.lines);
