@@ -9,7 +9,7 @@ use std::env;
 use std::ffi::CString;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// What stands on `nf_reject_ipv4`, and itself; those that this kernel has are unloaded in this order.
@@ -33,7 +33,7 @@ fn a_module_that_comes_is_hooked_and_one_that_goes_is_said_to_be_gone() {
     let gone: Vec<_> = REJECTS.into_iter().filter(|name| unload(name)).collect();
     assert!(gone.contains(&"nf_reject_ipv4"), "only {gone:?} could be unloaded");
 
-    let mut tracer = Tracer::start();
+    let mut tracer = Tracer::start(&[]);
     let (how, reason) = tracer.next_hook();
     assert_eq!(how, "absent");
     assert_eq!(
@@ -56,6 +56,45 @@ fn a_module_that_comes_is_hooked_and_one_that_goes_is_said_to_be_gone() {
     }
     tracer.child.kill().unwrap();
     tracer.child.wait().unwrap();
+}
+
+#[test]
+fn another_listener_neither_hides_nor_doubles_a_change() {
+    assert_eq!(
+        env::var("CONNTRACER_GUEST").as_deref(),
+        Ok("1"),
+        "only in a guest: cargo xtask vm"
+    );
+    let rule = "-w 20 -A INPUT -p udp -m conntrack --ctstate INVALID -j DROP";
+    let status = Command::new("iptables-legacy").args(rule.split(' ')).status();
+    assert!(status.unwrap().success());
+    let mut other = Command::new("conntrack")
+        .args(["-E", "-p", "tcp"])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut tracer = Tracer::start(&["--conntrack-events"]);
+    tracer.next("a hello", |line| line["type"] == "hello");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let port = client.local_addr().unwrap().port();
+    drop((listener, client));
+    let of_it = move |line: &Value| line["conntrack"]["original"]["source"]["port"] == port;
+    tracer.next("a new entry", |line| line["event"] == "conntrack-new" && of_it(line));
+    let delete = Command::new("conntrack")
+        .args(["-D", "-p", "tcp", "--sport", &port.to_string()])
+        .output();
+    assert!(delete.unwrap().status.success());
+    let mut again = false;
+    tracer.next("its end", |line| {
+        again |= line["event"] == "conntrack-new" && of_it(line);
+        line["event"] == "conntrack-destroy" && of_it(line)
+    });
+    assert!(!again, "told twice");
+    for child in [&mut other, &mut tracer.child] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 }
 
 /// A rule of the guest's own namespace answers with a RST; the rule is gone afterwards.
@@ -95,7 +134,7 @@ struct Tracer {
 }
 
 impl Tracer {
-    fn start() -> Self {
+    fn start(more: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_conntracer"));
         command.args([
             "trace",
@@ -105,7 +144,12 @@ impl Tracer {
             "--hooks",
             &env::var("CONNTRACER_HOOKS").unwrap(),
         ]);
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .args(more)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         Self { child, output }
     }
@@ -119,7 +163,7 @@ impl Tracer {
         (text("how"), text("reason"))
     }
 
-    fn next(&mut self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+    fn next(&mut self, what: &str, mut is_it: impl FnMut(&Value) -> bool) -> Value {
         let mut seen = String::new();
         loop {
             let mut line = String::new();
