@@ -73,7 +73,7 @@ pub(crate) fn answered(hook: Hook, skb: Skb<impl Struct>) {
         return;
     }
     emit::packet(Heading::now(hook, RST_SENT, 0), |event| {
-        packet::fill(event, skb, segment)
+        packet::fill(event, skb, segment);
     });
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A namespace that cannot be looked at is left out and named in the log.
 
-use super::examiner::now;
+use super::clock::now;
 use super::netns::Namespaces;
 use super::probe::{Probe, ProbeError};
 use super::process;

@@ -2,6 +2,7 @@
 //!
 //! Every inquiry gets an answer within its time; a failure is one too.
 
+use super::clock::now;
 use super::netns::{Found, Namespaces, NetnsError};
 use super::probe::{Probe, ProbeError};
 use super::zones::Zones;
@@ -10,9 +11,7 @@ use crate::inspect::link::Peer;
 use crate::inspect::socket::Socket;
 use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::inquiry::{Answer, Examined, Inquiry, Question, Reply};
-use crate::model::time::Timestamp;
 use crate::model::tuple::{Endpoint, Tuple};
-use rustix::time::{ClockId, clock_gettime};
 use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
@@ -191,14 +190,5 @@ fn destination(tuple: Tuple, entry: Option<&Conntrack>) -> Endpoint {
     }
 }
 
-/// `CLOCK_MONOTONIC`.
-pub(crate) fn now() -> Timestamp {
-    let now = clock_gettime(ClockId::Monotonic);
-    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
-    let nanos = u64::try_from(now.tv_nsec).unwrap_or(0);
-    Timestamp::from_nanos(seconds.saturating_mul(NANOS).saturating_add(nanos))
-}
-
 /// For one inquiry, whatever the kernel does.
 const TIME_MAX: Duration = Duration::from_secs(2);
-const NANOS: u64 = 1_000_000_000;

@@ -4,6 +4,7 @@
 //! cannot come back ends and is replaced. The one that starts it never leaves its namespace, so a new one begins at home.
 
 mod census;
+mod clock;
 mod examiner;
 pub(crate) mod netlink;
 pub(crate) mod netns;
@@ -14,8 +15,8 @@ mod raw;
 mod sweep;
 mod zones;
 
+pub(crate) use clock::now;
 pub use examiner::Examiner;
-pub(crate) use examiner::now;
 
 use crate::model::inquiry::{Answer, Inquiry, Question};
 use std::io;
