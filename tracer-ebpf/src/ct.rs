@@ -50,7 +50,8 @@ impl Entry {
 
     #[inline(always)]
     pub(crate) fn is_tcp(self) -> bool {
-        self.original().load::<u8>(offset!(ct_tuple_protocol)) == Some(IPPROTO_TCP)
+        let original = self.original();
+        original.and_then(|tuple| tuple.load::<u8>(offset!(ct_tuple_protocol))) == Some(IPPROTO_TCP)
     }
 
     #[inline(always)]
@@ -71,9 +72,9 @@ impl Entry {
 
     #[inline(always)]
     pub(crate) fn fill(self, record: &mut Conntrack) -> Option<()> {
-        let original = self.original();
+        let original = self.original()?;
         tuple(original, &mut record.original)?;
-        tuple(original.add(u64::from(offset!(ct_hash_size))), &mut record.reply)?;
+        tuple(original.field(offset!(ct_hash_size))?, &mut record.reply)?;
         record.status = self.status() as u32;
         record.mark = self.0.load(offset!(ct_mark)).unwrap_or(0);
         record.zone = self.0.load(offset!(ct_zone)).unwrap_or(0);
@@ -87,10 +88,8 @@ impl Entry {
     }
 
     #[inline(always)]
-    fn original(self) -> Memory {
-        self.0
-            .add(u64::from(offset!(ct_tuplehash)))
-            .add(u64::from(offset!(ct_hash_tuple)))
+    fn original(self) -> Option<Memory> {
+        self.0.field(offset!(ct_tuplehash))?.field(offset!(ct_hash_tuple))
     }
 }
 

@@ -27,14 +27,21 @@ pub(crate) static STATS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(H
 #[map]
 pub(crate) static LIMITER: PerCpuArray<Window> = PerCpuArray::with_max_entries(2, 0);
 
-/// Calls that a kretprobe will see the end of: their frames, and their first arguments. A slot whose end was missed is
-/// used again.
+/// Calls that a kretprobe will see the end of, by their frames. A slot whose end was missed is used again.
 #[map]
-pub(crate) static CALLS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(4096, 0);
+pub(crate) static CALLS: LruHashMap<u64, Call> = LruHashMap::with_max_entries(4096, 0);
 
-/// The TCP state last told of a conntrack entry, by its address.
-#[map]
-pub(crate) static STATES: LruHashMap<u64, u8> = LruHashMap::with_max_entries(65_536, 0);
+/// What a call's entry keeps for its return.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Call {
+    /// The address of the conntrack entry.
+    pub(crate) entry: u64,
+    /// Its TCP state before the call.
+    pub(crate) state: u32,
+    /// Which function was called: a [`Hook`](tracer_common::stat::Hook).
+    pub(crate) hook: u32,
+}
 
 /// What is limited: a flood of it must not cost the node.
 #[derive(Clone, Copy)]

@@ -8,6 +8,7 @@ use tracer_common::stat::Hook;
 
 use crate::{
     ct::Entry,
+    map::Call,
     probe::{connect, conntrack, reset},
     read::{self, Memory, config},
     skb::Skb,
@@ -53,17 +54,17 @@ fn kprobe_nf_send_reset6(ctx: ProbeContext) -> u32 {
 #[kprobe]
 fn kprobe_nf_conntrack_confirm(ctx: ProbeContext) -> u32 {
     let skb = memory(&ctx, 0, Hook::ConntrackNew).map(Skb);
-    if let Some(entry) = skb.and_then(|skb| Entry::of_packet(skb.nfct(), Hook::ConntrackNew))
-        && conntrack::is_wanted(entry)
-    {
-        read::enter_call(read::frame_at_entry(&ctx), entry.address());
-    }
-    0
+    let entry = skb.and_then(|skb| Entry::of_packet(skb.nfct(), Hook::ConntrackNew));
+    keep(
+        &ctx,
+        Hook::ConntrackNew,
+        entry.filter(|entry| conntrack::is_wanted(*entry)),
+    )
 }
 
 #[kretprobe]
 fn kretprobe_nf_conntrack_confirm(ctx: RetProbeContext) -> u32 {
-    if let Some(entry) = entry_at_return(&ctx, Hook::ConntrackNew) {
+    if let Some((entry, _)) = kept(&ctx, Hook::ConntrackNew) {
         conntrack::confirmed(entry, ctx.ret());
     }
     0
@@ -71,16 +72,14 @@ fn kretprobe_nf_conntrack_confirm(ctx: RetProbeContext) -> u32 {
 
 #[kprobe]
 fn kprobe_nf_conntrack_tcp_packet(ctx: ProbeContext) -> u32 {
-    if let Some(entry) = ctx.arg::<u64>(0) {
-        read::enter_call(read::frame_at_entry(&ctx), entry);
-    }
-    0
+    let entry = ctx.arg(0).and_then(|entry| Entry::new(entry, Hook::ConntrackUpdate));
+    keep(&ctx, Hook::ConntrackUpdate, entry)
 }
 
 #[kretprobe]
 fn kretprobe_nf_conntrack_tcp_packet(ctx: RetProbeContext) -> u32 {
-    if let Some(entry) = entry_at_return(&ctx, Hook::ConntrackUpdate) {
-        conntrack::packet_seen(entry);
+    if let Some((entry, before)) = kept(&ctx, Hook::ConntrackUpdate) {
+        conntrack::packet_seen(entry, before);
     }
     0
 }
@@ -108,9 +107,28 @@ fn memory(ctx: &ProbeContext, argument: usize, hook: Hook) -> Option<Memory> {
     Memory::new(ctx.arg(argument)?, hook)
 }
 
+/// Keeps the entry for the function's return; one that was kept by a call whose return was missed must go.
 #[inline(always)]
-fn entry_at_return(ctx: &RetProbeContext, hook: Hook) -> Option<Entry> {
-    Entry::new(read::leave_call(read::frame_at_return(ctx))?, hook)
+fn keep(ctx: &ProbeContext, hook: Hook, entry: Option<Entry>) -> u32 {
+    let frame = read::frame_at_entry(ctx);
+    if let Some(entry) = entry {
+        let call = Call {
+            entry: entry.address(),
+            state: u32::from(entry.state()),
+            hook: hook as u32,
+        };
+        read::enter_call(frame, call);
+    } else {
+        let _ = read::leave_call(frame, hook);
+    }
+    0
+}
+
+/// The entry that was kept at the call's beginning, and its TCP state then.
+#[inline(always)]
+fn kept(ctx: &RetProbeContext, hook: Hook) -> Option<(Entry, u8)> {
+    let call = read::leave_call(read::frame_at_return(ctx), hook)?;
+    Some((Entry::new(call.entry, hook)?, call.state as u8))
 }
 
 #[inline(always)]

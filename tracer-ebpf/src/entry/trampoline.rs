@@ -60,14 +60,6 @@ fn fexit_nf_conntrack_confirm(ctx: FExitContext) -> i32 {
     0
 }
 
-#[fexit(function = "nf_conntrack_tcp_packet")]
-fn fexit_nf_conntrack_tcp_packet(ctx: FExitContext) -> i32 {
-    if let Some(entry) = Object::new(ctx.arg(0)).and_then(|ct| Entry::new(ct.address(), Hook::ConntrackUpdate)) {
-        conntrack::packet_seen(entry);
-    }
-    0
-}
-
 #[fentry(function = "nf_ct_delete")]
 fn fentry_nf_ct_delete(ctx: FEntryContext) -> i32 {
     if let Some(entry) = Object::new(ctx.arg(0)).and_then(|ct| Entry::new(ct.address(), Hook::ConntrackDestroy)) {

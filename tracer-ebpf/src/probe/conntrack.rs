@@ -34,19 +34,15 @@ pub(crate) fn confirmed(entry: Entry, verdict: u32) {
     if verdict != NF_ACCEPT || !is_wanted(entry) || !entry.is_tcp() {
         return;
     }
-    if config!(conntrack_all) != 0 {
-        // The address may have been another entry's.
-        read::forget_entry(entry.address());
-        read::is_news(entry.address(), entry.state());
-    }
     send(Hook::ConntrackNew, CONNTRACK_NEW, entry, |_, _| ());
 }
 
-/// `nf_conntrack_tcp_packet(ct, …)` returned. Attached only where every change is wanted: it runs for every packet.
+/// `nf_conntrack_tcp_packet(ct, …)` returned; `before` is the TCP state at its entry. Attached only where every change
+/// is wanted: it runs for every packet.
 #[inline(always)]
-pub(crate) fn packet_seen(entry: Entry) {
-    // Until it is confirmed, nobody else has seen the entry.
-    if entry.is_confirmed() && read::is_news(entry.address(), entry.state()) {
+pub(crate) fn packet_seen(entry: Entry, before: u8) {
+    // Until it is confirmed, nobody else has seen the entry; one that the packet has deleted was told with its last state.
+    if entry.state() != before && entry.is_confirmed() && !entry.is_dying() {
         send(Hook::ConntrackUpdate, CONNTRACK_UPDATE, entry, |_, _| ());
     }
 }
@@ -76,12 +72,8 @@ pub(crate) fn destroyed(entry: Entry) {
 /// Whether the end of this entry is to be told.
 #[inline(always)]
 fn is_loss(entry: Entry) -> bool {
-    if config!(conntrack_all) != 0 {
-        read::forget_entry(entry.address());
-    } else if !matches!(entry.state(), ct::SYN_RECV | ct::ESTABLISHED) {
-        return false;
-    }
-    entry.is_confirmed() && entry.is_tcp()
+    let is_alive = matches!(entry.state(), ct::SYN_RECV | ct::ESTABLISHED);
+    (is_alive || config!(conntrack_all) != 0) && entry.is_confirmed() && entry.is_tcp()
 }
 
 #[inline(always)]

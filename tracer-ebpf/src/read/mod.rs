@@ -1,19 +1,18 @@
 //! Every raw pointer of the programs: kernel memory and helpers here, the programs' own memory in [`own`], the place
-//! of a call in [`frame`].
+//! of a call in [`frame`], what the helpers tell of the moment in [`helper`].
 //!
 //! It knows no kernel type; the accessors above it say which offset is what.
 
 mod frame;
+mod helper;
 mod own;
 
 use core::{ffi::c_void, mem::MaybeUninit};
 
-use aya_ebpf::helpers::generated::{
-    bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_task_btf, bpf_get_smp_processor_id,
-    bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_probe_read_kernel, bpf_skc_to_tcp_sock,
-};
+use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_probe_read_kernel, bpf_skc_to_tcp_sock};
 pub(crate) use frame::{frame_at_entry, frame_at_return};
-pub(crate) use own::{Entry, count, enter_call, forget_entry, frozen, is_listed, is_news, leave_call, window, zeroed};
+pub(crate) use helper::{bytes, cgroup_id, now, processor, task, task_name};
+pub(crate) use own::{Entry, count, enter_call, frozen, is_listed, leave_call, window, zeroed};
 use tracer_common::{offsets::MISSING, stat::Hook};
 
 /// The frozen offset of a field.
@@ -145,6 +144,14 @@ impl Memory {
     }
 }
 
+impl Memory {
+    /// What lies at a frozen offset; `None` where this kernel has no such field.
+    #[inline(always)]
+    pub(crate) fn field(self, offset: u32) -> Option<Self> {
+        (offset != MISSING).then(|| self.add(u64::from(offset)))
+    }
+}
+
 impl Struct for Memory {
     #[inline(always)]
     fn address(self) -> u64 {
@@ -184,45 +191,4 @@ impl Struct for Memory {
             None
         }
     }
-}
-
-/// `CLOCK_MONOTONIC` in nanoseconds.
-#[inline(always)]
-pub(crate) fn now() -> u64 {
-    // SAFETY: no arguments.
-    unsafe { bpf_ktime_get_ns() }
-}
-
-#[inline(always)]
-pub(crate) fn processor() -> u32 {
-    // SAFETY: no arguments.
-    unsafe { bpf_get_smp_processor_id() }
-}
-
-/// The current task, typed.
-#[inline(always)]
-pub(crate) fn task() -> Option<Object> {
-    // SAFETY: no arguments.
-    Object::new(unsafe { bpf_get_current_task_btf() } as *const u8)
-}
-
-/// The current task's name, where it cannot be loaded.
-#[inline(always)]
-pub(crate) fn task_name(name: &mut [u8; 16]) {
-    // SAFETY: the destination is 16 bytes.
-    unsafe { bpf_get_current_comm(name.as_mut_ptr().cast(), 16) };
-}
-
-/// The current task's cgroup in the unified hierarchy.
-#[inline(always)]
-pub(crate) fn cgroup_id() -> u64 {
-    // SAFETY: no arguments.
-    unsafe { bpf_get_current_cgroup_id() }
-}
-
-/// Two words as the bytes they were loaded from.
-#[inline(always)]
-pub(crate) fn bytes(words: [u64; 2]) -> [u8; 16] {
-    // SAFETY: the same size, and any bytes are a value.
-    unsafe { core::mem::transmute(words) }
 }

@@ -8,7 +8,7 @@ use tracer_common::{
     stat::{Counters, Hook},
 };
 
-use crate::map::{CALLS, CONNECTIONS, DROP_REASONS, LIMITER, Limited, STATES, STATS, Window};
+use crate::map::{CALLS, CONNECTIONS, Call, DROP_REASONS, LIMITER, Limited, STATS, Window};
 
 /// Reads a frozen global; the verifier knows the value and drops the branches it rules out.
 #[inline(always)]
@@ -49,38 +49,20 @@ pub(crate) fn window(of: Limited) -> Option<&'static mut Window> {
     LIMITER.get_ptr_mut(of as u32).map(|window| unsafe { &mut *window })
 }
 
-/// Keeps a call's first argument for its return.
+/// Keeps what the return of a call needs to know.
 #[inline(always)]
-pub(crate) fn enter_call(frame: u64, argument: u64) {
+pub(crate) fn enter_call(frame: u64, call: Call) {
     // A call that finds no room is one whose end will not be told.
-    let _ = CALLS.insert(frame, argument, 0);
+    let _ = CALLS.insert(frame, call, 0);
 }
 
-/// The first argument of a call that has returned; `None` where nobody kept it.
+/// What was kept for a function's call that has returned, or that begins: then it is of one whose end was missed.
 #[inline(always)]
-pub(crate) fn leave_call(frame: u64) -> Option<u64> {
+pub(crate) fn leave_call(frame: u64, hook: Hook) -> Option<Call> {
     // SAFETY: copied at once; only the call itself has this frame.
-    let argument = unsafe { CALLS.get(frame).copied() }?;
+    let call = unsafe { CALLS.get(frame).copied() }?;
     let _ = CALLS.remove(frame);
-    Some(argument)
-}
-
-/// Remembers the TCP state of a conntrack entry; `false`: it is the one that was told last.
-#[inline(always)]
-pub(crate) fn is_news(entry: u64, state: u8) -> bool {
-    // SAFETY: copied at once; a lost race tells a state twice.
-    let told = unsafe { STATES.get(entry).copied() };
-    if told == Some(state) {
-        return false;
-    }
-    let _ = STATES.insert(entry, state, 0);
-    true
-}
-
-/// Forgets a conntrack entry, whose address will be used again.
-#[inline(always)]
-pub(crate) fn forget_entry(entry: u64) {
-    let _ = STATES.remove(entry);
+    (call.hook == hook as u32).then_some(call)
 }
 
 /// An entry of the table of connections, in place. Another processor may change it at the same time.

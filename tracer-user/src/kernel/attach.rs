@@ -46,7 +46,6 @@ pub(super) fn load(ebpf: &mut Ebpf, name: &str, target: &str, btf: &Btf) -> Resu
 fn load_program(ebpf: &mut Ebpf, name: &str, target: &str, btf: Option<&Btf>) -> Result<(), ProgramError> {
     let unknown = || ProgramError::InvalidName { name: name.to_owned() };
     let program = ebpf.program_mut(name).ok_or_else(unknown)?;
-    // Only programs that need no types are loaded later than the others.
     let btf = || btf.ok_or_else(unknown);
     if program.fd().is_ok() {
         Ok(())
@@ -99,11 +98,13 @@ fn refusal(way: Way, error: &ProgramError) -> Refused {
             return Refused::Kprobes("this kernel has none (CONFIG_KPROBE_EVENTS)".into());
         }
         if let ProgramError::SyscallError(error) = error {
-            return if error.io_error.kind() == io::ErrorKind::PermissionDenied {
-                Refused::Kprobes(whole(&error.io_error))
-            } else {
-                Refused::Way(no_such_function(way.target, &error.io_error))
-            };
+            let kind = error.io_error.kind();
+            if kind == io::ErrorKind::PermissionDenied {
+                return Refused::Kprobes(whole(&error.io_error));
+            }
+            if kind == io::ErrorKind::NotFound {
+                return Refused::Way(no_such_function(way.target, &error.io_error));
+            }
         }
     }
     Refused::Way(explain(error))

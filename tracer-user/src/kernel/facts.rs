@@ -121,9 +121,11 @@ impl Facts {
         }
     }
 
-    /// Whether `kfree_skb` has no reason to tell (up to 5.16, less backports).
+    /// Whether `kfree_skb` has no reason to tell (up to 5.16), or none for netfilter's drops (5.17).
     pub fn drops_have_no_reason(&self) -> bool {
-        self.arguments(Hook::Drop) < 3
+        let told =
+            |(number, reason): (&u32, &DropReason)| *number != REASON_BY_LOCATION && *reason == DropReason::Netfilter;
+        self.arguments(Hook::Drop) < 3 || !self.drop_reasons.iter().any(told)
     }
 
     /// How many arguments a tracepoint hook has; 0 where it does not exist.

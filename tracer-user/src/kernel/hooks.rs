@@ -240,7 +240,7 @@ pub const HOOKS: [Spec; COUNT] = [
         "nf_conntrack_tcp_packet",
         Some("nf_conntrack"),
         [
-            fexit("nf_conntrack_tcp_packet", &["fexit_nf_conntrack_tcp_packet"]),
+            // At its return alone a trampoline does not know what the state was before.
             kretprobe(
                 "nf_conntrack_tcp_packet",
                 &["kretprobe_nf_conntrack_tcp_packet", "kprobe_nf_conntrack_tcp_packet"]

@@ -83,6 +83,8 @@ pub struct Probes {
     refusals: Refusals,
     hooks: Vec<HookStatus>,
     attached: BTreeMap<&'static str, Attached>,
+    /// Where the loaded programs look for the packet that `nf_send_reset` is given.
+    frozen_rule_reset_packet: u32,
 }
 
 impl Probes {
@@ -109,6 +111,7 @@ impl Probes {
                 refusals,
                 hooks: Vec::new(),
                 attached: BTreeMap::new(),
+                frozen_rule_reset_packet: config.rule_reset_packet,
             };
             probes.attach_all(Some(&btf));
             if plan::config(&facts, wishes, &probes.hooks) == config {
@@ -119,7 +122,7 @@ impl Probes {
         };
         drop(btf);
         memory::give_back();
-        match probes.hooks.iter().find(|status| status.how != How::Absent) {
+        match probes.hooks.iter().find(|status| status.way.is_some()) {
             Some(_) => Ok(probes),
             None => Err(probes.nothing_attached()),
         }
@@ -147,29 +150,31 @@ impl Probes {
         if modules == self.facts.modules {
             return false;
         }
-        let frozen = self.facts.rule_reset_packet();
         let before = std::mem::replace(&mut self.facts.modules, modules);
-        if self.facts.modules.keys().any(|module| !before.contains_key(module)) {
-            self.learn_modules();
-        }
+        let btf = self.learn_modules();
         for spec in &HOOKS {
             let Some(name) = spec.module else { continue };
             if before.get(name) != self.facts.modules.get(name) {
                 // The kernel disarmed what was in it, and a new one is worth a new try.
-                self.attached.remove(spec.name);
+                let functions = &self.facts.functions;
+                let stays = |attached: &Attached| functions.contains(attached.way.target);
+                self.attached
+                    .retain(|hook, attached| *hook != spec.name || stays(attached));
                 self.refusals
                     .ways
                     .retain(|(_, target), _| spec.ways.iter().all(|way| way.target != *target));
             }
         }
-        if self.facts.rule_reset_packet.is_some_and(|now| now != frozen) {
+        if self.facts.rule_reset_packet() != self.frozen_rule_reset_packet {
             let reason = "its parameters are others than at the start: start conntracer again";
             for target in ["nf_send_reset", "nf_send_reset6"] {
                 self.refusals.ways.insert((How::Kprobe, target), reason.to_owned());
             }
         }
         let old = std::mem::take(&mut self.hooks);
-        self.attach_all(None);
+        self.attach_all(btf.as_ref());
+        drop(btf);
+        memory::give_back();
         self.hooks != old
     }
 
@@ -264,13 +269,19 @@ impl Probes {
         }
     }
 
-    /// Reads the kernel's types once more, for those of a module that came.
-    fn learn_modules(&mut self) {
+    /// Reads the kernel's types once more, for those of modules that came; what can be attached to, for aya.
+    fn learn_modules(&mut self) -> Option<aya::Btf> {
         match Btf::of_running_kernel() {
-            Ok(btf) => learn_modules(&mut self.facts, &Arc::new(btf)),
-            Err(error) => tracing::warn!(%error, "what a module's functions take is not known"),
+            Ok(btf) => {
+                let btf = Arc::new(btf);
+                learn_modules(&mut self.facts, &btf);
+                targets(&btf).ok()
+            }
+            Err(error) => {
+                tracing::warn!(%error, "what a module's functions take is not known");
+                None
+            }
         }
-        memory::give_back();
     }
 
     /// Asks the verifier about every program of the object, also about those that nobody has a use for here; each that it

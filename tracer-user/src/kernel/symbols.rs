@@ -21,7 +21,8 @@ impl Symbols {
         self.table().range(function)
     }
 
-    /// The names that a compiler gave a function that it changed: `NAME.constprop.0`, `NAME.isra.0`.
+    /// The names that a compiler gave a function that it changed (`NAME.constprop.0`, `NAME.isra.0`), where no plain one
+    /// is left.
     pub fn renamed(&mut self, function: &str) -> Vec<String> {
         self.table().renamed(function)
     }
@@ -57,6 +58,9 @@ impl Table {
     }
 
     fn renamed(&self, function: &str) -> Vec<String> {
+        if self.0.iter().any(|(_, name)| **name == *function) {
+            return Vec::new();
+        }
         let suffix = |name: &str| name.strip_prefix(function).is_some_and(|rest| rest.starts_with('.'));
         let names = self
             .0

@@ -162,6 +162,18 @@ impl Flows {
         }
     }
 
+    /// Its translation may be another one than `before`: makes the flow known under it, and no longer under that.
+    pub(super) fn reindex(&mut self, id: u64, before: Tuple) {
+        let Some(flow) = self.by_id.get(&id) else {
+            return;
+        };
+        let (own, leaving) = (flow.tuple, flow.leaving());
+        if before != leaving && before != own {
+            self.unindex(id, before);
+        }
+        self.index(id, leaving);
+    }
+
     fn unindex(&mut self, id: u64, tuple: Tuple) {
         let pair = tuple.into();
         let is_last = match self.by_pair.get_mut(&pair) {

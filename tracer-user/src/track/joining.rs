@@ -128,17 +128,20 @@ impl Tracker {
         let Some(direction) = join::direction(flow, seen) else {
             return;
         };
+        let before = flow.leaving();
         if let Some(entry) = seen.packet.conntrack.filter(|_| seen.netns == flow.netns) {
             flow.conntrack = Some(Box::new(entry));
         }
         match &seen.what {
             What::Drop(dropped) => {
                 let location = dropped.location.clone();
+                let mut rejected = false;
                 if let Some(drop) = drop_of(flow, seen, dropped.reason, direction, certainty) {
                     drop.drops += 1;
                     drop.location = drop.location.take().or(location);
+                    rejected = drop.rejected;
                 }
-                if flow.drops.last().is_some_and(|drop| drop.rejected) {
+                if rejected {
                     let rst = seen.packet.tuple.inverted();
                     self.resets.remember(seen.at, RstMaker::Netfilter, rst);
                 }
@@ -158,8 +161,7 @@ impl Tracker {
             }
             What::Reset(_) => {}
         }
-        let leaving = flow.leaving();
-        self.flows.index(id, leaving);
+        self.flows.reindex(id, before);
     }
 
     /// What conntrack says of a connection's entry while it is under suspicion.
@@ -175,9 +177,10 @@ impl Tracker {
                 if flow.netns != netns || flow.tuple != own {
                     continue;
                 }
+                let before = flow.leaving();
                 flow.conntrack = Some(Box::new(entry));
                 let leaving = flow.leaving();
-                self.flows.index(id, leaving);
+                self.flows.reindex(id, before);
                 self.claim_packets(leaving);
                 self.touch(Some(id));
             }

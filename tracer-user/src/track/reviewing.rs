@@ -180,10 +180,11 @@ impl Tracker {
             Ok(examined) => judge::has_recovered(flow, examined),
             Err(_) => flow.finding.is_some(),
         };
+        let before = flow.leaving();
         flow.examination = Examination::Done(Box::new(Examined { at, enter, examined }));
         let leaving = flow.leaving();
         let (open, since) = (flow.finding.is_some(), flow.stalled_since.unwrap_or(flow.first_seen));
-        self.flows.index(id, leaving);
+        self.flows.reindex(id, before);
         self.claim_packets(leaving);
         match (open, recovered) {
             (true, true) => self.finish_flow(id, Ordinary::Recovered, at),

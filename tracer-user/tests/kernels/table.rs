@@ -211,7 +211,7 @@ pub(crate) const PLANS: [Plan; 10] = [
             "nf_send_reset fentry",
             "nf_send_reset6 fentry",
             "__nf_conntrack_confirm fexit",
-            "nf_conntrack_tcp_packet fexit",
+            "nf_conntrack_tcp_packet kretprobe",
             "nf_ct_delete fentry",
         ],
     ),

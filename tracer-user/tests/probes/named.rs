@@ -152,6 +152,30 @@ fn every_change_of_an_entry_is_told_once_where_that_is_asked_for() {
 }
 
 #[test]
+fn a_refused_connects_entry_ends_with_its_end() {
+    let mut scene = Scene::with(Settings {
+        conntrack_events: true,
+        ..Settings::default()
+    });
+    scene::run(TRACK);
+    scene.probes().follow_modules();
+    if !has(&mut scene, Hook::ConntrackUpdate) {
+        return;
+    }
+    scene::refuse("127.0.0.1");
+    let mut events = scene.until("the deletion", is_deletion);
+    // A second one shows that nothing came behind the first.
+    scene::refuse("127.0.0.1");
+    events.extend(scene.until("the second deletion", is_deletion));
+    let seen: Vec<_> = changes(&events).iter().map(|changed| changed.change).collect();
+    assert_eq!(
+        seen,
+        [Change::New, Change::Destroy, Change::New, Change::Destroy],
+        "{events:#?}"
+    );
+}
+
+#[test]
 fn by_default_only_a_living_entrys_end_and_a_mid_flow_pickup_are_told() {
     let mut scene = Scene::new(false);
     scene::run(TRACK);

@@ -3,7 +3,7 @@
 //! Nothing is decided by a version: what the facts do not rule out is tried, and what is refused is not tried again.
 
 use crate::kernel::facts::Facts;
-use crate::kernel::hooks::{HOOKS, Spec, Way};
+use crate::kernel::hooks::{self, HOOKS, Spec, Way};
 use crate::model::hook::How;
 use std::collections::BTreeMap;
 use tracer_common::config::{Config, NO_REASON};
@@ -63,6 +63,10 @@ impl Refusals {
             kprobes: off(ladder == Ladder::Tracepoint),
             ways: BTreeMap::new(),
         }
+    }
+
+    fn has_way(&self, how: How, target: &'static str) -> bool {
+        self.ways.contains_key(&(how, target))
     }
 
     fn of_way(&self, way: &Way) -> Option<&str> {
@@ -125,7 +129,12 @@ pub fn plan(facts: &Facts, wishes: Wishes, refusals: &Refusals) -> Vec<HookStatu
     let wanted = HOOKS
         .iter()
         .filter(|spec| is_wanted(spec.hook, facts, wishes, refusals));
-    let mut plan: Vec<_> = wanted.map(|spec| plan_hook(spec, facts, refusals)).collect();
+    let drops = hooks::spec(Hook::Drop).map(|spec| plan_hook(spec, facts, refusals, false));
+    let sees_drops = drops.is_some_and(|drops| drops.way.is_some());
+    let mut plan: Vec<_> = wanted
+        .map(|spec| plan_hook(spec, facts, refusals, sees_drops))
+        .collect();
+    one_no_socket_source(&mut plan);
     if wishes.conntrack_events {
         one_conntrack_source(&mut plan);
     }
@@ -142,7 +151,12 @@ pub fn config(facts: &Facts, wishes: Wishes, plan: &[HookStatus]) -> Config {
     Config {
         export_all: u32::from(wishes.export_all),
         send_reset_args: facts.arguments(Hook::SendReset),
-        kfree_skb_args: facts.arguments(Hook::Drop),
+        // Reasons that do not tell netfilter's drops (5.17) are as good as none.
+        kfree_skb_args: if facts.drops_have_no_reason() {
+            2
+        } else {
+            facts.arguments(Hook::Drop)
+        },
         no_socket_reason: facts.no_socket.filter(|_| by_drops).unwrap_or(NO_REASON),
         has_connect_hook: u32::from(runs(Hook::Connect)),
         conntrack_all: u32::from(wishes.conntrack_events),
@@ -161,10 +175,10 @@ fn is_wanted(hook: Hook, facts: &Facts, wishes: Wishes, refusals: &Refusals) -> 
         Hook::Connect => wishes.export_all,
         Hook::ConntrackUpdate => wishes.conntrack_events,
         // From 6.10 the tracepoint tells them.
-        Hook::NoSocketReset4 | Hook::NoSocketReset6 => facts.arguments(Hook::SendReset) < 3,
-        Hook::ActiveReset => {
-            facts.arguments(Hook::SendReset) == 0 || refusals.ways.contains_key(&(How::TpBtf, "tcp_send_reset"))
+        Hook::NoSocketReset4 | Hook::NoSocketReset6 => {
+            facts.arguments(Hook::SendReset) < 3 || refusals.has_way(How::TpBtf, "tcp_send_reset")
         }
+        Hook::ActiveReset => facts.arguments(Hook::SendReset) == 0 || refusals.has_way(How::TpBtf, "tcp_send_reset"),
         Hook::SetState
         | Hook::Retransmit
         | Hook::SendReset
@@ -179,7 +193,7 @@ fn is_wanted(hook: Hook, facts: &Facts, wishes: Wishes, refusals: &Refusals) -> 
     }
 }
 
-fn plan_hook(spec: &'static Spec, facts: &Facts, refusals: &Refusals) -> HookStatus {
+fn plan_hook(spec: &'static Spec, facts: &Facts, refusals: &Refusals, sees_drops: bool) -> HookStatus {
     if let Some(path) = essential(spec.hook).iter().find(|path| facts.is_missing(path)) {
         return HookStatus::absent(spec, format!("this kernel's BTF has no {path}"));
     }
@@ -209,7 +223,7 @@ fn plan_hook(spec: &'static Spec, facts: &Facts, refusals: &Refusals) -> HookSta
             ..HookStatus::replaced(spec, How::Absent, reason)
         };
     }
-    without_a_way(spec, facts, reasons.join("; "))
+    without_a_way(spec, facts, reasons.join("; "), sees_drops)
 }
 
 /// Why a way is not even tried.
@@ -259,23 +273,43 @@ fn attached(spec: &'static Spec, way: Way, reason: Option<String>, facts: &Facts
 }
 
 /// A hook that no way leads to: perhaps another one can tell a part of it.
-fn without_a_way(spec: &Spec, facts: &Facts, reason: String) -> HookStatus {
+fn without_a_way(spec: &Spec, facts: &Facts, reason: String, sees_drops: bool) -> HookStatus {
     let hook = spec.hook;
     if hook == Hook::Connect {
         let reason = format!("{reason}; connects are told by inet_sock_set_state, without their source port");
         HookStatus::absent(spec, reason)
-    } else if is_rule_reset(hook) && facts.rejects_close {
+    } else if is_rule_reset(hook) && facts.rejects_close && sees_drops {
         HookStatus::replaced(
             spec,
             How::Absent,
             format!("{reason}; told by conntrack's state at the drop"),
         )
-    } else if is_no_socket(hook) && facts.no_socket.is_some() {
+    } else if is_no_socket(hook) && facts.no_socket.is_some() && sees_drops {
         let reason = format!("{reason}; told by kfree_skb, whose drop for NO_SOCKET follows the reset");
         HookStatus::replaced(spec, How::TpBtf, reason)
     } else {
         HookStatus::absent(spec, reason)
     }
+}
+
+/// The drops tell the resets of both families or of none: with a hook for one of them, its resets would come twice.
+fn one_no_socket_source(plan: &mut [HookStatus]) {
+    let replaced = plan
+        .iter()
+        .find(|status| is_no_socket(status.hook) && is_by_drops(status));
+    let Some(reason) = replaced.map(|status| status.reason.clone()) else {
+        return;
+    };
+    for status in plan.iter_mut().filter(|status| is_no_socket(status.hook)) {
+        status.how = How::TpBtf;
+        status.way = None;
+        status.weakens = &[];
+        status.reason.clone_from(&reason);
+    }
+}
+
+fn is_by_drops(status: &HookStatus) -> bool {
+    status.how == How::TpBtf && status.way.is_none()
 }
 
 /// With every change asked for, either the hooks tell all of them or netlink does.
@@ -304,15 +338,10 @@ fn one_conntrack_source(plan: &mut [HookStatus]) {
 
 /// Why an attached hook would have nothing to tell.
 fn sees_nothing(hook: Hook, facts: &Facts) -> Option<&'static str> {
-    if hook != Hook::Drop || facts.arguments(hook) == 0 {
-        None
-    } else if facts.drops_have_no_reason() && facts.dropper.is_none() {
-        Some("this kernel's kfree_skb gives no reason, and where nf_hook_slow lies is hidden (kptr_restrict)")
-    } else if facts.drop_reasons.is_empty() {
-        Some("none of the listed drop reasons has a name in this kernel")
-    } else {
-        None
-    }
+    let is_hidden =
+        hook == Hook::Drop && facts.arguments(hook) > 0 && facts.drops_have_no_reason() && facts.dropper.is_none();
+    is_hidden
+        .then_some("this kernel's drops have no reason, and where nf_hook_slow lies is hidden (kernel.kptr_restrict)")
 }
 
 fn is_conntrack(hook: Hook) -> bool {
@@ -333,9 +362,23 @@ fn is_no_socket(hook: Hook) -> bool {
 /// Fields without which a hook would see nothing.
 const fn essential(hook: Hook) -> &'static [&'static str] {
     match hook {
-        Hook::Drop | Hook::NoSocketReset4 | Hook::NoSocketReset6 | Hook::RuleReset4 | Hook::RuleReset6 => {
+        Hook::Drop | Hook::RuleReset4 | Hook::RuleReset6 => {
             &["sk_buff.head", "sk_buff.network_header", "sk_buff.protocol"]
         }
+        Hook::NoSocketReset4 => &[
+            "sk_buff.head",
+            "sk_buff.network_header",
+            "sk_buff.protocol",
+            "sk_buff._skb_refdst",
+            "rtable.rt_type",
+        ],
+        Hook::NoSocketReset6 => &[
+            "sk_buff.head",
+            "sk_buff.network_header",
+            "sk_buff.protocol",
+            "sk_buff._skb_refdst",
+            "rt6_info.rt6i_flags",
+        ],
         Hook::SetState
         | Hook::Retransmit
         | Hook::ReceiveReset
@@ -346,6 +389,8 @@ const fn essential(hook: Hook) -> &'static [&'static str] {
             "nf_conn.tuplehash",
             "nf_conn.status",
             "nf_conn.proto.tcp.state",
+            "sizeof nf_conntrack_tuple_hash",
+            "nf_conntrack_tuple_hash.tuple",
             "nf_conntrack_tuple.dst.protonum",
         ],
         Hook::SendReset | Hook::DestroySock => &[],

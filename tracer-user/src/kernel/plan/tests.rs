@@ -164,7 +164,35 @@ fn a_function_whose_parameters_are_strange_is_left_alone() {
         "by the drop that follows"
     );
     assert!(reason(&facts, &refusals, Hook::NoSocketReset4).contains("parameters"));
-    assert_eq!(how(&facts, &refusals, Hook::NoSocketReset6), How::Fentry);
+    let twin = status(&facts, wishes(), &refusals, Hook::NoSocketReset6);
+    assert_eq!(
+        (twin.how, twin.way),
+        (How::TpBtf, None),
+        "or its resets would come twice"
+    );
+}
+
+#[test]
+fn what_only_drops_tell_is_lost_with_them() {
+    let mut facts = distribution();
+    facts.rejects_close = true;
+    let mut refusals = Refusals::of(Ladder::Tracepoint);
+    assert_eq!(how(&facts, &refusals, Hook::NoSocketReset4), How::TpBtf);
+    refusals.ways.insert((How::TpBtf, "kfree_skb"), "refused".into());
+    for hook in [Hook::NoSocketReset4, Hook::NoSocketReset6, Hook::RuleReset4] {
+        let status = status(&facts, wishes(), &refusals, hook);
+        assert_eq!(status.how, How::Absent);
+        assert!(!status.weakens.is_empty());
+    }
+}
+
+#[test]
+fn reasons_that_leave_netfilter_out_are_as_good_as_none() {
+    let mut facts = distribution();
+    facts.drop_reasons.clear();
+    facts.dropper = Some(0x1000..0x1400);
+    let plan = plan(&facts, wishes(), &Refusals::default());
+    assert_eq!(config(&facts, wishes(), &plan).kfree_skb_args, 2);
 }
 
 #[test]
@@ -207,6 +235,15 @@ fn hooks_that_nobody_has_a_use_for_are_not_planned() {
     assert!(has(&facts, Hook::NoSocketReset4));
     facts.tracepoints.insert("tcp_send_reset", 3);
     assert!(!has(&facts, Hook::NoSocketReset4), "the tracepoint tells it");
+    let mut refusals = Refusals::default();
+    refusals.ways.insert((How::TpBtf, "tcp_send_reset"), "refused".into());
+    let planned = plan(&facts, modest, &refusals);
+    let wanted = [Hook::NoSocketReset4, Hook::ActiveReset];
+    assert!(
+        wanted
+            .iter()
+            .all(|hook| planned.iter().any(|status| status.hook == *hook))
+    );
     facts.tracepoints.remove("tcp_send_reset");
     assert!(has(&facts, Hook::ActiveReset));
 }
