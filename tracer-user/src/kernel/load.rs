@@ -297,7 +297,10 @@ impl Probes {
         let mut refused = Vec::new();
         for way in HOOKS.iter().flat_map(|spec| spec.ways) {
             let by_trampoline = matches!(way.how, How::Fentry | How::Fexit);
-            if by_trampoline && (self.refusals.trampolines.is_some() || !self.facts.functions.contains(way.target)) {
+            let is_missing = way.how == How::TpBtf && !self.facts.tracepoints.contains_key(way.target);
+            if is_missing
+                || by_trampoline && (self.refusals.trampolines.is_some() || !self.facts.functions.contains(way.target))
+            {
                 continue;
             }
             for program in way.programs {
