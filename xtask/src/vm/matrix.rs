@@ -144,7 +144,21 @@ impl Known {
     }
 }
 
-const KNOWN: &[Known] = &[];
+const KNOWN: &[Known] = &[
+    Known {
+        label: "5.10",
+        rung: Rung::Best,
+        test: "a_refused_connects_entry_ends_with_its_end",
+        reason: UNSEEN_END,
+    },
+    Known {
+        label: "5.10",
+        rung: Rung::Kprobe,
+        test: "a_refused_connects_entry_ends_with_its_end",
+        reason: UNSEEN_END,
+    },
+];
+const UNSEEN_END: &str = "where conntrack itself deletes an entry, this build does not pass the entry of nf_ct_delete";
 const HEAD: &str = "# Kernels
 
 The live tests on real Debian kernels, as `cargo xtask vm --all` ran them under QEMU and wrote this file. A cell is a
