@@ -157,6 +157,18 @@ const KNOWN: &[Known] = &[
         test: "a_refused_connects_entry_ends_with_its_end",
         reason: UNSEEN_END,
     },
+    Known {
+        label: "newest",
+        rung: Rung::Best,
+        test: "a_refused_connects_entry_ends_with_its_end",
+        reason: UNSEEN_END,
+    },
+    Known {
+        label: "newest",
+        rung: Rung::Kprobe,
+        test: "a_refused_connects_entry_ends_with_its_end",
+        reason: UNSEEN_END,
+    },
 ];
 const UNSEEN_END: &str = "where conntrack itself deletes an entry, this build does not pass the entry of nf_ct_delete";
 const HEAD: &str = "# Kernels

@@ -137,6 +137,7 @@ pub fn plan(facts: &Facts, wishes: Wishes, refusals: &Refusals) -> Vec<HookStatu
     one_no_socket_source(&mut plan);
     if wishes.conntrack_events {
         one_conntrack_source(&mut plan);
+        say_that_ends_may_be_missing(&mut plan);
     }
     plan
 }
@@ -333,6 +334,16 @@ fn one_conntrack_source(plan: &mut [HookStatus]) {
         status.awaits = None;
         status.weakens = &[];
         status.reason.clone_from(&reason);
+    }
+}
+
+/// Some builds of conntrack delete entries without passing the function's entry (seen on 5.10 and 7.2).
+fn say_that_ends_may_be_missing(plan: &mut [HookStatus]) {
+    let by_deletion = |way: Way| way.target == "nf_ct_delete";
+    for status in plan.iter_mut().filter(|status| status.way.is_some_and(by_deletion)) {
+        let limit = "some builds hide ends that conntrack decides by itself from it; those by request are told";
+        let reason = status.reason.take();
+        status.reason = Some(reason.map_or(limit.to_owned(), |reason| format!("{reason}; {limit}")));
     }
 }
 
