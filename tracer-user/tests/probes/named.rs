@@ -28,6 +28,17 @@ fn has(scene: &mut Scene, hook: Hook) -> bool {
     false
 }
 
+/// A namespace with conntrack, whose module may have come with the rule.
+fn tracking(conntrack_events: bool) -> Scene {
+    let mut scene = Scene::with(Settings {
+        conntrack_events,
+        ..Settings::default()
+    });
+    scene::run(TRACK);
+    scene.probes().follow_modules();
+    scene
+}
+
 fn changes(events: &[Event]) -> Vec<ConntrackChange> {
     let mut changes = Vec::new();
     for event in events {
@@ -113,12 +124,7 @@ fn a_rules_reset_is_seen_where_it_is_made() {
 
 #[test]
 fn every_change_of_an_entry_is_told_once_where_that_is_asked_for() {
-    let mut scene = Scene::with(Settings {
-        conntrack_events: true,
-        ..Settings::default()
-    });
-    scene::run(TRACK);
-    scene.probes().follow_modules();
+    let mut scene = tracking(true);
     if !has(&mut scene, Hook::ConntrackUpdate) {
         assert!(scene.probes().needs_ctnetlink());
         return;
@@ -153,12 +159,7 @@ fn every_change_of_an_entry_is_told_once_where_that_is_asked_for() {
 
 #[test]
 fn a_refused_connects_entry_ends_with_its_end() {
-    let mut scene = Scene::with(Settings {
-        conntrack_events: true,
-        ..Settings::default()
-    });
-    scene::run(TRACK);
-    scene.probes().follow_modules();
+    let mut scene = tracking(true);
     if !has(&mut scene, Hook::ConntrackUpdate) {
         return;
     }
@@ -177,9 +178,7 @@ fn a_refused_connects_entry_ends_with_its_end() {
 
 #[test]
 fn by_default_only_a_living_entrys_end_and_a_mid_flow_pickup_are_told() {
-    let mut scene = Scene::new(false);
-    scene::run(TRACK);
-    scene.probes().follow_modules();
+    let mut scene = tracking(false);
     if !has(&mut scene, Hook::ConntrackDestroy) || !has(&mut scene, Hook::ConntrackNew) {
         return;
     }
