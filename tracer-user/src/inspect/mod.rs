@@ -9,7 +9,9 @@ pub mod link;
 pub mod message;
 pub mod nla;
 pub mod queue;
+pub mod rules;
 pub mod socket;
 pub mod source;
+pub mod walk;
 
 pub use source::{Examiner, Inspector};

@@ -11,6 +11,7 @@ pub mod identity;
 pub mod inquiry;
 pub(crate) mod named;
 pub mod reason;
+pub mod rules;
 pub mod tcp;
 pub mod time;
 pub mod tuple;

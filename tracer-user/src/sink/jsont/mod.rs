@@ -11,6 +11,7 @@ mod evidence;
 mod finding;
 mod inquiry;
 mod limits;
+mod rule;
 mod session;
 mod short;
 mod socket;
@@ -25,6 +26,7 @@ pub use evidence::Evidence;
 pub use finding::{Culprit, Finding};
 pub use inquiry::{Answer, Inquiry};
 pub use limits::Limits;
+pub use rule::Rule;
 pub use session::{Hello, Loss, Stats, Summary};
 pub use spell::{Spell, Spelled};
 

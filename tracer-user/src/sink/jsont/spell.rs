@@ -6,6 +6,7 @@ use crate::model::evidence::Place;
 use crate::model::finding::{Cause, Confidence, Severity, State, Way};
 use crate::model::hook::How;
 use crate::model::reason::{DropReason, RstReason};
+use crate::model::rules::{Backend, Component, Family, Hook};
 use crate::model::tcp::{ConntrackState, TcpState};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
@@ -76,6 +77,10 @@ named! {
     "TCP state": TcpState,
     "conntrack state": ConntrackState,
     "way to attach": How,
+    "back end": Backend,
+    "owner of rules": Component,
+    "family": Family,
+    "hook": Hook,
 }
 
 /// For enums that are named here.
