@@ -7,7 +7,11 @@ use std::{fs, path::PathBuf, process::Command};
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-use crate::{process::run, setup::setup, workspace::Workspace};
+use crate::{
+    process::{find_program, run},
+    setup::{Need, install, setup},
+    workspace::Workspace,
+};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -20,6 +24,9 @@ pub(crate) struct Options {
 
 pub(crate) fn fuzz(workspace: &Workspace, options: &Options) -> anyhow::Result<()> {
     setup(workspace)?;
+    if find_program("c++").is_none() {
+        install(&[COMPILER])?;
+    }
     let table = workspace.root.join(FOLDER).join("targets.rs");
     let known = names(&fs::read_to_string(&table).with_context(|| format!("cannot read {}", table.display()))?);
     if let Some(unknown) = options.targets.iter().find(|target| !known.contains(target)) {
@@ -104,6 +111,10 @@ fn names(table: &str) -> Vec<String> {
         .collect()
 }
 
+const COMPILER: Need = Need {
+    package: "g++",
+    why: "compiles libFuzzer",
+};
 const FOLDER: &str = "tracer-user/fuzz";
 const TRIPLE: &str = "x86_64-unknown-linux-gnu";
 /// libFuzzer's coverage, as cargo-fuzz asks for it.
