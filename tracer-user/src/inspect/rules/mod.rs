@@ -4,5 +4,7 @@
 //! Pure: what is read, and where, is `inspect::source`'s business. What a packet meets is `inspect::walk`'s.
 
 mod part;
+pub mod text;
+pub mod xt;
 
 pub use part::{Extension, Part};
