@@ -9,6 +9,7 @@ pub mod decode;
 pub mod failure;
 pub mod filter;
 pub mod inspect;
+pub mod inventory;
 pub mod kernel;
 pub mod lab;
 pub mod model;

@@ -210,6 +210,12 @@ const PARTS: &[Part] = &[
         ]),
         without: IMPURE,
     },
+    Part {
+        place: "tracer-user/src/inventory/",
+        parts: Only::These(&["inspect", "model"]),
+        crates: Only::These(&[]),
+        without: IMPURE,
+    },
     source("tracer-user/src/ctnetlink/source", &["inspect", "model"]),
     Part {
         place: "tracer-user/src/ctnetlink/",
