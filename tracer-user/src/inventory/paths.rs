@@ -4,7 +4,7 @@
 //! as conditions and not thought through. That is the walk's business.
 
 use super::aim::{Aim, aims};
-use super::phrase::{match_text, scope_text};
+use super::phrase::{key_text, match_text, scope_text};
 use super::scope::Scope;
 use crate::model::rules::{
     Action, Base, Chain, ChainId, Data, Element, Hook, Item, Match, NatKind, Operand, Rule, RuleId, Ruleset, SetId,
@@ -191,16 +191,20 @@ impl Search<'_> {
         let Some(map) = self.ruleset.set(map) else {
             return;
         };
+        let mut way = way.clone();
+        if map.elements.len() > 1 && key.iter().any(is_chance) {
+            way.conditions.push(Match::Chance(key_text(key).into()));
+        }
         for element in &map.elements {
             let Some(Data::Verdict(verdict)) = &element.data else {
                 continue;
             };
-            if let Some(way) = way_to(way, key, element) {
+            if let Some(way) = way_to(&way, key, element) {
                 self.verdict(verdict, way, depth);
             }
         }
         if let Some(Data::Verdict(verdict)) = &map.default {
-            self.verdict(verdict, way.clone(), depth);
+            self.verdict(verdict, way, depth);
         }
     }
 
@@ -214,30 +218,21 @@ impl Search<'_> {
     }
 
     fn reach(&mut self, rule: RuleId, manner: Manner, way: &Way, aim: Aim) {
-        let mut scope = way.scope.clone();
-        let mut conditions: Vec<Arc<str>> = way.conditions.iter().map(|asked| match_text(asked, self.ruleset)).collect();
-        for exception in &self.exceptions {
-            let Some(others) = others(&exception.way, way) else {
-                continue;
-            };
-            if !exception.way.scope.meets(&scope) {
-                continue;
-            }
-            if others.is_empty()
-                && let Some(rest) = scope.without(&exception.way.scope)
-            {
-                scope = rest;
-                if scope.is_empty() {
-                    return;
-                }
+        let Some((scope, others)) = self.left(way) else {
+            return;
+        };
+        let asked = way.conditions.iter().map(|asked| match_text(asked, self.ruleset));
+        let mut conditions: Vec<Arc<str>> = asked.collect();
+        for (index, exception) in others.iter().enumerate() {
+            let is_implied = |(other, broader): (usize, &Other<'_>)| other != index && broader.implies(exception, &scope);
+            // Of two that imply each other the first one is told.
+            let mutual = |(other, broader): (usize, &Other<'_>)| other > index && exception.implies(broader, &scope);
+            if others.iter().enumerate().any(|other| is_implied(other) && !mutual(other)) {
                 continue;
             }
-            let mut asked = scope_text(&exception.way.scope, scope.beyond(&exception.way.scope));
-            asked.extend(others.into_iter().map(|asked| match_text(asked, self.ruleset).to_string()));
-            let text: Arc<str> = format!("not ({})", asked.join(", ")).into();
-            if !conditions.contains(&text) {
-                conditions.push(text);
-            }
+            let mut asked = scope_text(exception.scope, scope.beyond(exception.scope));
+            asked.extend(exception.asks.iter().map(|asked| match_text(asked, self.ruleset).to_string()));
+            conditions.push(format!("not ({})", asked.join(", ")).into());
         }
         let more_conditions = conditions.len() > CONDITIONS_MAX || self.exceptions.len() >= EXCEPTIONS_MAX;
         conditions.truncate(CONDITIONS_MAX);
@@ -252,6 +247,41 @@ impl Search<'_> {
             asks: way.conditions.clone(),
         });
     }
+
+    /// What earlier rules leave of the way's packets, as far as a scope can tell, and the exceptions that it cannot;
+    /// `None`: nothing is left.
+    fn left(&self, way: &Way) -> Option<(Scope, Vec<Other<'_>>)> {
+        let mut scope = way.scope.clone();
+        let mut others = Vec::new();
+        for exception in self.exceptions.iter().filter(|exception| exception.way.scope.meets(&way.scope)) {
+            let Some(asks) = beyond(&exception.way, way) else {
+                continue;
+            };
+            match scope.without(&exception.way.scope) {
+                Some(rest) if asks.is_empty() => scope = rest,
+                Some(_) | None => others.push(Other {
+                    scope: &exception.way.scope,
+                    asks,
+                }),
+            }
+        }
+        others.retain(|other| other.scope.meets(&scope));
+        (!scope.is_empty()).then_some((scope, others))
+    }
+}
+
+/// An exception that a scope cannot tell.
+struct Other<'a> {
+    scope: &'a Scope,
+    /// What it asks that not all packets of the way fit.
+    asks: Vec<&'a Match>,
+}
+
+impl Other<'_> {
+    /// Whether it takes everything of `scope` that the narrower one takes.
+    fn implies(&self, narrower: &Self, scope: &Scope) -> bool {
+        self.asks.iter().all(|asked| narrower.asks.contains(asked)) && self.scope.covers_of(narrower.scope, scope)
+    }
 }
 
 fn way_to(way: &Way, key: &[Operand], element: &Element) -> Option<Way> {
@@ -264,13 +294,18 @@ fn way_to(way: &Way, key: &[Operand], element: &Element) -> Option<Way> {
 }
 
 /// What the exception asks beyond what everything on this way fits; `None`: it asks for the opposite.
-fn others<'a>(exception: &'a Way, way: &Way) -> Option<Vec<&'a Match>> {
+fn beyond<'a>(exception: &'a Way, way: &Way) -> Option<Vec<&'a Match>> {
     let opposite = |asked: &&Match| can_be_negated(asked) && way.conditions.contains(&(**asked).clone().negate(true));
     if exception.conditions.iter().any(|asked| opposite(&asked)) {
         return None;
     }
     let others = exception.conditions.iter().filter(|asked| !way.conditions.contains(asked));
     Some(others.collect())
+}
+
+/// Which element is met is not the packet's doing.
+fn is_chance(operand: &Operand) -> bool {
+    matches!(operand, Operand::Random { .. } | Operand::Hash { .. })
 }
 
 fn changes_source(kind: NatKind) -> bool {
@@ -420,6 +455,6 @@ const VISITS_MAX: usize = 65_536;
 /// Ways told for one namespace.
 const REACHED_MAX: usize = 16_384;
 /// Earlier rules considered for one way.
-const EXCEPTIONS_MAX: usize = 256;
+const EXCEPTIONS_MAX: usize = 128;
 /// Conditions told of one way.
 const CONDITIONS_MAX: usize = 12;

@@ -139,7 +139,7 @@ fn width(field: Field) -> u128 {
     }
 }
 
-fn key_text(key: &[Operand]) -> String {
+pub(super) fn key_text(key: &[Operand]) -> String {
     key.iter().map(operand_text).collect::<Vec<_>>().join(" . ")
 }
 

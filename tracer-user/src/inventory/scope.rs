@@ -71,6 +71,15 @@ impl Scope {
         }
     }
 
+    /// Whether this has all that `other` has of `within`.
+    pub(super) fn covers_of(&self, other: &Self, within: &Self) -> bool {
+        let covers = |own: &Ranges, other: &Ranges, within: &Ranges| own.covers(&other.intersect(within));
+        covers(&self.protocols, &other.protocols, &within.protocols)
+            && covers(&self.ports, &other.ports, &within.ports)
+            && covers(&self.v4, &other.v4, &within.v4)
+            && covers(&self.v6, &other.v6, &within.v6)
+    }
+
     /// Keeps what the match fits; `false`: the match asks for something else, and nothing was done.
     pub(super) fn narrow(&mut self, asked: &Match, ruleset: &Ruleset) -> bool {
         match asked {
