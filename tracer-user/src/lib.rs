@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod ctnetlink;
 pub mod decode;
+pub mod enrich;
 pub mod failure;
 pub mod filter;
 pub mod inspect;

@@ -61,8 +61,16 @@ fn looked_up(data: &Data, scope: &Scope, address: bool, port: bool, fixed_port: 
         return unknown("a verdict");
     };
     let mut values = values.iter();
-    let found = if address { values.next().and_then(|value| ip(value, scope)) } else { None };
-    let number = if port { values.next().and_then(Value::number) } else { None };
+    let found = if address {
+        values.next().and_then(|value| ip(value, scope))
+    } else {
+        None
+    };
+    let number = if port {
+        values.next().and_then(Value::number)
+    } else {
+        None
+    };
     let port = number.and_then(|number| u16::try_from(number).ok()).or(fixed_port);
     if address && found.is_none() {
         return unknown("an address of a map");

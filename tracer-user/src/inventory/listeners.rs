@@ -45,7 +45,10 @@ pub(super) fn listening(wanted: &Wanted<'_>, listeners: &Listeners, network: &Ne
     let addresses = addresses(wanted, network);
     let serves = |socket: &&&Socket| {
         let port = socket.tuple.source.port;
-        ports.contains(&port) && addresses.iter().any(|&address| socket.serves(Endpoint::new(address, port)))
+        ports.contains(&port)
+            && addresses
+                .iter()
+                .any(|&address| socket.serves(Endpoint::new(address, port)))
     };
     // One that a process holds is told rather than one that none does.
     let found = sockets.iter().filter(serves).max_by_key(|socket| socket.inode != 0);

@@ -101,7 +101,12 @@ fn row(reached: &Reached, protocol: Option<u8>, facts: &Facts<'_>, own: &Own) ->
 
 /// A row for each protocol where they are few; else one for all.
 fn protocols(scope: &Scope) -> Vec<Option<u8>> {
-    let few: Vec<_> = scope.protocols.iter().flat_map(Clone::clone).take(PROTOCOLS_MAX + 1).collect();
+    let few: Vec<_> = scope
+        .protocols
+        .iter()
+        .flat_map(Clone::clone)
+        .take(PROTOCOLS_MAX + 1)
+        .collect();
     if few.len() > PROTOCOLS_MAX {
         return vec![None];
     }
@@ -125,7 +130,9 @@ fn is_loopback(asked: &Match, network: &Network) -> bool {
             within,
             negated: false,
             ..
-        } => within.iter().all(|range| *range == (loopback.index.into()..=loopback.index.into())),
+        } => within
+            .iter()
+            .all(|range| *range == (loopback.index.into()..=loopback.index.into())),
         _ => false,
     }
 }

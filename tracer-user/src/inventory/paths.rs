@@ -116,7 +116,10 @@ struct Search<'a> {
 impl Search<'_> {
     fn matter(&self, id: ChainId) -> Matters {
         let index = usize::try_from(id.0).ok();
-        index.and_then(|index| self.matters.get(index)).copied().unwrap_or_default()
+        index
+            .and_then(|index| self.matters.get(index))
+            .copied()
+            .unwrap_or_default()
     }
 
     fn chain(&mut self, id: ChainId, way: &Way, depth: usize) {
@@ -134,7 +137,8 @@ impl Search<'_> {
         }
         // What returned goes on in the chain that jumped here.
         let own = self.exceptions.split_off(before.min(self.exceptions.len()));
-        self.exceptions.extend(own.into_iter().filter(|exception| exception.ends));
+        self.exceptions
+            .extend(own.into_iter().filter(|exception| exception.ends));
     }
 
     fn rule(&mut self, id: RuleId, rule: &Rule, mut way: Way, depth: usize) {
@@ -224,14 +228,24 @@ impl Search<'_> {
         let asked = way.conditions.iter().map(|asked| match_text(asked, self.ruleset));
         let mut conditions: Vec<Arc<str>> = asked.collect();
         for (index, exception) in others.iter().enumerate() {
-            let is_implied = |(other, broader): (usize, &Other<'_>)| other != index && broader.implies(exception, &scope);
+            let is_implied =
+                |(other, broader): (usize, &Other<'_>)| other != index && broader.implies(exception, &scope);
             // Of two that imply each other the first one is told.
             let mutual = |(other, broader): (usize, &Other<'_>)| other > index && exception.implies(broader, &scope);
-            if others.iter().enumerate().any(|other| is_implied(other) && !mutual(other)) {
+            if others
+                .iter()
+                .enumerate()
+                .any(|other| is_implied(other) && !mutual(other))
+            {
                 continue;
             }
             let mut asked = scope_text(exception.scope, scope.beyond(exception.scope));
-            asked.extend(exception.asks.iter().map(|asked| match_text(asked, self.ruleset).to_string()));
+            asked.extend(
+                exception
+                    .asks
+                    .iter()
+                    .map(|asked| match_text(asked, self.ruleset).to_string()),
+            );
             conditions.push(format!("not ({})", asked.join(", ")).into());
         }
         let more_conditions = conditions.len() > CONDITIONS_MAX || self.exceptions.len() >= EXCEPTIONS_MAX;
@@ -253,7 +267,11 @@ impl Search<'_> {
     fn left(&self, way: &Way) -> Option<(Scope, Vec<Other<'_>>)> {
         let mut scope = way.scope.clone();
         let mut others = Vec::new();
-        for exception in self.exceptions.iter().filter(|exception| exception.way.scope.meets(&way.scope)) {
+        for exception in self
+            .exceptions
+            .iter()
+            .filter(|exception| exception.way.scope.meets(&way.scope))
+        {
             let Some(asks) = beyond(&exception.way, way) else {
                 continue;
             };
@@ -299,7 +317,10 @@ fn beyond<'a>(exception: &'a Way, way: &Way) -> Option<Vec<&'a Match>> {
     if exception.conditions.iter().any(|asked| opposite(&asked)) {
         return None;
     }
-    let others = exception.conditions.iter().filter(|asked| !way.conditions.contains(asked));
+    let others = exception
+        .conditions
+        .iter()
+        .filter(|asked| !way.conditions.contains(asked));
     Some(others.collect())
 }
 

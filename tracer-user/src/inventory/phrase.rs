@@ -53,10 +53,16 @@ pub(super) fn match_text(asked: &Match, ruleset: &Ruleset) -> Arc<str> {
 pub(super) fn scope_text(scope: &Scope, beyond: Beyond) -> Vec<String> {
     let mut texts = Vec::new();
     if beyond.protocols {
-        texts.push(format!("meta l4proto {}", ranges_text(Field::L4Proto, &scope.protocols)));
+        texts.push(format!(
+            "meta l4proto {}",
+            ranges_text(Field::L4Proto, &scope.protocols)
+        ));
     }
     if beyond.ports {
-        texts.push(format!("th dport {}", ranges_text(Field::DestinationPort, &scope.ports)));
+        texts.push(format!(
+            "th dport {}",
+            ranges_text(Field::DestinationPort, &scope.ports)
+        ));
     }
     if beyond.addresses {
         let list = |ranges: &[AddressRange]| ranges.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
@@ -103,7 +109,9 @@ fn value_text(field: Field, value: u128) -> String {
         | Field::FibDestinationOutput => ADDRESS_TYPES,
         Field::CtState => STATES,
         Field::CtDirection => DIRECTIONS,
-        Field::Mark | Field::CtMark | Field::SocketMark | Field::CtStatus | Field::TcpFlags => return format!("{value:#x}"),
+        Field::Mark | Field::CtMark | Field::SocketMark | Field::CtStatus | Field::TcpFlags => {
+            return format!("{value:#x}");
+        }
         _ => &[],
     };
     let name = names.iter().find(|(number, _)| *number == value);
@@ -114,7 +122,11 @@ fn address_range(field: Field, first: u128, last: u128) -> Option<AddressRange> 
     #[expect(clippy::wildcard_enum_match_arm, reason = "all other fields are no addresses")]
     match field {
         Field::Ip4Source | Field::Ip4Destination => {
-            let address = |number: u128| u32::try_from(number).ok().map(|number| IpAddr::V4(Ipv4Addr::from(number)));
+            let address = |number: u128| {
+                u32::try_from(number)
+                    .ok()
+                    .map(|number| IpAddr::V4(Ipv4Addr::from(number)))
+            };
             Some(AddressRange {
                 first: address(first)?,
                 last: address(last)?,
@@ -146,7 +158,9 @@ pub(super) fn key_text(key: &[Operand]) -> String {
 fn operand_text(operand: &Operand) -> String {
     match operand {
         Operand::Field { field, .. } => field.name().to_owned(),
-        Operand::Constant(value) => value.number().map_or_else(|| "a name".to_owned(), |number| format!("{number:#x}")),
+        Operand::Constant(value) => value
+            .number()
+            .map_or_else(|| "a name".to_owned(), |number| format!("{number:#x}")),
         Operand::Random { modulus, .. } => format!("random mod {modulus}"),
         Operand::Hash { modulus, .. } => format!("hash mod {modulus}"),
         Operand::Map { key, .. } => format!("{} map", key_text(key)),
@@ -164,5 +178,11 @@ fn set_text(set: SetId, ruleset: &Ruleset) -> String {
 
 const PROTOCOLS: &[(u128, &str)] = &[(1, "icmp"), (6, "tcp"), (17, "udp"), (58, "icmpv6"), (132, "sctp")];
 const ADDRESS_TYPES: &[(u128, &str)] = &[(1, "unicast"), (2, "local"), (3, "broadcast"), (5, "multicast")];
-const STATES: &[(u128, &str)] = &[(1, "invalid"), (2, "established"), (4, "related"), (8, "new"), (64, "untracked")];
+const STATES: &[(u128, &str)] = &[
+    (1, "invalid"),
+    (2, "established"),
+    (4, "related"),
+    (8, "new"),
+    (64, "untracked"),
+];
 const DIRECTIONS: &[(u128, &str)] = &[(0, "original"), (1, "reply")];

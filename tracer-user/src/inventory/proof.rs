@@ -32,7 +32,9 @@ pub(super) fn prove(
         if let Some(count) = index.and_then(|index| counts.get_mut(index)) {
             *count += 1;
         } else if network.is_local(target.address) && (unexplained.len() < UNEXPLAINED_MAX) {
-            let told = unexplained.entry((entry.original.destination.port, target)).or_default();
+            let told = unexplained
+                .entry((entry.original.destination.port, target))
+                .or_default();
             told.connections += 1;
             told.destinations.insert(entry.original.destination.address);
         }
@@ -94,7 +96,11 @@ impl Unexplained {
             local: true,
             unknown: None,
         };
-        let family = if endpoint.address.is_ipv4() { Family::Ip } else { Family::Ip6 };
+        let family = if endpoint.address.is_ipv4() {
+            Family::Ip
+        } else {
+            Family::Ip6
+        };
         let destinations = if self.destinations.len() > DESTINATIONS_MAX {
             Destinations::Any
         } else {

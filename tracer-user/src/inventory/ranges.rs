@@ -63,7 +63,10 @@ impl Ranges {
 }
 
 /// What of the range lies below and above the hole.
-fn split(range: &RangeInclusive<u128>, hole: &RangeInclusive<u128>) -> impl Iterator<Item = RangeInclusive<u128>> + use<> {
+fn split(
+    range: &RangeInclusive<u128>,
+    hole: &RangeInclusive<u128>,
+) -> impl Iterator<Item = RangeInclusive<u128>> + use<> {
     let below = hole
         .start()
         .checked_sub(1)
@@ -103,6 +106,9 @@ mod tests {
         let all = Ranges::of(0..=u128::MAX);
         assert!(all.without(&all).is_empty());
         assert_eq!(all.without(&Ranges::of(0..=0)), Ranges::of(1..=u128::MAX));
-        assert_eq!(all.without(&Ranges::of(u128::MAX..=u128::MAX)), Ranges::of(0..=u128::MAX - 1));
+        assert_eq!(
+            all.without(&Ranges::of(u128::MAX..=u128::MAX)),
+            Ranges::of(0..=u128::MAX - 1)
+        );
     }
 }

@@ -51,12 +51,24 @@ impl Scope {
         }
         let mut rest = self.clone();
         match self.beyond(hole) {
-            Beyond { protocols: false, ports: false, .. } => {
+            Beyond {
+                protocols: false,
+                ports: false,
+                ..
+            } => {
                 rest.v4 = self.v4.without(&hole.v4);
                 rest.v6 = self.v6.without(&hole.v6);
             }
-            Beyond { protocols: false, addresses: false, .. } => rest.ports = self.ports.without(&hole.ports),
-            Beyond { ports: false, addresses: false, .. } => rest.protocols = self.protocols.without(&hole.protocols),
+            Beyond {
+                protocols: false,
+                addresses: false,
+                ..
+            } => rest.ports = self.ports.without(&hole.ports),
+            Beyond {
+                ports: false,
+                addresses: false,
+                ..
+            } => rest.protocols = self.protocols.without(&hole.protocols),
             Beyond { .. } => return None,
         }
         Some(rest)
@@ -173,12 +185,19 @@ impl Scope {
             IpAddr::V4(_) => &self.v4,
             IpAddr::V6(_) => &self.v6,
         };
-        self.ports.contains(port.into()) && Value::from(address).number().is_some_and(|number| addresses.contains(number))
+        self.ports.contains(port.into())
+            && Value::from(address)
+                .number()
+                .is_some_and(|number| addresses.contains(number))
     }
 
     pub(super) fn destinations(&self) -> Destinations {
         let whole = |ranges: &Ranges, whole: RangeInclusive<u128>| {
-            if ranges.is_empty() { Ranges::default() } else { Ranges::of(whole) }
+            if ranges.is_empty() {
+                Ranges::default()
+            } else {
+                Ranges::of(whole)
+            }
         };
         let missing = [
             (whole(&self.v4, V4).without(&self.v4), true),
@@ -198,7 +217,9 @@ impl Scope {
     pub(super) fn port_ranges(&self) -> Vec<RangeInclusive<u16>> {
         let number = |number: u128| u16::try_from(number).unwrap_or(u16::MAX);
         let ranges = self.ports.iter();
-        ranges.map(|range| number(*range.start())..=number(*range.end())).collect()
+        ranges
+            .map(|range| number(*range.start())..=number(*range.end()))
+            .collect()
     }
 }
 

@@ -237,6 +237,7 @@ const PARTS: &[Part] = &[
             "anstream",
             "anstyle",
             "bytes",
+            "comfy_table",
             "humantime",
             "jiff",
             "serde",

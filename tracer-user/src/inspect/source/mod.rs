@@ -10,7 +10,7 @@ pub(crate) mod netlink;
 pub(crate) mod netns;
 mod paths;
 pub(crate) mod probe;
-mod process;
+pub(crate) mod process;
 mod raw;
 mod sweep;
 mod zones;

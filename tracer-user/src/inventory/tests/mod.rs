@@ -90,7 +90,11 @@ fn line(row: &Translation) -> String {
         _ => format!("{}-{}", range.start(), range.end()),
     };
     let ports: Vec<_> = row.ports.iter().map(port).collect();
-    let address = row.target.addresses.as_ref().map_or("here".to_owned(), |range| range.start().to_string());
+    let address = row
+        .target
+        .addresses
+        .as_ref()
+        .map_or("here".to_owned(), |range| range.start().to_string());
     let target = row.target.ports.as_ref().map_or("same".to_owned(), port);
     let listening = match row.listening {
         Listening::By(_) => "listens",
@@ -138,7 +142,10 @@ fn an_istio_sidecar_steals_all_but_its_exceptions() {
         ]
     );
     assert!(!found[0].is_dead() && found[2].is_dead());
-    assert_eq!(found[0].rule.as_ref().map(|rule| (&*rule.chain, rule.index)), Some(("ISTIO_IN_REDIRECT", Some(1))));
+    assert_eq!(
+        found[0].rule.as_ref().map(|rule| (&*rule.chain, rule.index)),
+        Some(("ISTIO_IN_REDIRECT", Some(1)))
+    );
     assert_eq!(found[0].rule.as_ref().and_then(|rule| rule.packets), Some(7));
 }
 
@@ -176,7 +183,10 @@ fn what_an_earlier_rule_takes_altogether_is_not_stolen() {
         -A MIRRORD_INPUT -m tcp -p tcp --dport 9000 -j REDIRECT --to-ports 37673
         -A MIRRORD_INPUT -m tcp -p tcp --dport 15008 -j REDIRECT --to-ports 37673";
     let found = rows(&table("nat", text), &listeners(&[]), &[], false);
-    assert_eq!(told(&found), ["stolen prerouting 6 15008 redirect here:37673 nobody []"]);
+    assert_eq!(
+        told(&found),
+        ["stolen prerouting 6 15008 redirect here:37673 nobody []"]
+    );
 }
 
 #[test]
@@ -297,7 +307,11 @@ fn a_listener_serves_the_addresses_and_families_that_it_is_bound_to() {
     ] {
         let found = rows(&table("nat", text), &listeners(&[listener]), &[], false);
         assert_eq!(found.len(), 1, "{text}");
-        assert_eq!(matches!(found[0].listening, Listening::By(_)), served, "{listener}: {text}");
+        assert_eq!(
+            matches!(found[0].listening, Listening::By(_)),
+            served,
+            "{listener}: {text}"
+        );
         assert_eq!(found[0].is_dead(), !served);
     }
     let only = Listeners {
@@ -364,12 +378,30 @@ fn connections_that_no_rule_explains_have_rows_of_their_own() {
 #[test]
 fn a_dnat_is_of_the_class_that_its_ends_make_it() {
     for (rule, class) in [
-        ("-A OUTPUT -d 10.77.0.9 -p tcp --dport 80 -j DNAT --to-destination 127.0.0.1:81", Class::Stolen),
-        ("-A PREROUTING -p tcp --dport 80 -j DNAT --to-destination 10.77.0.2:81", Class::Stolen),
-        ("-A PREROUTING -d 10.77.0.9 -p tcp --dport 80 -j DNAT --to-destination 10.77.0.2:81", Class::Service),
-        ("-A PREROUTING -d 10.77.0.9 -p tcp --dport 80 -j DNAT --to-destination 10.9.0.2:81", Class::Service),
-        ("-A PREROUTING -d 10.77.0.2 -p tcp --dport 80 -j DNAT --to-destination 10.9.0.2:81", Class::Published),
-        ("-A OUTPUT -d 10.77.0.9 -p tcp --dport 80 -j DNAT --to-destination 10.9.0.2:81", Class::Service),
+        (
+            "-A OUTPUT -d 10.77.0.9 -p tcp --dport 80 -j DNAT --to-destination 127.0.0.1:81",
+            Class::Stolen,
+        ),
+        (
+            "-A PREROUTING -p tcp --dport 80 -j DNAT --to-destination 10.77.0.2:81",
+            Class::Stolen,
+        ),
+        (
+            "-A PREROUTING -d 10.77.0.9 -p tcp --dport 80 -j DNAT --to-destination 10.77.0.2:81",
+            Class::Service,
+        ),
+        (
+            "-A PREROUTING -d 10.77.0.9 -p tcp --dport 80 -j DNAT --to-destination 10.9.0.2:81",
+            Class::Service,
+        ),
+        (
+            "-A PREROUTING -d 10.77.0.2 -p tcp --dport 80 -j DNAT --to-destination 10.9.0.2:81",
+            Class::Published,
+        ),
+        (
+            "-A OUTPUT -d 10.77.0.9 -p tcp --dport 80 -j DNAT --to-destination 10.9.0.2:81",
+            Class::Service,
+        ),
     ] {
         let found = rows(&table("nat", rule), &listeners(&[]), &[], true);
         assert_eq!(found.iter().map(|row| row.class).collect::<Vec<_>>(), [class], "{rule}");

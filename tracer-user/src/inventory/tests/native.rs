@@ -63,37 +63,66 @@ fn a_redirect_of_inet_is_one_row_for_both_families() {
             "prerouting",
             Some(Hook::Prerouting),
             vec![
-                vec![asked(Field::Ip4Destination, 0x7f00_0001), Item::Action(Action::Verdict(Verdict::Return))],
+                vec![
+                    asked(Field::Ip4Destination, 0x7f00_0001),
+                    Item::Action(Action::Verdict(Verdict::Return)),
+                ],
                 vec![asked(Field::L4Proto, 6), redirect],
             ],
         )],
         ..Ruleset::default()
     };
     let found = rows(&ruleset, &listeners(&["[::]:15006"]), &[], false);
-    assert_eq!(told(&found), ["stolen prerouting 6 !127.0.0.1 all redirect here:15006 listens []"]);
-    assert_eq!((found[0].family, found[0].rule.as_ref().unwrap().handle), (Family::Inet, Some(12)));
+    assert_eq!(
+        told(&found),
+        ["stolen prerouting 6 !127.0.0.1 all redirect here:15006 listens []"]
+    );
+    assert_eq!(
+        (found[0].family, found[0].rule.as_ref().unwrap().handle),
+        (Family::Inet, Some(12))
+    );
 }
 
 #[test]
 fn the_maps_of_kube_proxy_are_followed() {
-    let services = vec![Operand::field(Field::Ip4Destination), Operand::field(Field::L4Proto), Operand::field(Field::DestinationPort)];
+    let services = vec![
+        Operand::field(Field::Ip4Destination),
+        Operand::field(Field::L4Proto),
+        Operand::field(Field::DestinationPort),
+    ];
     let random = Operand::Random { modulus: 2, offset: 0 };
     let go = |chain| Data::Verdict(Verdict::Goto(Some(ChainId(chain))));
     let endpoint = |address: &str| {
-        vec![asked(Field::Ip4Protocol, 6), Item::Action(nat(NatKind::Destination, address.parse().ok(), Some(53..=53)).unwrap())]
+        vec![
+            asked(Field::Ip4Protocol, 6),
+            Item::Action(nat(NatKind::Destination, address.parse().ok(), Some(53..=53)).unwrap()),
+        ]
     };
     let ruleset = Ruleset {
         chains: vec![
             chain(
                 "nat-output",
                 Some(Hook::Output),
-                vec![vec![Item::Action(Action::VerdictMap { key: services, map: SetId(0) })]],
+                vec![vec![Item::Action(Action::VerdictMap {
+                    key: services,
+                    map: SetId(0),
+                })]],
             ),
-            chain("service-A", None, vec![vec![Item::Action(Action::VerdictMap { key: vec![random], map: SetId(1) })]]),
+            chain(
+                "service-A",
+                None,
+                vec![vec![Item::Action(Action::VerdictMap {
+                    key: vec![random],
+                    map: SetId(1),
+                })]],
+            ),
             chain("endpoint-A", None, vec![endpoint("10.244.0.3")]),
             chain("endpoint-B", None, vec![endpoint("10.77.0.2")]),
         ],
-        sets: vec![map(vec![(vec![0x0a60_000a, 6, 53], go(1))]), map(vec![(vec![0], go(2)), (vec![1], go(3))])],
+        sets: vec![
+            map(vec![(vec![0x0a60_000a, 6, 53], go(1))]),
+            map(vec![(vec![0], go(2)), (vec![1], go(3))]),
+        ],
         ..Ruleset::default()
     };
     // A service whose backend is this host; kube-proxy's name would make it one of the services.
@@ -131,10 +160,18 @@ fn ports_of_a_set_and_targets_of_a_map_are_told() {
         chains: vec![chain(
             "output",
             Some(Hook::Output),
-            vec![vec![asked(Field::L4Proto, 6), Item::Match(ports), Item::Action(redirect)]],
+            vec![vec![
+                asked(Field::L4Proto, 6),
+                Item::Match(ports),
+                Item::Action(redirect),
+            ]],
         )],
         sets: vec![
-            map(vec![(vec![80], target(8080)), (vec![443], target(8443)), (vec![22], target(2222))]),
+            map(vec![
+                (vec![80], target(8080)),
+                (vec![443], target(8443)),
+                (vec![22], target(2222)),
+            ]),
             map(vec![number(80), number(443)]),
         ],
         ..Ruleset::default()

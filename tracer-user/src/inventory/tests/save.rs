@@ -12,7 +12,12 @@ pub(super) fn table(name: &str, text: &str) -> Ruleset {
     let mut ruleset = Ruleset::default();
     let lines = text.lines().map(str::trim);
     for line in lines.clone().filter_map(|line| line.strip_prefix("-A ")) {
-        for chain in line.split_once(' ').into_iter().map(|(chain, _)| chain).chain(jump(line)) {
+        for chain in line
+            .split_once(' ')
+            .into_iter()
+            .map(|(chain, _)| chain)
+            .chain(jump(line))
+        {
             if number(&ruleset, chain).is_none() && !is_target(chain) {
                 ruleset.chains.push(empty(name, chain));
             }
@@ -53,7 +58,10 @@ fn empty(table: &str, name: &str) -> Chain {
 }
 
 fn number(ruleset: &Ruleset, name: &str) -> Option<ChainId> {
-    ruleset.numbered().find(|(_, chain)| &*chain.name == name).map(|(id, _)| id)
+    ruleset
+        .numbered()
+        .find(|(_, chain)| &*chain.name == name)
+        .map(|(id, _)| id)
 }
 
 fn jump(line: &str) -> Option<&str> {
@@ -61,7 +69,19 @@ fn jump(line: &str) -> Option<&str> {
 }
 
 fn is_target(name: &str) -> bool {
-    let targets = ["RETURN", "ACCEPT", "DROP", "REDIRECT", "DNAT", "SNAT", "MASQUERADE", "TPROXY", "MARK", "CONNMARK", "CT"];
+    let targets = [
+        "RETURN",
+        "ACCEPT",
+        "DROP",
+        "REDIRECT",
+        "DNAT",
+        "SNAT",
+        "MASQUERADE",
+        "TPROXY",
+        "MARK",
+        "CONNMARK",
+        "CT",
+    ];
     targets.contains(&name)
 }
 
@@ -93,8 +113,8 @@ fn rule(line: &str, rest: &str, ruleset: &Ruleset) -> Rule {
                 comment = Some(next().into());
                 continue;
             }
-            "tcp" | "udp" | "owner" | "addrtype" | "mark" | "multiport" | "statistic" | "comment" | "--mode" | "random"
-            | "socket" => continue,
+            "tcp" | "udp" | "owner" | "addrtype" | "mark" | "multiport" | "statistic" | "comment" | "--mode"
+            | "random" | "socket" => continue,
             "-j" => {
                 let target = next();
                 let options: Vec<_> = words.by_ref().collect();
@@ -130,7 +150,9 @@ fn action(target: &str, options: &[&str], ruleset: &Ruleset) -> Option<Action> {
         "MASQUERADE" => nat(NatKind::Masquerade, None, None),
         "DNAT" => {
             let to = option("--to-destination").unwrap();
-            let (address, ports) = to.split_once(':').map_or((to, None), |(address, ports)| (address, Some(ports)));
+            let (address, ports) = to
+                .split_once(':')
+                .map_or((to, None), |(address, ports)| (address, Some(ports)));
             nat(NatKind::Destination, address.parse().ok(), ports.map(port_range))
         }
         "TPROXY" => Some(Action::Tproxy(Tproxy {
@@ -187,7 +209,9 @@ fn ports(text: &str) -> Match {
     Match::Number {
         field: Field::DestinationPort,
         mask: u128::MAX,
-        within: within.map(|range| u128::from(*range.start())..=u128::from(*range.end())).collect(),
+        within: within
+            .map(|range| u128::from(*range.start())..=u128::from(*range.end()))
+            .collect(),
         negated: false,
     }
 }
