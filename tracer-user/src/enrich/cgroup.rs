@@ -6,8 +6,8 @@ use crate::model::translation::{Container, Runtime};
 
 /// The container that `/proc/PID/cgroup` tells of; of nested ones the innermost.
 pub fn container(cgroup: &str) -> Option<Container> {
-    let paths = cgroup.lines().filter_map(|line| line.splitn(3, ':').nth(2));
-    paths.filter_map(in_path).next()
+    let mut paths = cgroup.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+    paths.find_map(in_path)
 }
 
 fn in_path(path: &str) -> Option<Container> {

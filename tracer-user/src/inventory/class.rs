@@ -72,14 +72,18 @@ fn publishes(owner: Option<Component>) -> bool {
 }
 
 fn is_for_this_host(reached: &Reached, own: &Own) -> bool {
-    let asks_for_local = |asked: &Match| match asked {
-        Match::Number {
+    let asks_for_local = |asked: &Match| {
+        if let Match::Number {
             field: Field::FibDestination | Field::FibDestinationInput | Field::FibDestinationOutput,
             within,
             negated: false,
             ..
-        } => within.iter().all(|range| *range == (RTN_LOCAL..=RTN_LOCAL)),
-        _ => false,
+        } = asked
+        {
+            within.iter().all(|range| *range == (RTN_LOCAL..=RTN_LOCAL))
+        } else {
+            false
+        }
     };
     reached.asks.iter().any(asks_for_local)
         || own.has_all_of(reached)

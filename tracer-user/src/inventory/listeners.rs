@@ -32,8 +32,7 @@ pub(super) fn listening(wanted: &Wanted<'_>, listeners: &Listeners, network: &Ne
         return Listening::Elsewhere;
     }
     let ports = match (&wanted.target.ports, wanted.ports) {
-        (Some(ports), _) => ports.clone(),
-        (None, [ports]) => ports.clone(),
+        (Some(ports), _) | (None, [ports]) => ports.clone(),
         (None, _) => return Listening::Unknown("each port goes to itself"),
     };
     let sockets: Vec<&Socket> = match wanted.protocol {

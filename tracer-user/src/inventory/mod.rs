@@ -118,23 +118,12 @@ fn is_loopback(asked: &Match, network: &Network) -> bool {
     let Some(loopback) = network.loopback() else {
         return false;
     };
-    match asked {
-        Match::Name {
-            field: Field::InputName,
-            name,
-            prefix: false,
-            negated: false,
-        } => **name == *loopback.name.as_bytes(),
-        Match::Number {
-            field: Field::InputInterface,
-            within,
-            negated: false,
-            ..
-        } => within
-            .iter()
-            .all(|range| *range == (loopback.index.into()..=loopback.index.into())),
-        _ => false,
-    }
+    let by_name = matches!(asked, Match::Name { field: Field::InputName, name, prefix: false, negated: false }
+        if **name == *loopback.name.as_bytes());
+    let index = u128::from(loopback.index);
+    by_name
+        || matches!(asked, Match::Number { field: Field::InputInterface, within, negated: false, .. }
+            if within.iter().all(|range| *range == (index..=index)))
 }
 
 fn locate(ruleset: &Ruleset, reached: &Reached) -> Option<Located> {

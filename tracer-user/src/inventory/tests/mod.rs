@@ -428,7 +428,7 @@ fn jumps_in_a_cycle_and_very_many_ways_come_to_an_end() {
     let mut doubling = String::from("-A OUTPUT -j C0\n");
     for level in 0..14 {
         for mark in ["1", "2"] {
-            doubling.push_str(&format!("-A C{level} -m mark --mark 0x{mark} -j C{}\n", level + 1));
+            doubling += &format!("-A C{level} -m mark --mark 0x{mark} -j C{}\n", level + 1);
         }
     }
     doubling.push_str("-A C14 -p tcp --dport 1 -j REDIRECT --to-ports 2\n");

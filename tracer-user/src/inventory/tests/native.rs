@@ -57,7 +57,7 @@ fn asked(field: Field, value: u128) -> Item {
 
 #[test]
 fn a_redirect_of_inet_is_one_row_for_both_families() {
-    let redirect = Item::Action(nat(NatKind::Redirect, None, Some(15006..=15006)).unwrap());
+    let redirect = Item::Action(nat(NatKind::Redirect, None, Some(15006..=15006)));
     let ruleset = Ruleset {
         chains: vec![chain(
             "prerouting",
@@ -95,7 +95,7 @@ fn the_maps_of_kube_proxy_are_followed() {
     let endpoint = |address: &str| {
         vec![
             asked(Field::Ip4Protocol, 6),
-            Item::Action(nat(NatKind::Destination, address.parse().ok(), Some(53..=53)).unwrap()),
+            Item::Action(nat(NatKind::Destination, address.parse().ok(), Some(53..=53))),
         ]
     };
     let ruleset = Ruleset {

@@ -146,14 +146,14 @@ fn action(target: &str, options: &[&str], ruleset: &Ruleset) -> Option<Action> {
         "ACCEPT" => verdict(Verdict::Accept),
         "DROP" => verdict(Verdict::Drop),
         "MARK" | "CONNMARK" | "CT" => None,
-        "REDIRECT" => nat(NatKind::Redirect, None, option("--to-ports").map(port_range)),
-        "MASQUERADE" => nat(NatKind::Masquerade, None, None),
+        "REDIRECT" => Some(nat(NatKind::Redirect, None, option("--to-ports").map(port_range))),
+        "MASQUERADE" => Some(nat(NatKind::Masquerade, None, None)),
         "DNAT" => {
             let to = option("--to-destination").unwrap();
             let (address, ports) = to
                 .split_once(':')
                 .map_or((to, None), |(address, ports)| (address, Some(ports)));
-            nat(NatKind::Destination, address.parse().ok(), ports.map(port_range))
+            Some(nat(NatKind::Destination, address.parse().ok(), ports.map(port_range)))
         }
         "TPROXY" => Some(Action::Tproxy(Tproxy {
             address: None,
@@ -165,8 +165,8 @@ fn action(target: &str, options: &[&str], ruleset: &Ruleset) -> Option<Action> {
     }
 }
 
-pub(super) fn nat(kind: NatKind, address: Option<IpAddr>, ports: Option<RangeInclusive<u16>>) -> Option<Action> {
-    Some(Action::Nat(Nat {
+pub(super) fn nat(kind: NatKind, address: Option<IpAddr>, ports: Option<RangeInclusive<u16>>) -> Action {
+    Action::Nat(Nat {
         kind,
         target: NatTarget::Fixed {
             addresses: address.map(|address| address..=address),
@@ -176,7 +176,7 @@ pub(super) fn nat(kind: NatKind, address: Option<IpAddr>, ports: Option<RangeInc
         },
         random: false,
         persistent: false,
-    }))
+    })
 }
 
 fn protocol(name: &str) -> u128 {

@@ -204,7 +204,7 @@ fn target(row: &Translation) -> String {
         let (first, last) = (range.start(), range.end());
         let name = |address: &std::net::IpAddr| match address {
             std::net::IpAddr::V6(address) if target.ports.is_some() => format!("[{address}]"),
-            address => address.to_string(),
+            std::net::IpAddr::V4(_) | std::net::IpAddr::V6(_) => address.to_string(),
         };
         if first == last {
             name(first)
@@ -225,7 +225,7 @@ fn target(row: &Translation) -> String {
 fn listener(listening: &Listening) -> String {
     match listening {
         Listening::By(listener) => match listener.process {
-            Some(process) => words::process(process.pid, process.comm),
+            Some(process) => format!("{} ({})", Shown(process.comm.as_bytes()), process.pid),
             None => "a socket".to_owned(),
         },
         Listening::Nobody => "NOBODY".to_owned(),
