@@ -12,11 +12,14 @@ mod paths;
 pub(crate) mod probe;
 pub(crate) mod process;
 mod raw;
+mod reader;
+mod rules;
 mod sweep;
 mod zones;
 
 pub(crate) use clock::now;
 pub use examiner::Examiner;
+pub use reader::{ReadError, Reader};
 
 use crate::model::inquiry::{Answer, Inquiry, Question};
 use std::io;
