@@ -86,7 +86,10 @@ impl Reading {
             }
         }
         for chain in &mut self.ruleset.chains {
-            let table = self.tables.get(&chain.family).and_then(|tables| tables.get(&chain.table));
+            let table = self
+                .tables
+                .get(&chain.family)
+                .and_then(|tables| tables.get(&chain.table));
             if let Some(table) = table {
                 chain.backend = table.backend;
             }
