@@ -5,6 +5,7 @@
 
 pub mod nft;
 mod part;
+pub mod text;
 pub mod xt;
 
 pub use part::{Extension, Part};

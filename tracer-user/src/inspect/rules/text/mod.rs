@@ -1,0 +1,5 @@
+//! Rules as their own tools print them.
+//!
+//! Pure.
+
+pub mod iptables;
