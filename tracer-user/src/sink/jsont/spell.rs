@@ -8,6 +8,7 @@ use crate::model::hook::How;
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::rules::{Backend, Component, Family, Hook};
 use crate::model::tcp::{ConntrackState, TcpState};
+use crate::model::translation::{Class, Manner, Runtime};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
 use std::fmt;
@@ -82,6 +83,9 @@ named! {
     "role of a rule": RuleRole,
     "family": Family,
     "hook": Hook,
+    "class of a translation": Class,
+    "way to translate": Manner,
+    "container runtime": Runtime,
 }
 
 /// For enums that are named here.
