@@ -81,6 +81,7 @@ const NEEDS_ROOT: &[&str] = &[
     "lab",
     "probes",
     "rules",
+    "ruletext",
     "scenarios",
 ];
 

@@ -28,7 +28,8 @@ impl Context<'_> {
                 Some(0) => format!("ct original zone set {zone}"),
                 Some(_) => format!("ct reply zone set {zone}"),
             },
-            Action::Harmless(text) | Action::Unknown(text) => text.to_string(),
+            Action::Harmless(text) => text.to_string(),
+            Action::Unknown(text) => unknown(text),
         }
     }
 

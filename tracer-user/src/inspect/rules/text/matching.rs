@@ -38,7 +38,11 @@ impl Context<'_> {
             }
             Match::Any(all) => unknown(&format!("any of {}", self.all(all))),
             Match::NotAll(all) => unknown(&format!("not {}", self.all(all))),
-            Match::Chance(text) | Match::Unknown(text) => text.to_string(),
+            Match::Chance(text) => match detail {
+                Some(Detail::Operand(operand)) => made(operand, text),
+                _ => text.to_string(),
+            },
+            Match::Unknown(text) => unknown(text),
         }
     }
 
@@ -234,6 +238,16 @@ impl Context<'_> {
             .filter(|(_, _, shown)| *shown)
             .map(|(sign, bits, _)| format!(" {sign} {}", self.number(field, bits)))
             .collect()
+    }
+}
+
+/// A comparison with what a random number or hash is made of in full.
+fn made(operand: &str, text: &str) -> String {
+    let parts: Vec<_> = text.rsplitn(3, ' ').collect();
+    match parts.as_slice() {
+        [number, "==", _] => format!("{operand} {number}"),
+        [number, sign, _] => format!("{operand} {sign} {number}"),
+        _ => text.to_owned(),
     }
 }
 

@@ -4,10 +4,16 @@
 
 use super::Lookup;
 use crate::inspect::rules::{Comparison, Detail, Part};
-use crate::model::rules::{Action, Family, Field, Item, Match, NatTarget, Operand, Reject, Source, Verdict};
+use crate::model::rules::{Action, Counters, Family, Field, Item, Match, NatTarget, Operand, Reject, Source, Verdict};
 
-/// One line, without the handle. A counter stands where its [`Action::Harmless`] does.
-pub fn nft_rule(family: Family, parts: &[Part], comment: Option<&str>, lookup: &dyn Lookup) -> String {
+/// One line, without the handle. `counters` stand where the rule has an [`Action::Harmless`] `counter`.
+pub fn nft_rule(
+    family: Family,
+    parts: &[Part],
+    counters: Option<Counters>,
+    comment: Option<&str>,
+    lookup: &dyn Lookup,
+) -> String {
     let mut printer = Printer::new(family, lookup);
     let mut parts = parts.iter().peekable();
     while let Some(part) = parts.next() {
@@ -17,6 +23,9 @@ pub fn nft_rule(family: Family, parts: &[Part], comment: Option<&str>, lookup: &
             continue;
         }
         match part {
+            Part::Native(Item::Action(Action::Harmless(text))) if &**text == "counter" => {
+                printer.say(counter(counters.unwrap_or_default()));
+            }
             Part::Native(item) => printer.item(item, None),
             Part::Detailed(item, detail) => printer.item(item, Some(detail)),
             Part::Extension(extension) => printer.say(format!("[xt: {}]", extension.text)),
@@ -191,6 +200,10 @@ impl<'a> Printer<'a> {
             _ => {}
         }
     }
+}
+
+fn counter(Counters { packets, bytes }: Counters) -> String {
+    format!("counter packets {packets} bytes {bytes}")
 }
 
 /// `>= a` and `<= b` one after the other are a range.
