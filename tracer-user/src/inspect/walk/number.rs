@@ -235,6 +235,20 @@ impl Mark {
         }
     }
 
+    /// What is known where it is the one or the other.
+    pub(super) fn either(self, other: Self) -> Self {
+        let known = self.known & other.known & !(self.value ^ other.value);
+        Self {
+            known,
+            value: self.value & known,
+        }
+    }
+
+    /// Told as one: the same, or one of them is not known.
+    pub(super) fn may_be(self, other: Self) -> bool {
+        self == other || self.fact() == Fact::Unknown || other.fact() == Fact::Unknown
+    }
+
     pub(super) fn number(self) -> Number {
         Number::Bits {
             known: u128::from(self.known) | !u128::from(u32::MAX),
