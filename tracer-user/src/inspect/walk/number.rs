@@ -256,14 +256,13 @@ impl Mark {
         }
     }
 
-    pub(super) fn of(number: Number) -> Self {
-        match number.bits() {
-            Some((known, value)) => Self {
-                known: low(known),
-                value: low(value),
-            },
-            None => Self::UNKNOWN,
-        }
+    /// `None`: absent.
+    pub(super) fn of(number: Number) -> Option<Self> {
+        let (known, value) = number.bits()?;
+        Some(Self {
+            known: low(known),
+            value: low(value),
+        })
     }
 
     pub(super) fn fact(self) -> Fact<u32> {
