@@ -157,6 +157,7 @@ pub(super) fn arriving(destination: &str, port: u16) -> Packet {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "what a chain is made with")]
 pub(super) fn base(kind: ChainKind, hook: Hook, priority: i32) -> Option<Base> {
     Some(Base {
         kind,

@@ -167,7 +167,7 @@ fn packet() -> impl Strategy<Value = Packet> {
     })
 }
 
-fn covers<T: PartialEq>(unknown: Fact<T>, known: Fact<T>) -> bool {
+fn covers<T: Copy + PartialEq>(unknown: Fact<T>, known: Fact<T>) -> bool {
     unknown == Fact::Unknown || unknown == known
 }
 
