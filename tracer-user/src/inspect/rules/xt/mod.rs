@@ -4,9 +4,13 @@
 //! which only the kernel has: they are shown by number.
 
 mod draft;
+mod entry;
 mod info;
 mod matches;
+mod table;
 mod targets;
+
+pub use table::{INFO, Shape, XtError, rebase, settle_netmap, table};
 
 use super::Extension;
 use crate::model::rules::{Action, Family, Item, Match};
