@@ -81,6 +81,7 @@ const NEEDS_ROOT: &[&str] = &[
     "lab",
     "probes",
     "scenarios",
+    "xtables",
 ];
 
 #[cfg(test)]

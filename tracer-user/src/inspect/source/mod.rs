@@ -13,6 +13,7 @@ pub(crate) mod probe;
 mod process;
 mod raw;
 mod sweep;
+pub mod xt;
 mod zones;
 
 pub(crate) use clock::now;
