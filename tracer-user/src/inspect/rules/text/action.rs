@@ -146,7 +146,7 @@ impl Context<'_> {
                     text.push_str(&format!(":{port}"));
                 }
             }
-            NatTarget::Unknown(target) => text.push_str(&format!(" to {target}")),
+            NatTarget::Unknown(target) => text.push_str(&format!(" to {}", unknown(target))),
         }
         let random = if detail == Some(&Detail::FullyRandom) {
             "fully-random"
@@ -182,9 +182,9 @@ impl Context<'_> {
         let brackets = port && first.is_ipv6();
         let shown = |address: &IpAddr| {
             if brackets {
-                format!("[{address}]")
+                format!("[{}]", super::address(*address))
             } else {
-                address.to_string()
+                super::address(*address)
             }
         };
         if first == last {
@@ -204,7 +204,7 @@ impl Context<'_> {
         text.push_str(" to ");
         if let Some(address) = tproxy.address {
             text.push_str(&match address {
-                IpAddr::V6(address) => format!("[{address}]"),
+                IpAddr::V6(_) => format!("[{}]", super::address(address)),
                 IpAddr::V4(address) => address.to_string(),
             });
         }

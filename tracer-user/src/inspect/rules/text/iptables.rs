@@ -2,6 +2,7 @@
 //!
 //! Extensions print themselves (`inspect::rules::xt`).
 
+use super::address;
 use std::fmt::{self, Display};
 use std::net::IpAddr;
 
@@ -74,9 +75,9 @@ impl Display for Network {
             IpAddr::V6(mask) => (u128::from(mask).leading_ones(), u128::from(mask).count_ones()),
         };
         if ones == all {
-            write!(f, "{}/{ones}", self.address)
+            write!(f, "{}/{ones}", address(self.address))
         } else {
-            write!(f, "{}/{}", self.address, self.mask)
+            write!(f, "{}/{}", address(self.address), address(self.mask))
         }
     }
 }

@@ -40,7 +40,7 @@ impl Context<'_> {
             Match::NotAll(all) => unknown(&format!("not {}", self.all(all))),
             Match::Chance(text) => match detail {
                 Some(Detail::Operand(operand)) => made(operand, text),
-                _ => text.to_string(),
+                _ => text.replace("{ th ", &format!("{{ {} ", self.transport())),
             },
             Match::Unknown(text) => unknown(text),
         }
@@ -59,7 +59,10 @@ impl Context<'_> {
         negated: bool,
         detail: Option<&Detail>,
     ) -> String {
-        let name = self.field(field);
+        let name = match within.first() {
+            Some(range) if is_tracked(field) => self.tracked(field, *range.start()),
+            _ => self.field(field),
+        };
         let sign = not(negated);
         let [range] = within else {
             let ranges: Vec<_> = within.iter().map(|range| self.span(field, range)).collect();
@@ -161,10 +164,7 @@ impl Context<'_> {
             Field::TimeToLive if six => "ip6 hoplimit".to_owned(),
             Field::Dscp if six => "ip6 dscp".to_owned(),
             Field::Nfproto if matches!(self.family, Family::Bridge | Family::Netdev) => "meta protocol".to_owned(),
-            Field::CtOriginalSource
-            | Field::CtOriginalDestination
-            | Field::CtReplySource
-            | Field::CtReplyDestination => self.tracked(field, 0),
+            field if is_tracked(field) => self.tracked(field, 0),
             field => field.name().to_owned(),
         }
     }
@@ -249,6 +249,14 @@ fn made(operand: &str, text: &str) -> String {
         [number, sign, _] => format!("{operand} {sign} {number}"),
         _ => text.to_owned(),
     }
+}
+
+/// An address whose family its name does not tell.
+fn is_tracked(field: Field) -> bool {
+    matches!(
+        field,
+        Field::CtOriginalSource | Field::CtOriginalDestination | Field::CtReplySource | Field::CtReplyDestination
+    )
 }
 
 pub(super) fn not(negated: bool) -> &'static str {

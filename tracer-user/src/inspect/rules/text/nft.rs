@@ -271,7 +271,12 @@ fn in_match(matching: &Match, found: &mut Vec<Layer>) {
             in_operand(right, found);
         }
         Match::Any(all) | Match::NotAll(all) => all.iter().for_each(|one| in_match(one, found)),
-        Match::Chance(text) | Match::Unknown(text) => in_text(text, found),
+        // What is put into a set: `add @seen { ip saddr }`.
+        Match::Chance(text) => match text.split_once(" { ") {
+            Some((_, key)) => key.split(' ').for_each(|word| in_text(word, found)),
+            None => in_text(text, found),
+        },
+        Match::Unknown(text) => in_text(text, found),
     }
 }
 

@@ -213,11 +213,11 @@ pub(super) fn multiport(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
     if info.revision > 1 || count > 15 {
         return None;
     }
-    let name = *["sports", "dports", "ports"].get(usize::from(kind.checked_sub(1)?))?;
+    let name = *["sports", "dports", "ports"].get(usize::from(kind))?;
     draft.option(negated, name, listed(ranges.iter().map(shown)));
     draft.ask(match kind {
-        1 => in_list(Field::SourcePort, &ranges).negate(negated),
-        2 => in_list(Field::DestinationPort, &ranges).negate(negated),
+        0 => in_list(Field::SourcePort, &ranges).negate(negated),
+        1 => in_list(Field::DestinationPort, &ranges).negate(negated),
         _ => either(&ranges, negated),
     });
     Some(())
