@@ -9,6 +9,7 @@ use crate::inspect::rules::Detail;
 use crate::model::rules::{
     Action, Assign, ChainId, Family, Field, Nat, NatTarget, Reject, Source, Target, Tproxy, Value, Verdict,
 };
+use std::fmt::Write;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
@@ -143,10 +144,12 @@ impl Context<'_> {
                 text.push_str(" map ");
                 text.push_str(&self.map(*map, key, Meaning::Target { address: *address }));
                 if let Some(port) = fixed_port {
-                    text.push_str(&format!(":{port}"));
+                    let _ = write!(text, ":{port}");
                 }
             }
-            NatTarget::Unknown(target) => text.push_str(&format!(" to {}", unknown(target))),
+            NatTarget::Unknown(target) => {
+                let _ = write!(text, " to {}", unknown(target));
+            }
         }
         let random = if detail == Some(&Detail::FullyRandom) {
             "fully-random"
@@ -209,7 +212,7 @@ impl Context<'_> {
             });
         }
         if let Some(port) = tproxy.port {
-            text.push_str(&format!(":{port}"));
+            let _ = write!(text, ":{port}");
         }
         text
     }

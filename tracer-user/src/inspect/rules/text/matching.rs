@@ -156,6 +156,7 @@ impl Context<'_> {
     }
 
     /// The name of a field, for this protocol and family.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all other fields have one name")]
     pub(super) fn field(&self, field: Field) -> String {
         let six = self.network == Some(super::nft::IPV6);
         match field {
@@ -165,7 +166,7 @@ impl Context<'_> {
             Field::Dscp if six => "ip6 dscp".to_owned(),
             Field::Nfproto if matches!(self.family, Family::Bridge | Family::Netdev) => "meta protocol".to_owned(),
             field if is_tracked(field) => self.tracked(field, 0),
-            field => field.name().to_owned(),
+            _ => field.name().to_owned(),
         }
     }
 
@@ -222,10 +223,8 @@ impl Context<'_> {
 
     /// `(… & mask) ^ xor` in nft's way, which keeps the bits that it sets in the mask as well.
     pub(super) fn bitwise(&self, field: Field, mask: u128, xor: u128) -> String {
-        let all = match self.style(field, mask) {
-            Style::Mark => u128::from(u32::MAX),
-            _ => u128::MAX,
-        };
+        let is_mark = self.style(field, mask) == Style::Mark;
+        let all = if is_mark { u128::from(u32::MAX) } else { u128::MAX };
         let mask = mask & all;
         let (kept, flipped, set) = ((mask | xor) & all, xor & mask, xor & !mask);
         let parts = [

@@ -112,6 +112,7 @@ impl<'a> Printer<'a> {
     }
 
     /// What a statement says about those to come.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "no other field says a protocol")]
     fn learn(&mut self, matching: &Match, place: usize) {
         let Match::Number {
             field,
@@ -324,6 +325,7 @@ fn in_text(text: &str, found: &mut Vec<Layer>) {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "all other fields are in no header")]
 fn layer(field: Field) -> Option<Layer> {
     match field {
         Field::Ip4Protocol

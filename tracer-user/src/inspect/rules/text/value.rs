@@ -137,10 +137,10 @@ impl Context<'_> {
 
 /// How many bits an address has.
 pub(super) fn bits(style: Style) -> Option<u32> {
-    match style {
-        Style::Ipv4 => Some(32),
-        Style::Ipv6 => Some(128),
-        _ => None,
+    if style == Style::Ipv4 {
+        Some(32)
+    } else {
+        (style == Style::Ipv6).then_some(128)
     }
 }
 
