@@ -82,7 +82,9 @@ fn target(from: From, netmap: bool, width: Option<usize>, registers: &Registers,
     let addresses = match &address {
         None => None,
         Some(first) => {
-            let last = from.last_address.map_or_else(|| first.clone(), |register| registers.read(register, width));
+            let last = from
+                .last_address
+                .map_or_else(|| first.clone(), |register| registers.read(register, width));
             match (constant_address(first), constant_address(&last)) {
                 (Some(first), Some(last)) => Some(first..=last),
                 _ => return unknown(first),
@@ -92,7 +94,9 @@ fn target(from: From, netmap: bool, width: Option<usize>, registers: &Registers,
     let ports = match &port {
         None => None,
         Some(first) => {
-            let last = from.last_port.map_or_else(|| first.clone(), |register| registers.read(register, 2));
+            let last = from
+                .last_port
+                .map_or_else(|| first.clone(), |register| registers.read(register, 2));
             match (constant_port(first), constant_port(&last)) {
                 (Some(first), Some(last)) => Some(first..=last),
                 _ => return unknown(first),

@@ -188,7 +188,13 @@ pub(super) fn fib(data: Block<'_>) -> Option<Held> {
 }
 
 fn fib_text(result: u32, flags: u32) -> String {
-    let names = [(SADDR, "saddr"), (DADDR, "daddr"), (MARK, "mark"), (IIF, "iif"), (OIF, "oif")];
+    let names = [
+        (SADDR, "saddr"),
+        (DADDR, "daddr"),
+        (MARK, "mark"),
+        (IIF, "iif"),
+        (OIF, "oif"),
+    ];
     let parts: Vec<_> = names
         .iter()
         .filter(|(flag, _)| flags & flag != 0)
@@ -342,16 +348,67 @@ const IPV6: [(u32, u32, Field); 5] = [
 
 /// By `enum nft_meta_keys`.
 const META: [&str; 34] = [
-    "length", "protocol", "priority", "mark", "iif", "oif", "iifname", "oifname", "iiftype", "oiftype", "skuid",
-    "skgid", "nftrace", "rtclassid", "secmark", "nfproto", "l4proto", "ibrname", "obrname", "pkttype", "cpu",
-    "iifgroup", "oifgroup", "cgroup", "random", "ipsec", "iifkind", "oifkind", "ibrpvid", "ibrvproto", "time", "day",
-    "hour", "sdif",
+    "length",
+    "protocol",
+    "priority",
+    "mark",
+    "iif",
+    "oif",
+    "iifname",
+    "oifname",
+    "iiftype",
+    "oiftype",
+    "skuid",
+    "skgid",
+    "nftrace",
+    "rtclassid",
+    "secmark",
+    "nfproto",
+    "l4proto",
+    "ibrname",
+    "obrname",
+    "pkttype",
+    "cpu",
+    "iifgroup",
+    "oifgroup",
+    "cgroup",
+    "random",
+    "ipsec",
+    "iifkind",
+    "oifkind",
+    "ibrpvid",
+    "ibrvproto",
+    "time",
+    "day",
+    "hour",
+    "sdif",
 ];
 /// By `enum nft_ct_keys`.
 const CT: [&str; 24] = [
-    "state", "direction", "status", "mark", "secmark", "expiration", "helper", "l3proto", "saddr", "daddr", "protocol",
-    "proto-src", "proto-dst", "label", "packets", "bytes", "avgpkt", "zone", "event", "ip saddr", "ip daddr",
-    "ip6 saddr", "ip6 daddr", "id",
+    "state",
+    "direction",
+    "status",
+    "mark",
+    "secmark",
+    "expiration",
+    "helper",
+    "l3proto",
+    "saddr",
+    "daddr",
+    "protocol",
+    "proto-src",
+    "proto-dst",
+    "label",
+    "packets",
+    "bytes",
+    "avgpkt",
+    "zone",
+    "event",
+    "ip saddr",
+    "ip daddr",
+    "ip6 saddr",
+    "ip6 daddr",
+    "id",
 ];
 
 const BASE: u16 = 2;

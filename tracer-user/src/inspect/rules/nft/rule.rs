@@ -198,7 +198,11 @@ impl Machine<'_> {
                 (Form::Name, _) | (_, What::Name(_)) | (Form::Unknown, _) => false,
                 (Form::Number(order), _) => order == held.order || part.length == 1,
             };
-            key.push(if fits { held.operand() } else { Operand::Unknown(held.text()) });
+            key.push(if fits {
+                held.operand()
+            } else {
+                Operand::Unknown(held.text())
+            });
         }
         key
     }
