@@ -79,8 +79,10 @@ const NEEDS_ROOT: &[&str] = &[
     "ctnetlink",
     "inspect",
     "lab",
+    "ports",
     "probes",
     "rules",
+    "ruletext",
     "scenarios",
 ];
 
