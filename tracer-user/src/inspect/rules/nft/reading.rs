@@ -12,6 +12,7 @@ use super::table::{Table, family};
 use crate::inspect::nla::{NlaError, attributes};
 use crate::inspect::rules::Part;
 use crate::inspect::rules::text::{Lookup, iptables_rule, nft_rule};
+use crate::inspect::rules::xt::settle_netmap;
 use crate::model::rules::{Backend, Bypass, ChainId, Family, Item, Link, Rule, Ruleset, Set, SetId};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -220,6 +221,7 @@ impl Reading {
 
     pub fn finish(mut self, generation: Option<u32>) -> Ruleset {
         self.ruleset.generation = generation;
+        settle_netmap(&mut self.ruleset.chains);
         if self.cut {
             let gap = "more rules, chains or sets of nf_tables than are read, or some that appeared meanwhile";
             self.ruleset.gaps.push(gap.into());
@@ -334,7 +336,7 @@ mod tests {
         bodies
             .map(|body| match body {
                 Body::Data { kind, payload } => (kind & 0xff, payload.to_vec()),
-                other => panic!("{other:?}"),
+                Body::End(_) | Body::Overrun | Body::Nothing => panic!("no message of nf_tables"),
             })
             .collect()
     }
