@@ -81,6 +81,7 @@ const NEEDS_ROOT: &[&str] = &[
     "lab",
     "ports",
     "probes",
+    "ruletext",
     "rules",
     "scenarios",
 ];

@@ -7,6 +7,7 @@ use super::datatype::Order;
 use super::load::{Context, NETWORK, ct_name, meta_name, payload_text, pieces};
 use super::register::{Held, Registers, What};
 use super::set::Layout;
+use crate::inspect::rules::Detail;
 use crate::model::rules::{
     Action, Assign, Field, Nat, NatKind, NatTarget, Operand, Reject, SetId, Source, Target, Tproxy, Verdict,
 };
@@ -194,6 +195,26 @@ pub(super) fn queue(data: Block<'_>) -> Action {
     })
 }
 
+pub(super) fn reject_code(data: Block<'_>) -> Option<Detail> {
+    Some(Detail::Reject {
+        kind: data.u32(1)?,
+        code: data.u8(2)?,
+    })
+}
+
+pub(super) fn fanout(data: Block<'_>) -> Option<Detail> {
+    (data.u16(3)? & QUEUE_FANOUT != 0).then_some(Detail::Fanout)
+}
+
+pub(super) fn fully_random(name: &[u8], data: Block<'_>) -> Option<Detail> {
+    let attribute = match name {
+        b"nat" => 7,
+        b"redir" => 3,
+        _ => 1,
+    };
+    (data.u32(attribute)? & FULLY_RANDOM != 0).then_some(Detail::FullyRandom)
+}
+
 pub(super) fn reject(data: Block<'_>) -> Action {
     Action::Verdict(Verdict::Reject(match data.u32(1) {
         Some(TCP_RESET) => Reject::TcpReset,
@@ -334,6 +355,7 @@ const FULLY_RANDOM: u32 = 0x10;
 const PORT_OFFSET: u32 = 0x20;
 const NETMAP: u32 = 0x40;
 const QUEUE_BYPASS: u16 = 1;
+const QUEUE_FANOUT: u16 = 2;
 const TCP_RESET: u32 = 1;
 // enum nft_meta_keys
 const PRIORITY: u32 = 2;

@@ -4,6 +4,7 @@
 
 use super::datatype::{Order, trimmed};
 use super::register::{Held, What};
+use crate::inspect::rules::{self, Detail};
 use crate::model::rules::{Field, Match, Operand, Value};
 use std::fmt::Write;
 use std::ops::RangeInclusive;
@@ -30,6 +31,18 @@ impl Comparison {
             5 => Self::GreaterOrEqual,
             _ => return None,
         })
+    }
+
+    /// What a text needs to know of it beyond the range.
+    pub(super) fn detail(self) -> Option<Detail> {
+        let how = match self {
+            Self::Equal | Self::NotEqual => return None,
+            Self::Less => rules::Comparison::Less,
+            Self::LessOrEqual => rules::Comparison::LessOrEqual,
+            Self::Greater => rules::Comparison::Greater,
+            Self::GreaterOrEqual => rules::Comparison::GreaterOrEqual,
+        };
+        Some(Detail::Comparison(how))
     }
 
     fn sign(self) -> &'static str {

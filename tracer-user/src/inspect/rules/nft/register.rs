@@ -167,6 +167,14 @@ impl Registers {
         Some(held.part(from, held.length - from))
     }
 
+    /// As many bytes as were written there, `offset` bytes after a register's beginning.
+    pub(super) fn read_rest(&self, number: u32, offset: usize) -> Option<Held> {
+        let at = place(number)?.checked_add(offset)?;
+        let (start, held) = self.slot(at)?;
+        let from = at - start;
+        Some(held.part(from, held.length - from))
+    }
+
     /// What lies `offset` bytes after a register's beginning.
     pub(super) fn read_after(&self, number: u32, offset: usize, length: usize) -> Held {
         place(number).map_or_else(

@@ -51,7 +51,13 @@ fn limit(data: Block<'_>) -> Option<String> {
         _ => return None,
     };
     if data.u32(4).unwrap_or(0) == 0 {
-        return Some(format!("limit rate {over}{rate}/{unit} burst {burst} packets"));
+        // What nft takes where nothing is said, it does not say.
+        let burst = if burst == BURST {
+            String::new()
+        } else {
+            format!(" burst {burst} packets")
+        };
+        return Some(format!("limit rate {over}{rate}/{unit}{burst}"));
     }
     let (rate, size) = scaled(rate);
     let mut text = format!("limit rate {over}{rate} {size}/{unit}");
@@ -129,6 +135,7 @@ fn scaled(bytes: u64) -> (u64, &'static str) {
 /// `NFT_LIMIT_F_INV`, `NFT_QUOTA_F_INV`, `NFT_CONNLIMIT_F_INV`.
 const INVERTED: u32 = 1;
 const FLAGS_OF_CONNLIMIT: u16 = 2;
+const BURST: u32 = 5;
 const WARNING: u32 = 4;
 /// `NF_LOG_MASK` without the bit that is not in use.
 const ALL_LOG_FLAGS: u32 = 0x2f;

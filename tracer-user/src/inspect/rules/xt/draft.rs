@@ -137,7 +137,7 @@ pub(super) fn one_of(field: Field, within: Vec<RangeInclusive<u128>>) -> Match {
 }
 
 /// A string as `iptables-save` quotes it.
-pub(super) fn quoted(value: &str) -> String {
+pub(in crate::inspect::rules) fn quoted(value: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     if !value.is_empty() && value.bytes().all(plain) {
         return value.to_owned();

@@ -8,6 +8,8 @@ mod info;
 mod matches;
 mod targets;
 
+pub(super) use draft::quoted;
+
 use super::Extension;
 use crate::model::rules::{Action, Family, Item, Match};
 use draft::Draft;
