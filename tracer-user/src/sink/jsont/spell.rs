@@ -3,7 +3,7 @@
 use crate::model::conntrack::Direction;
 use crate::model::event::RstMaker;
 use crate::model::evidence::Place;
-use crate::model::finding::{Cause, Confidence, Severity, State, Way};
+use crate::model::finding::{Cause, Confidence, RuleRole, Severity, State, Way};
 use crate::model::hook::How;
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::rules::{Backend, Component, Family, Hook};
@@ -80,6 +80,7 @@ named! {
     "way to attach": How,
     "back end": Backend,
     "owner of rules": Component,
+    "role of a rule": RuleRole,
     "family": Family,
     "hook": Hook,
     "class of a translation": Class,

@@ -1,6 +1,7 @@
 //! Records as the Tracker and the shell make them, for the tests of the sinks.
 
 mod findings;
+mod inspected;
 mod ports;
 
 pub(super) use findings::{finding_of, findings};

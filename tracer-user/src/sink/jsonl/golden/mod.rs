@@ -341,8 +341,10 @@ fn the_connections_that_hang_already_fit_into_one_line() {
 fn the_last_rung_is_short_enough_for_anything() {
     let long: String = "\u{1}".repeat(LINE);
     let mut finding = sample::finding_of(Cause::ReplyRejected);
-    finding.connection.enter = Some(format!("/run/netns/{long}").into());
-    finding.victims = vec![finding.connection.clone(); 5];
+    let mut connection = finding.connection.take().unwrap();
+    connection.enter = Some(format!("/run/netns/{long}").into());
+    finding.victims = vec![connection.clone(); 5];
+    finding.connection = Some(connection);
     finding.examples = finding.victims.clone();
     let mut hello = sample::hello();
     hello.options = (0..50)
