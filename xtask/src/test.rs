@@ -84,6 +84,7 @@ const NEEDS_ROOT: &[&str] = &[
     "ruletext",
     "rules",
     "scenarios",
+    "xtables",
 ];
 
 #[cfg(test)]
