@@ -3,6 +3,7 @@
 use super::Looked;
 use crate::inspect::rules::owner::of_chain;
 use crate::model::finding::{Cause, Confidence, Finding, RuleRole, Severity};
+use crate::model::identity::Comm;
 use crate::model::inspected::{ChainName, Inspected};
 use crate::model::rules::{Action, Backend, Chain, ChainId, Component, Item, RuleId, Verdict};
 use crate::model::translation::Listening;
@@ -21,6 +22,12 @@ struct Agent {
     component: Component,
     /// The names of its processes, as the kernel cuts them.
     commands: &'static [&'static str],
+}
+
+impl Agent {
+    fn is(&self, comm: Comm) -> bool {
+        self.commands.iter().any(|name| comm.as_bytes() == name.as_bytes())
+    }
 }
 
 fn finding(looked: &Looked<'_>, agent: &Agent, backend: Backend) -> Option<Finding> {
@@ -65,15 +72,15 @@ fn finding(looked: &Looked<'_>, agent: &Agent, backend: Backend) -> Option<Findi
     Some(finding)
 }
 
+/// Whether a process of that name is one of them.
+pub(super) fn is_agent(comm: Comm) -> bool {
+    AGENTS.iter().any(|agent| agent.is(comm))
+}
+
 /// Its process is there, or somebody takes what its rules redirect.
 fn is_alive(looked: &Looked<'_>, agent: &Agent) -> bool {
     let mut processes = looked.facts.processes.into_iter().flatten();
-    let runs = processes.any(|process| {
-        agent
-            .commands
-            .iter()
-            .any(|name| process.comm.as_bytes() == name.as_bytes())
-    });
+    let runs = processes.any(|process| agent.is(process.comm));
     let serves = looked.stolen.iter().any(|stolen| {
         matches!(stolen.translation.listening, Listening::By(_))
             && stolen

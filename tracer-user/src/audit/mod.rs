@@ -19,7 +19,7 @@ use crate::inventory::{self, Inventory, Listeners};
 use crate::model::conntrack::Conntrack;
 use crate::model::evidence::Evidence;
 use crate::model::finding::{Cause, Confidence, Culprit, Finding, RuleRole, Severity, State};
-use crate::model::identity::Process;
+use crate::model::identity::{Comm, Process};
 use crate::model::inspected::Inspected;
 use crate::model::rules::{Located, RuleId, Snapshot};
 use crate::model::translation::{Class, Translation};
@@ -56,6 +56,11 @@ pub fn audit(facts: &Facts<'_>) -> Vec<Finding> {
         finding.id = id;
     }
     findings
+}
+
+/// Whether a process of that name is an agent that leaves chains behind.
+pub fn is_agent(comm: Comm) -> bool {
+    leftover::is_agent(comm)
 }
 
 /// Whether a second look can tell more: what is only starting looks dead.
