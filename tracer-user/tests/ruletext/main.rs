@@ -160,6 +160,6 @@ fn tool(space: &Space, arguments: &[&str], input: &str) -> String {
         .unwrap();
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{arguments:?} failed on:\n{input}");
+    assert!(output.status.success(), "{arguments:?} failed");
     String::from_utf8(output.stdout).unwrap()
 }

@@ -3,8 +3,9 @@
 //! Some of it are native expressions in place of `-m tcp`, `-m mark`, `-m limit` and `-j NFLOG`; the rest are extensions
 //! that come with their text. Chains stand in it by their names.
 
-use super::iptables::{Device, Fragment, Head, Network, Protocol, mask, not, quoted};
+use super::iptables::{Asked, Head};
 use super::{Lookup, unknown};
+use crate::inspect::rules::xt::quoted;
 use crate::inspect::rules::{Extension, Part};
 use crate::model::rules::{Action, ChainId, Family, Field, Item, Match, Value, Verdict};
 use std::net::IpAddr;
@@ -90,14 +91,13 @@ impl Printed {
                 prefix,
                 negated,
             } => {
-                let device = Device {
-                    name: name.clone(),
-                    prefix: *prefix,
-                    negated: *negated,
-                };
+                let device = Some(Asked {
+                    inverted: *negated,
+                    value: format!("{}{}", String::from_utf8_lossy(name), if *prefix { "+" } else { "" }),
+                });
                 match field {
-                    Field::InputName => self.head.input = Some(device),
-                    _ => self.head.output = Some(device),
+                    Field::InputName => self.head.input = device,
+                    _ => self.head.output = device,
                 }
             }
             Match::Chance(text) => {
@@ -124,10 +124,16 @@ impl Printed {
             }
             Field::L4Proto | Field::Ip4Protocol | Field::Ip6NextHeader if single => {
                 let Ok(number) = u16::try_from(first) else { return false };
-                self.head.protocol = Some(Protocol { number, negated });
+                self.head.protocol = Some(Asked {
+                    inverted: negated,
+                    value: number,
+                });
             }
             Field::Ip4Fragment if single && first == 0 => {
-                self.head.fragment = Some(Fragment { negated: !negated });
+                self.head.fragment = Some(Asked {
+                    inverted: !negated,
+                    value: (),
+                });
             }
             Field::SourcePort => {
                 self.transport().source = Some(format!("{} --sport {}", not(negated), ports(range)));
@@ -153,18 +159,21 @@ impl Printed {
         &mut self.transport.get_or_insert_with(|| (place, Transport::default())).1
     }
 
-    fn network(&self, number: u128, bits: u128, negated: bool) -> Network {
+    fn network(&self, number: u128, bits: u128, negated: bool) -> Asked<(IpAddr, IpAddr)> {
         let value = Value::Number(number);
         let address = match value.ipv4() {
             Some(address) if !self.six => address.into(),
-            _ => IpAddr::from(std::net::Ipv6Addr::from(number)),
+            _ => IpAddr::V6(number.into()),
         };
-        let mask = match (bits, self.six) {
-            (u128::MAX, _) => mask(128, self.six),
-            (bits, true) => IpAddr::from(std::net::Ipv6Addr::from(bits)),
-            (bits, false) => Value::Number(bits).ipv4().map_or_else(|| mask(32, false), IpAddr::from),
+        let mask = match u32::try_from(bits) {
+            _ if self.six => IpAddr::V6(bits.into()),
+            Ok(bits) => IpAddr::V4(bits.into()),
+            Err(_) => IpAddr::V4(u32::MAX.into()),
         };
-        Network { address, mask, negated }
+        Asked {
+            inverted: negated,
+            value: (address, mask),
+        }
     }
 
     fn action(&mut self, action: &Action, lookup: &dyn Lookup) {
@@ -187,9 +196,11 @@ impl Printed {
     }
 
     fn finish(mut self, chain: &str) -> String {
-        let protocol = self.head.protocol.filter(|protocol| !protocol.negated);
+        let protocol = self.head.protocol.as_ref().filter(|asked| !asked.inverted);
         if let Some((place, transport)) = self.transport {
-            let name = protocol.map_or_else(|| "th".to_owned(), |protocol| protocol.to_string());
+            let name = protocol
+                .and_then(|asked| super::iptables::protocol(asked.value))
+                .unwrap_or("th");
             let options = [transport.source, transport.destination, transport.flags];
             let text = options
                 .into_iter()
@@ -288,6 +299,10 @@ fn nflog(text: &str) -> Option<String> {
         }
     }
     Some(target)
+}
+
+fn not(negated: bool) -> &'static str {
+    if negated { " !" } else { "" }
 }
 
 const LAST_PORT: u128 = 65_535;
