@@ -84,6 +84,7 @@ const NEEDS_ROOT: &[&str] = &[
     "rules",
     "ruletext",
     "scenarios",
+    "xtables",
 ];
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod raw;
 mod reader;
 pub(crate) mod rules;
 mod sweep;
+pub mod xt;
 mod zones;
 
 pub(crate) use clock::now;

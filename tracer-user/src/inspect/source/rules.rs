@@ -4,15 +4,17 @@
 
 use super::netlink::{Netlink, NetlinkError};
 use super::probe::ProbeError;
+use super::xt;
 use crate::inspect::network;
 use crate::inspect::rules::nft::{self, NftError, Reading, request};
+use crate::inspect::rules::xt::rebase;
 use crate::model::rules::{Bypass, Network, Ruleset};
 use rustix::io::Errno;
 use std::fs;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-/// The rules of nf_tables, and what leads around them.
+/// The rules of nf_tables and of the legacy tables, and what leads around them.
 pub(crate) fn read(deadline: Instant) -> Result<(Ruleset, Network), ProbeError> {
     let network = network(deadline).map_err(|error| ProbeError {
         what: "devices and addresses",
@@ -22,6 +24,10 @@ pub(crate) fn read(deadline: Instant) -> Result<(Ruleset, Network), ProbeError> 
         what: "nf_tables",
         error,
     })?;
+    let (mut chains, gaps) = xt::read();
+    rebase(&mut chains, u32::try_from(ruleset.chains.len()).unwrap_or(u32::MAX));
+    ruleset.chains.append(&mut chains);
+    ruleset.gaps.extend(gaps);
     ruleset.bypasses.extend(bypasses());
     Ok((ruleset, network))
 }

@@ -11,6 +11,7 @@ use super::set::{self, Layout, Raw};
 use super::table::{Table, family};
 use crate::inspect::nla::{NlaError, attributes};
 use crate::inspect::rules::Part;
+use crate::inspect::rules::xt::settle_netmap;
 use crate::inspect::rules::text::{iptables_rule, nft_rule};
 use crate::model::rules::{Backend, Bypass, ChainId, Family, Item, Rule, Ruleset, SetId};
 use std::collections::HashMap;
@@ -206,6 +207,7 @@ impl Reading {
 
     pub fn finish(mut self, generation: Option<u32>) -> Ruleset {
         self.ruleset.generation = generation;
+        settle_netmap(&mut self.ruleset.chains);
         if self.cut {
             let gap = "more rules, chains or sets of nf_tables than are read, or some that appeared meanwhile";
             self.ruleset.gaps.push(gap.into());
@@ -301,7 +303,7 @@ mod tests {
         bodies
             .map(|body| match body {
                 Body::Data { kind, payload } => (kind & 0xff, payload.to_vec()),
-                other => panic!("{other:?}"),
+                Body::End(_) | Body::Overrun | Body::Nothing => panic!("no message of nf_tables"),
             })
             .collect()
     }

@@ -115,9 +115,10 @@ impl Held {
     }
 
     pub(super) fn constant(&self) -> Option<&[u8]> {
-        match &self.what {
-            What::Constant(bytes) => Some(bytes),
-            _ => None,
+        if let What::Constant(bytes) = &self.what {
+            Some(bytes)
+        } else {
+            None
         }
     }
 }
