@@ -79,10 +79,12 @@ const NEEDS_ROOT: &[&str] = &[
     "ctnetlink",
     "inspect",
     "lab",
+    "ports",
     "probes",
     "rules",
     "ruletext",
     "scenarios",
+    "xtables",
 ];
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::model::evidence::Evidence;
 use crate::model::identity::{Netns, Owner, Process};
 use crate::model::inquiry::Listener;
 use crate::model::named::named;
+use crate::model::rules::Located;
 use crate::model::tcp::TcpState;
 use crate::model::time::Timestamp;
 use crate::model::tuple::{Endpoint, Tuple};
@@ -24,6 +25,40 @@ named! {
         ResetByPeer = "reset-by-peer",
         DroppedInKernel = "dropped-in-kernel",
         Unanswered = "unanswered",
+        DeadRedirect = "dead-redirect",
+        LeftoverChain = "leftover-chain",
+        DuplicateJump = "duplicate-jump",
+        MarkOverlap = "mark-overlap",
+        MixedBackends = "mixed-backends",
+        AddressFamilyGap = "address-family-gap",
+        BypassedRedirect = "bypassed-redirect",
+        StaleEntries = "stale-entries",
+    }
+}
+
+impl Cause {
+    /// Found by inspection, without a connection.
+    pub fn is_inspected(self) -> bool {
+        match self {
+            Self::DeadRedirect
+            | Self::LeftoverChain
+            | Self::DuplicateJump
+            | Self::MarkOverlap
+            | Self::MixedBackends
+            | Self::AddressFamilyGap
+            | Self::BypassedRedirect
+            | Self::StaleEntries => true,
+            Self::ReplyRejected
+            | Self::RedirectTargetBlocked
+            | Self::RedirectTargetStalled
+            | Self::RedirectToDeadPort
+            | Self::SynDropped
+            | Self::RejectedByRule
+            | Self::AcceptQueueFull
+            | Self::ResetByPeer
+            | Self::DroppedInKernel
+            | Self::Unanswered => false,
+        }
     }
 }
 
@@ -85,14 +120,31 @@ pub struct Connection {
     pub unacked: u32,
 }
 
+named! {
+    /// What a rule has to do with it.
+    RuleRole {
+        Translates = "translates",
+        Drops = "drops",
+        Rejects = "rejects",
+        Ends = "ends",
+        Jumps = "jumps",
+        SetsMark = "sets-mark",
+        MatchesMark = "matches-mark",
+        Acts = "acts",
+    }
+}
+
 /// Who or what does it, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Culprit {
-    /// A rule that is not named yet: where it acts and what gave it away.
     Rule {
         netns: Netns,
         enter: Option<Arc<str>>,
-        evidence: usize,
+        /// `None`: which one is not known, only that one did it.
+        rule: Option<Box<Located>>,
+        role: RuleRole,
+        /// What gave it away.
+        evidence: Option<usize>,
     },
     ConntrackEntry(Conntrack),
     Listener(Listener),
@@ -121,8 +173,8 @@ pub struct Finding {
     pub supersedes: Option<u64>,
     pub severity: Severity,
     pub confidence: Confidence,
-    /// The first connection.
-    pub connection: Connection,
+    /// The first connection; `None`: found by inspection.
+    pub connection: Option<Connection>,
     /// All connections with this cause.
     pub count: u64,
     /// At most [`Finding::EXAMPLES`].

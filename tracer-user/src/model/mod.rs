@@ -14,4 +14,5 @@ pub mod reason;
 pub mod rules;
 pub mod tcp;
 pub mod time;
+pub mod translation;
 pub mod tuple;

@@ -10,11 +10,12 @@ pub(crate) mod netlink;
 pub(crate) mod netns;
 mod paths;
 pub(crate) mod probe;
-mod process;
+pub(crate) mod process;
 mod raw;
 mod reader;
-mod rules;
+pub(crate) mod rules;
 mod sweep;
+pub mod xt;
 mod zones;
 
 pub(crate) use clock::now;

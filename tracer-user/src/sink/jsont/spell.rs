@@ -3,11 +3,12 @@
 use crate::model::conntrack::Direction;
 use crate::model::event::RstMaker;
 use crate::model::evidence::Place;
-use crate::model::finding::{Cause, Confidence, Severity, State, Way};
+use crate::model::finding::{Cause, Confidence, RuleRole, Severity, State, Way};
 use crate::model::hook::How;
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::rules::{Backend, Component, Family, Hook};
 use crate::model::tcp::{ConntrackState, TcpState};
+use crate::model::translation::{Class, Manner, Runtime};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
 use std::fmt;
@@ -79,8 +80,12 @@ named! {
     "way to attach": How,
     "back end": Backend,
     "owner of rules": Component,
+    "role of a rule": RuleRole,
     "family": Family,
     "hook": Hook,
+    "class of a translation": Class,
+    "way to translate": Manner,
+    "container runtime": Runtime,
 }
 
 /// For enums that are named here.

@@ -3,13 +3,15 @@
 use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::event::RstMaker;
 use crate::model::evidence::{Evidence, Place};
-use crate::model::finding::{Cause, Confidence, Connection, Considered, Culprit, Finding, Severity, State, Way};
+use crate::model::finding::{
+    Cause, Confidence, Connection, Considered, Culprit, Finding, RuleRole, Severity, State, Way,
+};
 use crate::model::identity::{Comm, Netns, Owner};
 use crate::model::inquiry::SocketInfo;
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::{ACK, ConntrackState, SYN, TcpState};
 use crate::model::tuple::Tuple;
-use crate::sink::sample::{POD, endpoint, entry, listener, ms, tuple};
+use crate::sink::sample::{POD, endpoint, entry, inspected, listener, ms, tuple};
 
 fn owner() -> Owner {
     Owner {
@@ -59,13 +61,15 @@ fn finding(cause: Cause, connection: Connection, evidence: Vec<Evidence>) -> Fin
         severity: Severity::Error,
         confidence: Confidence::Proved,
         examples: vec![connection.clone()],
-        connection,
+        connection: Some(connection),
         count: 1,
         victims: Vec::new(),
         culprits: vec![Culprit::Rule {
             netns: POD,
             enter: Some("/run/netns/pod".into()),
-            evidence: 0,
+            rule: None,
+            role: RuleRole::Drops,
+            evidence: Some(0),
         }],
         evidence,
         considered: Vec::new(),
@@ -133,6 +137,14 @@ pub(in crate::sink) fn finding_of(cause: Cause) -> Finding {
         Cause::ResetByPeer => reset_by_peer(),
         Cause::Unanswered => unanswered(),
         Cause::DroppedInKernel => dropped_in_kernel(),
+        Cause::DeadRedirect
+        | Cause::LeftoverChain
+        | Cause::DuplicateJump
+        | Cause::MarkOverlap
+        | Cause::MixedBackends
+        | Cause::AddressFamilyGap
+        | Cause::BypassedRedirect
+        | Cause::StaleEntries => inspected::finding_of(cause),
     }
 }
 
@@ -292,7 +304,9 @@ fn syn_dropped() -> Finding {
         culprits: vec![Culprit::Rule {
             netns: node,
             enter: Some("/proc/1/ns/net".into()),
-            evidence: 0,
+            rule: None,
+            role: RuleRole::Drops,
+            evidence: Some(0),
         }],
         ..finding(Cause::SynDropped, connection(), vec![drop, syn_again()])
     }
