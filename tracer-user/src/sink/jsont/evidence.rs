@@ -7,6 +7,7 @@ use crate::model::evidence::Place;
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::TcpState;
 use crate::sink::clock::Clock;
+use crate::sink::jsont::inspected::InspectedLine;
 use crate::sink::jsont::socket::{Listener, Socket};
 use crate::sink::jsont::{Conntrack, Endpoint, Flags, Limits, Netns, Spelled, Time, Tuple};
 use crate::sink::words;
@@ -89,6 +90,12 @@ pub enum Observation<'a> {
     },
     GaveUp {
         count: u32,
+    },
+    Inspected {
+        #[serde(borrow)]
+        netns: Netns<'a>,
+        #[serde(flatten, borrow)]
+        what: InspectedLine<'a>,
     },
     NotExamined {
         #[serde(borrow)]
@@ -190,6 +197,10 @@ impl<'a> Observation<'a> {
                 receive_queue: *receive_queue,
             },
             Seen::GaveUp { count, .. } => Self::GaveUp { count: *count },
+            Seen::Inspected { netns, what, .. } => Self::Inspected {
+                netns: Netns::new(*netns, None),
+                what: InspectedLine::new(what, limits),
+            },
             Seen::NotExamined { why, .. } => Self::NotExamined { why: limits.text(why) },
         }
     }

@@ -1,7 +1,7 @@
 //! The block of one finding: what happens, to whom, why, what proves it, what to do.
 
 use crate::model::evidence::Evidence;
-use crate::model::finding::{Cause, Connection, Finding, Severity, State, Way};
+use crate::model::finding::{Cause, Connection, Culprit, Finding, Severity, State, Way};
 use crate::model::time::Timestamp;
 use crate::sink::clock::Clock;
 use crate::sink::jsont::Spell;
@@ -26,6 +26,7 @@ pub(super) fn write(finding: &Finding, before: Option<Cause>, clock: Clock, page
         finding,
         page,
     );
+    rules(finding, page);
     page.field("why", &words::why(finding));
     proof(finding, page);
     to_do(finding, page);
@@ -80,6 +81,20 @@ fn connection(finding: &Finding, connection: &Connection, clock: Clock, page: &m
         page.field("process", &format!("{holder}{uid}"));
     }
     page.field("state", &state(connection, finding.at, clock));
+}
+
+/// The rules that are known, each with what it has to do with it.
+fn rules(finding: &Finding, page: &mut Page<'_>) {
+    let rules = finding.culprits.iter().filter_map(|culprit| match culprit {
+        Culprit::Rule {
+            rule: Some(rule), role, ..
+        } => Some((rule, *role)),
+        _ => None,
+    });
+    for (at, (rule, role)) in rules.enumerate() {
+        let label = if at == 0 { "rule" } else { "" };
+        page.hanging(label, "- ", &words::rule_line(rule, role));
+    }
 }
 
 /// `SYN_SENT for 3.2 s (since 14:03:07.123), 3 SYN retransmits, 9 bytes unacknowledged`.

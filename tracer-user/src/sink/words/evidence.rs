@@ -7,7 +7,7 @@ use crate::model::finding::Finding;
 use crate::model::inquiry::{Listener, SocketInfo};
 use crate::model::time::Timestamp;
 use crate::sink::text::Shown;
-use crate::sink::words::{count, errno, facts, flags, netns, process, seconds, status};
+use crate::sink::words::{count, errno, facts, flags, inspected, netns, process, seconds, status};
 
 /// When it was seen.
 pub fn at(evidence: &Evidence) -> Timestamp {
@@ -24,6 +24,7 @@ pub fn at(evidence: &Evidence) -> Timestamp {
         | Evidence::Socket { at, .. }
         | Evidence::NotAccepted { at, .. }
         | Evidence::GaveUp { at, .. }
+        | Evidence::Inspected { at, .. }
         | Evidence::NotExamined { at, .. } => *at,
     }
 }
@@ -45,6 +46,7 @@ pub fn source(evidence: &Evidence) -> Option<&'static str> {
         | Evidence::Listener { .. }
         | Evidence::Socket { .. }
         | Evidence::NotAccepted { .. } => Some("sock_diag"),
+        Evidence::Inspected { .. } => Some("rules"),
         Evidence::Errno { .. } | Evidence::GaveUp { .. } | Evidence::NotExamined { .. } => None,
     }
 }
@@ -111,6 +113,7 @@ pub fn sentence(finding: &Finding, evidence: &Evidence) -> String {
                 count(u64::from(*times), "connect")
             )
         }
+        Evidence::Inspected { what, .. } => inspected::sentence(what),
         Evidence::NotExamined { why, .. } => {
             format!("the namespace could not be looked at: {}", Shown(why.as_bytes()))
         }

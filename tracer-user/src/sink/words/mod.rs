@@ -8,12 +8,14 @@ mod facts;
 mod fixes;
 mod inspected;
 mod phrase;
+mod removal;
 mod summary;
 mod why;
 
 pub use command::netns_name;
 pub use evidence::{at as evidence_at, sentence as evidence, source as evidence_source};
 pub use fixes::{Fix, FixKind, fixes};
+pub use inspected::rule_line;
 pub use phrase::{after, bytes, connection, count, errno, flags, holder, netns, process, seconds, status, thousands};
 pub use summary::summary;
 pub use why::why;
