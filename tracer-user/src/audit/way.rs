@@ -112,7 +112,7 @@ pub(super) fn candidates(ruleset: &Ruleset, network: &Network, way: &Way) -> Vec
         for &port in &asked.ports {
             for uid in asked.uids.iter().copied() {
                 for (source, destination, loopback) in ends(network, six, way.hook, &asked) {
-                    let link = device(network, loopback);
+                    let link = device(network, loopback, six);
                     let packet = syn(source, destination, port, (way.hook == Hook::Output).then_some(uid));
                     all.push(Candidate {
                         packet,
@@ -239,8 +239,14 @@ fn ends(network: &Network, six: bool, hook: Hook, asked: &Asked) -> Vec<(IpAddr,
     }
 }
 
-fn device(network: &Network, loopback: bool) -> Fact<u32> {
-    let link = network.links.iter().find(|link| link.loopback == loopback);
+/// The loopback device, or the first other one with an address of the family: a redirect needs one.
+fn device(network: &Network, loopback: bool, six: bool) -> Fact<u32> {
+    let is_addressed = |index: u32| {
+        let mut own = network.addresses.iter().filter(|own| own.link == index);
+        own.any(|own| own.address.is_ipv6() == six)
+    };
+    let mut links = network.links.iter();
+    let link = links.find(|link| link.loopback == loopback && (loopback || is_addressed(link.index)));
     link.map(|link| link.index).into()
 }
 

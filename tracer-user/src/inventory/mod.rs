@@ -150,4 +150,4 @@ const PROTOCOLS_MAX: usize = 4;
 const ROWS_MAX: usize = 32_768;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

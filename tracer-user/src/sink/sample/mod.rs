@@ -1,4 +1,146 @@
 //! Records as the Tracker and the shell make them, for the tests of the sinks.
 
 mod findings;
+mod inspected;
 mod ports;
+
+pub(super) use findings::{finding_of, findings};
+pub(super) use ports::ports;
+
+use crate::model::conntrack::Conntrack;
+use crate::model::finding::Cause;
+use crate::model::hook::How;
+use crate::model::identity::{Comm, Netns, Process};
+use crate::model::inquiry::Listener;
+use crate::model::tcp::ConntrackState;
+use crate::model::time::Timestamp;
+use crate::model::tuple::{Endpoint, Tuple};
+use crate::sink::clock::Clock;
+use crate::sink::record::{Hello, Hook, HookStats, Loss, LossSource, Stats, Summary};
+use std::time::Duration;
+
+/// Milliseconds after the connect, which was at 100 s.
+pub(super) fn ms(millis: u64) -> Timestamp {
+    Timestamp::from_nanos(100_000_000_000 + millis * 1_000_000)
+}
+
+/// 2026-03-04T05:06:07Z at the connect.
+pub(super) fn clock() -> Clock {
+    Clock::new(ms(0), "2026-03-04T05:06:07Z".parse().unwrap())
+}
+
+pub(super) fn endpoint(text: &str) -> Endpoint {
+    text.parse::<std::net::SocketAddr>().unwrap().into()
+}
+
+pub(super) fn tuple(source: &str, destination: &str) -> Tuple {
+    Tuple::new(endpoint(source), endpoint(destination))
+}
+
+pub(super) const POD: Netns = Netns {
+    cookie: 4097,
+    inode: 4_026_532_281,
+};
+
+pub(super) fn entry(state: ConntrackState, mark: u32, target: Option<&str>) -> Conntrack {
+    let original = tuple("10.77.0.2:35468", "10.77.0.3:9000");
+    let target = target.map_or(original.destination, endpoint);
+    Conntrack {
+        original,
+        reply: Tuple::new(target, original.source),
+        status: 0b1110 | if original.destination == target { 0 } else { 0x120 },
+        state: Some(state),
+        mark,
+        zone: 0,
+        id: None,
+    }
+}
+
+pub(super) fn listener(address: &str, queue: u32, backlog: u32) -> Listener {
+    Listener {
+        address: endpoint(address),
+        queue,
+        backlog,
+        uid: 0,
+        inode: 8_101,
+        process: Some(Process {
+            pid: 77,
+            comm: Comm::new(b"mirrord-agent"),
+        }),
+    }
+}
+
+pub(super) fn hello() -> Hello {
+    let hook = |name: &'static str, how| Hook {
+        name: name.into(),
+        how,
+        reason: None,
+        weakens: Vec::new(),
+    };
+    Hello {
+        at: ms(0),
+        session: "6fa459ea-ee8a-4ca4-894e-db77e160355e".to_owned(),
+        boot_id: Some("0d1f3f4e-1b7c-4a6e-9df6-6f0f2c8d8f10".to_owned()),
+        part: 0,
+        host: Some("node-1".to_owned()),
+        kernel: "6.18.44".to_owned(),
+        architecture: "x86_64".to_owned(),
+        version: "0.1.0".to_owned(),
+        options: [("hang-after".to_owned(), "3s".to_owned())].into(),
+        hooks: vec![
+            hook("inet_sock_set_state", How::TpBtf),
+            Hook {
+                reason: Some("not in this kernel's BTF".to_owned()),
+                weakens: vec![Cause::RedirectToDeadPort],
+                ..hook("tcp_send_reset", How::Absent)
+            },
+        ],
+    }
+}
+
+pub(super) fn stats() -> Stats {
+    Stats {
+        at: ms(10_000),
+        hooks: vec![HookStats {
+            name: "inet_sock_set_state".into(),
+            runs: Some(12_345),
+            nanos: Some(1_234_500),
+            lost: 2,
+            recursion_misses: Some(0),
+            ..HookStats::default()
+        }],
+        ring_high_water: Some(4096),
+        ring_bytes: Some(1 << 20),
+        tracked: 17,
+        evictions: 0,
+        cpu: Some(Duration::from_millis(120)),
+        resident_bytes: Some(12 << 20),
+        map_bytes: Some(8 << 20),
+        watermark: Some(ms(9_900)),
+    }
+}
+
+pub(super) fn loss() -> Loss {
+    Loss {
+        at: ms(10_000),
+        source: LossSource::Hook("kfree_skb".into()),
+        cpu: Some(1),
+        lost: 2,
+    }
+}
+
+pub(super) fn summary() -> Summary {
+    Summary {
+        at: ms(30_000),
+        duration: Duration::from_secs(30),
+        events: 1_234,
+        established: Some(12),
+        refused: 3,
+        aborted: 1,
+        given_up: 1,
+        findings: vec![(Cause::ReplyRejected, 1), (Cause::SynDropped, 2)],
+        lost: 2,
+        evictions: 1,
+        unresolved_inquiries: 0,
+    }
+}
