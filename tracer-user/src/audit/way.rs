@@ -2,6 +2,8 @@
 //!
 //! Which packets fit is not computed here: the rules of the way are left alone in a ruleset, and packets are led through.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "only what packets are made of is picked")]
+
 use crate::model::rules::{
     Action, Chain, ChainId, Fact, Family, Field, Hook, Item, Match, Network, Packet, RuleId, Ruleset, Tracking, Verdict,
 };
@@ -225,18 +227,14 @@ fn ends(network: &Network, six: bool, hook: Hook, asked: &Asked) -> Vec<(IpAddr,
         .iter()
         .copied()
         .filter(|address| address.is_ipv6() == six);
-    match hook {
-        Hook::Output => {
-            let there = std::iter::once(remote).chain(named).map(|to| (first, to, false));
-            there
-                .chain([(loopback, loopback, true), (first, first, true)])
-                .collect()
-        }
-        _ => {
-            let here = own.iter().copied().chain(named).map(|to| (remote, to, false));
-            here.chain([(loopback, loopback, true)]).collect()
-        }
+    if hook == Hook::Output {
+        let there = std::iter::once(remote).chain(named).map(|to| (first, to, false));
+        return there
+            .chain([(loopback, loopback, true), (first, first, true)])
+            .collect();
     }
+    let here = own.iter().copied().chain(named).map(|to| (remote, to, false));
+    here.chain([(loopback, loopback, true)]).collect()
 }
 
 /// The loopback device, or the first other one with an address of the family: a redirect needs one.
