@@ -210,6 +210,35 @@ fn a_healthy_mesh_is_silent() {
 }
 
 #[test]
+fn an_entry_outlives_its_rule_and_its_proxy_and_a_live_flow_is_left_alone() {
+    let space = Space::new();
+    // Something that keeps conntrack at work.
+    space.rules(
+        "iptables-nft",
+        "filter",
+        &["-A INPUT -p udp -m conntrack --ctstate INVALID -j DROP"],
+    );
+    let redirect = "OUTPUT -p tcp -d 10.77.0.2 --dport 80 -j REDIRECT --to-ports 37673";
+    space.rules("iptables-nft", "nat", &[&format!("-A {redirect}")]);
+    let proxy = space.listen("127.0.0.1:37673");
+    let client = space.connect("10.77.0.2:80");
+    let accepted = proxy.accept().unwrap().0;
+    drop(proxy);
+    space.rules("iptables-nft", "nat", &[&format!("-D {redirect}")]);
+    // The flow goes on.
+    assert_eq!(space.causes(), [""; 0]);
+    // Both ends vanish without a word to conntrack.
+    space.nft("table inet raw { chain o { type filter hook output priority -400; tcp flags rst drop; }; }");
+    for socket in [&client, &accepted] {
+        rustix::net::sockopt::set_socket_linger(socket, Some(std::time::Duration::ZERO)).unwrap();
+    }
+    drop((client, accepted));
+    let finding = space.only("stale-entries");
+    assert_eq!(finding["severity"], "warning", "{finding:#}");
+    assert_eq!(finding["culprits"][0]["kind"], "conntrack-entry");
+}
+
+#[test]
 fn an_unknown_namespace_is_an_error_of_its_own() {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_conntracer"))
         .args(["audit", "--netns", "no-such-namespace"])

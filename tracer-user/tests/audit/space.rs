@@ -2,7 +2,7 @@
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::fs::File;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -49,10 +49,18 @@ impl Space {
     }
 
     pub(crate) fn listen(&self, address: &str) -> TcpListener {
+        self.inside(|| TcpListener::bind(address).unwrap())
+    }
+
+    pub(crate) fn connect(&self, address: &str) -> TcpStream {
+        self.inside(|| TcpStream::connect(address).unwrap())
+    }
+
+    fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let file = File::open(format!("/run/netns/{}", self.name)).unwrap();
         let visit = || {
             move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
-            TcpListener::bind(address).unwrap()
+            work()
         };
         thread::scope(|scope| scope.spawn(visit).join().unwrap())
     }

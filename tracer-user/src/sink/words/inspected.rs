@@ -397,15 +397,11 @@ fn tracks(finding: &Finding) -> Option<bool> {
 }
 
 fn inspected<'a, T>(finding: &'a Finding, pick: impl FnMut(&'a Inspected) -> Option<T>) -> Option<T> {
-    let all = finding.evidence.iter().filter_map(|evidence| match evidence {
+    let mut all = finding.evidence.iter().filter_map(|evidence| match evidence {
         Evidence::Inspected { what, .. } => Some(what),
         _ => None,
     });
-    all.filter_map({
-        let mut pick = pick;
-        move |what| pick(what)
-    })
-    .next()
+    all.find_map(pick)
 }
 
 /// `TCP port 80`.
