@@ -82,8 +82,8 @@ const NEEDS_ROOT: &[&str] = &[
     "lab",
     "ports",
     "probes",
-    "rules",
     "ruletext",
+    "rules",
     "scenarios",
     "xtables",
 ];

@@ -8,7 +8,7 @@ use super::xt;
 use crate::inspect::network;
 use crate::inspect::rules::nft::{self, NftError, Reading, request};
 use crate::inspect::rules::xt::rebase;
-use crate::model::rules::{Bypass, Network, Ruleset};
+use crate::model::rules::{Bypass, Link, Network, Ruleset};
 use rustix::io::Errno;
 use std::fs;
 use std::ops::ControlFlow;
@@ -20,7 +20,7 @@ pub(crate) fn read(deadline: Instant) -> Result<(Ruleset, Network), ProbeError> 
         what: "devices and addresses",
         error,
     })?;
-    let mut ruleset = settled(deadline).map_err(|error| ProbeError {
+    let mut ruleset = settled(&network.links, deadline).map_err(|error| ProbeError {
         what: "nf_tables",
         error,
     })?;
@@ -43,14 +43,14 @@ pub(crate) fn generation(deadline: Instant) -> Result<Option<u32>, ProbeError> {
 }
 
 /// Reads again until nothing changed meanwhile.
-fn settled(deadline: Instant) -> Result<Ruleset, NetlinkError> {
+fn settled(links: &[Link], deadline: Instant) -> Result<Ruleset, NetlinkError> {
     let mut netlink = open(libc::NETLINK_NETFILTER, deadline)?;
     let mut last = None;
     for _ in 0..ATTEMPTS_MAX {
         let Some(before) = ask_generation(&mut netlink)? else {
             return Ok(Ruleset::default());
         };
-        let mut reading = Reading::default();
+        let mut reading = Reading::new(links);
         let whole = match everything(&mut netlink, &mut reading) {
             Ok(whole) => whole,
             // Something that was listed is gone.

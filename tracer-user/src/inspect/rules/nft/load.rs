@@ -121,7 +121,10 @@ pub(super) fn meta(key: u32) -> Held {
         16 => number(Field::L4Proto, 1, Order::Wire),
         19 => number(Field::PacketType, 1, Order::Wire),
         // prandom
-        24 => random(u32::MAX, 0),
+        24 => Held {
+            order: Order::Wire,
+            ..random(u32::MAX, 0)
+        },
         _ => Held::unknown(format!("meta {}", meta_name(key)), REGISTERS),
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Extensions print themselves (`inspect::rules::xt`).
 
+use super::address;
 use std::fmt::{self, Display};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 /// What is asked of the network header, each with "inverted".
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -100,13 +101,7 @@ pub struct Numeric(pub IpAddr);
 
 impl Display for Numeric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            IpAddr::V6(address) => match u32::try_from(u128::from(address)) {
-                Ok(low) if low > 0xffff => write!(f, "::{}", Ipv4Addr::from(low)),
-                _ => address.fmt(f),
-            },
-            IpAddr::V4(address) => address.fmt(f),
-        }
+        f.write_str(&address(self.0))
     }
 }
 
