@@ -40,15 +40,20 @@ impl Shape {
     pub fn parse(info: &[u8]) -> Result<Self, XtError> {
         let short = XtError::ShortInfo(info.len());
         let (words, _) = info.get(NAME..INFO).ok_or(short)?.as_chunks::<4>();
-        let words = words.iter().copied().map(u32::from_ne_bytes).collect::<Vec<_>>();
-        let words = <[u32; 13]>::try_from(words).map_err(|_| short)?;
-        let [valid_hooks, a, b, c, d, e, f, g, h, i, j, entries, size] = words;
+        let mut words = words.iter().copied().map(u32::from_ne_bytes);
+        let mut next = || words.next().ok_or(short);
+        let valid_hooks = next()?;
+        let mut places = [[0; 5]; 2];
+        for place in places.iter_mut().flatten() {
+            *place = next()?;
+        }
+        let [hook_entry, underflow] = places;
         Ok(Self {
-            entries,
-            size,
             valid_hooks,
-            hook_entry: [a, b, c, d, e],
-            underflow: [f, g, h, i, j],
+            hook_entry,
+            underflow,
+            entries: next()?,
+            size: next()?,
         })
     }
 
