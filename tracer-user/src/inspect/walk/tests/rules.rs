@@ -119,6 +119,25 @@ fn an_unknown_order_is_two_outcomes_where_it_matters_and_one_where_not() {
 }
 
 #[test]
+fn of_three_tables_at_one_priority_any_may_come_between_the_others() {
+    let mut lab = Lab::new();
+    let tables = ["a", "b", "c"];
+    let [a, b, c] = tables.map(|table| lab.chain_of(Backend::Nft, Family::Ip, table, "out", filter(Hook::Output)));
+    // The middle one ends the walk: either neighbour may have been met, both or neither.
+    lab.rule(a, [set_mark(Target::Mark, 1)]);
+    lab.rule(b, [then(Verdict::Drop)]);
+    lab.rule(c, [set_mark(Target::Connmark, 1)]);
+    let outcomes = lab.walk(&syn("10.0.0.1", "10.0.0.9", 80), OUTPUT).outcomes;
+    let mut found: Vec<_> = outcomes
+        .iter()
+        .map(|outcome| (outcome.packet.mark, outcome.connmark))
+        .collect();
+    found.sort_by_key(|(mark, connmark)| (mark.known(), connmark.known()));
+    let known = |mark, connmark| (Fact::Known(mark), Fact::Known(connmark));
+    assert_eq!(found, [known(0, 0), known(0, 1), known(1, 0), known(1, 1)]);
+}
+
+#[test]
 fn families_meet_their_own_chains_and_inet() {
     let mut lab = Lab::new();
     for family in [Family::Ip, Family::Ip6, Family::Inet, Family::Bridge] {
