@@ -138,6 +138,21 @@ fn of_three_tables_at_one_priority_any_may_come_between_the_others() {
 }
 
 #[test]
+fn a_chain_that_is_met_once_for_sure_and_once_perhaps_is_two_steps() {
+    let mut lab = Lab::new();
+    let out = lab.chain("out", filter(Hook::Output));
+    let user = lab.chain("user", None);
+    lab.rule(user, [count()]);
+    lab.rule(out, [chance(), jump(user)]);
+    lab.rule(out, [jump(user)]);
+    let outcome = lab.one(&syn("10.0.0.1", "10.0.0.9", 80), OUTPUT);
+    let rules = outcome.steps.iter().filter(|step| step.rule.is_some());
+    let sure: Vec<bool> = rules.map(|step| step.certain).collect();
+    assert_eq!(rules_met(&outcome), [(0, 0), (1, 0), (0, 1), (1, 0)]);
+    assert_eq!(sure, [false, false, true, true]);
+}
+
+#[test]
 fn families_meet_their_own_chains_and_inet() {
     let mut lab = Lab::new();
     for family in [Family::Ip, Family::Ip6, Family::Inet, Family::Bridge] {
