@@ -26,6 +26,7 @@ impl Through<'_, '_, '_> {
             }
             Action::Assign(assign) => {
                 let Some(value) = self.value(state, assign) else {
+                    attempt.effect = attempt.effect.or(Some(Effect::Passed));
                     self.miss(cursor, attempt);
                     return None;
                 };

@@ -153,6 +153,22 @@ fn a_chain_that_is_met_once_for_sure_and_once_perhaps_is_two_steps() {
 }
 
 #[test]
+fn a_rule_that_has_counted_was_met_even_if_it_ends_early() {
+    let mut lab = Lab::new();
+    let early = lab.chain("early", base(ChainKind::Filter, Hook::Output, -300));
+    let restore = Action::Assign(Assign {
+        target: Target::Mark,
+        keep: 0,
+        source: Source::Connmark { mask: 0xff, shift: 0 },
+        value: 0,
+    });
+    lab.rule(early, [count(), Item::Action(restore), then(Verdict::Drop)]);
+    lab.rule(early, [port(81), count()]);
+    let outcome = lab.one(&syn("10.0.0.1", "10.0.0.9", 80), OUTPUT);
+    assert_eq!((outcome.end, rules_met(&outcome)), (End::Left, vec![(0, 0)]));
+}
+
+#[test]
 fn families_meet_their_own_chains_and_inet() {
     let mut lab = Lab::new();
     for family in [Family::Ip, Family::Ip6, Family::Inet, Family::Bridge] {
