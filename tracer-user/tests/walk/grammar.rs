@@ -226,6 +226,9 @@ impl Maker<'_> {
                 Act::Goto(user)
             };
         }
+        if site.column.tool.is_nft() && self.chance.percent(6) {
+            return self.by_port(site, users);
+        }
         if site.kind == "nat" && self.chance.percent(60) {
             return self.translation(site.hook, v6);
         }
@@ -257,12 +260,29 @@ impl Maker<'_> {
         }
     }
 
+    fn by_port(&mut self, site: Site, users: &[String]) -> Act {
+        let mut verdicts = vec!["accept".to_owned(), "return".to_owned(), "continue".to_owned()];
+        verdicts.extend(users.iter().map(|user| format!("jump {user}")));
+        verdicts.extend(users.iter().map(|user| format!("goto {user}")));
+        if site.kind != "nat" {
+            verdicts.push("drop".to_owned());
+        }
+        let cases = (LOW_PORT..LOW_PORT + 6).map(|port| {
+            let index = usize::try_from(self.chance.next()).unwrap() % verdicts.len();
+            (port, verdicts[index].clone())
+        });
+        Act::ByPort(cases.collect())
+    }
+
     fn translation(&mut self, hook: Hook, v6: bool) -> Act {
         let side = self.chance.one(&[Side::Lan, Side::Wan]);
         let port = LOW_PORT + 8 + u16::try_from(self.chance.below(4)).unwrap();
         let some = self.chance.percent(70);
         match hook {
             Hook::Prerouting | Hook::Output if self.chance.percent(50) => Act::Redirect(some.then_some(port)),
+            Hook::Prerouting | Hook::Output if self.chance.percent(15) => {
+                Act::Spread(address(v6, side, 2), address(v6, side, 3))
+            }
             Hook::Prerouting | Hook::Output => {
                 let host = self.chance.one(&[BOX, 2, 3, 5]);
                 Act::Dnat(address(v6, side, host), some.then_some(port))

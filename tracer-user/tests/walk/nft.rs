@@ -172,6 +172,16 @@ fn action(rule: &Rule) -> String {
         Act::Redirect(Some(port)) => format!("redirect to :{port}"),
         Act::Dnat(address, None) => format!("dnat {family} to {address}"),
         Act::Dnat(address, Some(port)) => format!("dnat {family} to {}", SocketAddr::new(*address, *port)),
+        Act::Spread(first, last) => {
+            format!("dnat {family} to numgen random mod 2 map {{ 0 : {first}, 1 : {last} }}")
+        }
+        Act::ByPort(cases) => {
+            let cases: Vec<String> = cases
+                .iter()
+                .map(|(port, verdict)| format!("{port} : {verdict}"))
+                .collect();
+            format!("th dport vmap {{ {} }}", cases.join(", "))
+        }
         Act::Snat(address, None) => format!("snat {family} to {address}"),
         Act::Snat(address, Some((first, last))) => {
             format!("snat {family} to {}-{last}", SocketAddr::new(*address, *first))

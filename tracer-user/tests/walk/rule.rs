@@ -208,14 +208,26 @@ pub(crate) enum Act {
     Goto(String),
     Redirect(Option<u16>),
     Dnat(IpAddr, Option<u16>),
+    /// To one of two neighbouring addresses, whichever.
+    Spread(IpAddr, IpAddr),
+    /// What is done depends on the port (nft's verdict maps).
+    ByPort(Vec<(u16, String)>),
     Snat(IpAddr, Option<(u16, u16)>),
     Masquerade,
     Tproxy(u16),
     Notrack,
     Zone(u16),
-    Queue { bypass: bool },
-    Mark { value: u32, mask: u32 },
-    Connmark { value: u32, mask: u32 },
+    Queue {
+        bypass: bool,
+    },
+    Mark {
+        value: u32,
+        mask: u32,
+    },
+    Connmark {
+        value: u32,
+        mask: u32,
+    },
     Save(u32),
     Restore(u32),
 }
@@ -313,6 +325,8 @@ impl Act {
             Self::Goto(_) => "goto",
             Self::Redirect(_) => "redirect",
             Self::Dnat(..) => "dnat",
+            Self::Spread(..) => "spread",
+            Self::ByPort(_) => "verdict map",
             Self::Snat(..) => "snat",
             Self::Masquerade => "masquerade",
             Self::Tproxy(_) => "tproxy",
@@ -330,7 +344,12 @@ impl Act {
     pub(crate) fn needs_transport(&self) -> bool {
         matches!(
             self,
-            Self::Reset | Self::Tproxy(_) | Self::Redirect(Some(_)) | Self::Dnat(_, Some(_)) | Self::Snat(_, Some(_))
+            Self::Reset
+                | Self::Tproxy(_)
+                | Self::Redirect(Some(_))
+                | Self::Dnat(_, Some(_))
+                | Self::ByPort(_)
+                | Self::Snat(_, Some(_))
         )
     }
 

@@ -183,6 +183,8 @@ fn action(rule: &Rule) -> String {
         Act::Dnat(address, Some(port)) => {
             format!("DNAT --to-destination {}", std::net::SocketAddr::new(*address, *port))
         }
+        Act::Spread(first, last) => format!("DNAT --to-destination {first}-{last}"),
+        Act::ByPort(_) => panic!("not of xtables: {:?}", rule.act),
         Act::Snat(address, None) => format!("SNAT --to-source {address}"),
         Act::Snat(address, Some((first, last))) => {
             let first = std::net::SocketAddr::new(*address, *first);
