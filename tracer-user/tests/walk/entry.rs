@@ -7,7 +7,15 @@ use tracer_user::model::conntrack::{Conntrack, Direction};
 use tracer_user::model::rules::Tracking;
 use tracer_user::model::tuple::Tuple;
 
-pub(crate) struct Entries(Vec<(u8, Conntrack)>);
+pub(crate) struct Entries(Vec<Known>);
+
+/// An entry with its protocol.
+struct Known {
+    protocol: u8,
+    entry: Conntrack,
+    /// A rule has reset it: what conntrack then says of a segment depends on its window.
+    closed: bool,
+}
 
 impl Entries {
     pub(crate) fn read() -> Self {
@@ -15,10 +23,11 @@ impl Entries {
         Self(text.lines().filter_map(parse).collect())
     }
 
-    /// What conntrack will say of a packet; an error where that depends on its zone.
+    /// What conntrack will say of a packet; an error where that depends on its zone, or on more of TCP than is known here.
     pub(crate) fn of(&self, shot: &Shot) -> Result<Option<Tracking>, ()> {
         let tuple = Tuple::new(shot.source.into(), shot.destination.into());
-        let mut found = self.0.iter().filter_map(|(protocol, entry)| {
+        let mut found = self.0.iter().filter_map(|known| {
+            let entry = &known.entry;
             let direction = if entry.original == tuple {
                 Direction::Original
             } else if entry.reply == tuple {
@@ -26,11 +35,11 @@ impl Entries {
             } else {
                 return None;
             };
-            (*protocol == shot.protocol).then_some((*entry, direction))
+            (known.protocol == shot.protocol).then_some((known, *entry, direction))
         });
         match (found.next(), found.next()) {
             (None, _) => Ok(None),
-            (Some((entry, direction)), None) if entry.zone == 0 => Ok(Some(Tracking::Entry {
+            (Some((known, entry, direction)), None) if entry.zone == 0 && !known.closed => Ok(Some(Tracking::Entry {
                 entry,
                 direction,
                 established: direction == Direction::Reply || entry.status & SEEN_REPLY != 0,
@@ -40,7 +49,7 @@ impl Entries {
     }
 }
 
-fn parse(line: &str) -> Option<(u8, Conntrack)> {
+fn parse(line: &str) -> Option<Known> {
     let protocol = if line.contains(" tcp ") { TCP } else { crate::frame::UDP };
     let values = |key: &str| -> Vec<String> {
         let found = line.split_whitespace().filter_map(|word| word.strip_prefix(key));
@@ -74,7 +83,11 @@ fn parse(line: &str) -> Option<(u8, Conntrack)> {
         zone: number("zone=").and_then(|zone| u16::try_from(zone).ok()).unwrap_or(0),
         id: None,
     };
-    Some((protocol, entry))
+    Some(Known {
+        protocol,
+        entry,
+        closed: line.contains(" CLOSE "),
+    })
 }
 
 /// `IPS_SEEN_REPLY`.
