@@ -6,6 +6,7 @@ use crate::model::evidence::Evidence;
 use crate::model::identity::{Netns, Owner, Process};
 use crate::model::inquiry::Listener;
 use crate::model::named::named;
+use crate::model::rules::Located;
 use crate::model::tcp::TcpState;
 use crate::model::time::Timestamp;
 use crate::model::tuple::{Endpoint, Tuple};
@@ -85,14 +86,27 @@ pub struct Connection {
     pub unacked: u32,
 }
 
+named! {
+    /// What a rule does to the connection.
+    RuleRole {
+        Translates = "translates",
+        Drops = "drops",
+        Rejects = "rejects",
+        SetsMark = "sets-mark",
+    }
+}
+
 /// Who or what does it, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Culprit {
-    /// A rule that is not named yet: where it acts and what gave it away.
     Rule {
         netns: Netns,
         enter: Option<Arc<str>>,
-        evidence: usize,
+        /// `None`: which one is not known, only that one did it.
+        rule: Option<Box<Located>>,
+        role: RuleRole,
+        /// What gave it away.
+        evidence: Option<usize>,
     },
     ConntrackEntry(Conntrack),
     Listener(Listener),

@@ -15,3 +15,4 @@ pub mod rules;
 pub mod tcp;
 pub mod time;
 pub mod tuple;
+pub mod walked;

@@ -6,7 +6,7 @@ use super::proof;
 use crate::model::conntrack::Direction;
 use crate::model::event::RstMaker;
 use crate::model::evidence::{Evidence, Place};
-use crate::model::finding::{Cause, Confidence, Considered, Culprit};
+use crate::model::finding::{Cause, Confidence, Considered, Culprit, RuleRole};
 use crate::model::identity::Netns;
 use crate::model::inquiry::{Examined, Listener};
 use crate::model::reason::{DropReason, RstReason};
@@ -51,7 +51,7 @@ pub(super) enum Ordinary {
     Recovered,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Diagnosis {
     pub(super) cause: Cause,
     pub(super) confidence: Confidence,
@@ -221,7 +221,13 @@ fn dropped(flow: &Flow, drop: &DropSeen, around: &Surroundings<'_>) -> Verdict {
     let rule = || Culprit::Rule {
         netns: drop.netns,
         enter: around.entrance(drop.netns),
-        evidence: 0,
+        rule: None,
+        role: if was_rejected(flow, drop) {
+            RuleRole::Rejects
+        } else {
+            RuleRole::Drops
+        },
+        evidence: Some(0),
     };
     let (cause, confidence, culprits) = match drop.reason {
         DropReason::Netfilter if drop.direction == Direction::Reply => (Cause::ReplyRejected, confidence, vec![rule()]),

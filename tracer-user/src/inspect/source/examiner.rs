@@ -49,7 +49,7 @@ impl Examiner {
 
     pub fn answer(&mut self, inquiry: &Inquiry) -> Answer {
         let deadline = Instant::now() + TIME_MAX;
-        let (enter, reply) = match inquiry.question {
+        let (enter, reply) = match &inquiry.question {
             Question::Sweep => (
                 None,
                 Ok(Reply::Swept(sweep::sweep(
@@ -59,10 +59,11 @@ impl Examiner {
                 ))),
             ),
             Question::Stalled => (None, Ok(Reply::Stalled(census::census(&mut self.namespaces, deadline)))),
-            Question::Connection { tuple, target } => self.at(inquiry, |examiner, found| {
+            &Question::Connection { tuple, target } => self.at(inquiry, |examiner, found| {
                 examiner.connection(found, tuple, target, deadline)
             }),
-            Question::Link { ifindex } => self.at(inquiry, |examiner, found| examiner.link(found, ifindex, deadline)),
+            &Question::Link { ifindex } => self.at(inquiry, |examiner, found| examiner.link(found, ifindex, deadline)),
+            Question::Walk { .. } => (None, Ok(Reply::Unreachable("the rules cannot be read yet".into()))),
         };
         let reply = reply.unwrap_or_else(|error| match error {
             ExamineError::Netns(NetnsError::Gone) => Reply::Gone,

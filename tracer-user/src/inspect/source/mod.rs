@@ -46,7 +46,7 @@ impl Inspector {
     pub fn ask(&self, inquiry: Inquiry) -> Result<(), Inquiry> {
         let queue = match inquiry.question {
             Question::Sweep | Question::Stalled => &self.sweeps,
-            Question::Connection { .. } | Question::Link { .. } => &self.inquiries,
+            Question::Connection { .. } | Question::Link { .. } | Question::Walk { .. } => &self.inquiries,
         };
         queue.try_send(inquiry).map_err(|error| match error {
             TrySendError::Full(inquiry) | TrySendError::Disconnected(inquiry) => inquiry,

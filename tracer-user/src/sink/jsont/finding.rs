@@ -2,12 +2,12 @@
 
 use crate::model::event::RstMaker;
 use crate::model::finding;
-use crate::model::finding::{Cause, Confidence, Severity, State};
+use crate::model::finding::{Cause, Confidence, RuleRole, Severity, State};
 use crate::sink::clock::Clock;
 use crate::sink::jsont::evidence::Evidence;
 use crate::sink::jsont::socket::Listener;
 use crate::sink::jsont::spell::{Spell, spelled};
-use crate::sink::jsont::{Connection, Conntrack, Endpoint, Limits, Netns, Process, Spelled, Time};
+use crate::sink::jsont::{Connection, Conntrack, Endpoint, Limits, Netns, Process, Rule, Spelled, Time};
 use crate::sink::words;
 use crate::sink::words::{Fix, FixKind};
 use serde::{Deserialize, Serialize};
@@ -50,11 +50,16 @@ pub struct Finding<'a> {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Culprit<'a> {
-    /// Not named yet: the namespace it acts in, and which of `evidence` gave it away.
+    /// The namespace it acts in, what it does, and which of `evidence` gave it away.
     Rule {
         #[serde(borrow)]
         netns: Netns<'a>,
-        evidence: usize,
+        role: Spelled<RuleRole>,
+        /// Absent where only is known that there is one.
+        #[serde(flatten, borrow)]
+        rule: Option<Rule<'a>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evidence: Option<usize>,
     },
     ConntrackEntry(Conntrack),
     Listener(Listener),
@@ -102,6 +107,7 @@ impl<'a> Finding<'a> {
                 .collect()
         };
         let evidence = limits.list(&finding.evidence).iter();
+        let culprits = limits.list(&finding.culprits).iter();
         let fixes = words::fixes(finding);
         Self {
             id: finding.id,
@@ -117,7 +123,7 @@ impl<'a> Finding<'a> {
             examples: examples(&finding.examples),
             victims: examples(&finding.victims),
             process: Process::of(&finding.connection),
-            culprits: limits.list(&finding.culprits).iter().map(Culprit::new).collect(),
+            culprits: culprits.map(|culprit| Culprit::new(culprit, limits)).collect(),
             evidence: evidence
                 .map(|evidence| Evidence::new(evidence, clock, limits))
                 .collect(),
@@ -134,10 +140,18 @@ impl<'a> Finding<'a> {
 }
 
 impl<'a> Culprit<'a> {
-    fn new(culprit: &'a finding::Culprit) -> Self {
+    fn new(culprit: &'a finding::Culprit, limits: Limits) -> Self {
         match culprit {
-            finding::Culprit::Rule { netns, enter, evidence } => Self::Rule {
+            finding::Culprit::Rule {
+                netns,
+                enter,
+                rule,
+                role,
+                evidence,
+            } => Self::Rule {
                 netns: Netns::new(*netns, enter.as_deref()),
+                role: Spelled(*role),
+                rule: rule.as_deref().map(|rule| Rule::new(rule, limits)),
                 evidence: *evidence,
             },
             finding::Culprit::ConntrackEntry(entry) => Self::ConntrackEntry(entry.into()),

@@ -3,7 +3,9 @@
 use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::event::RstMaker;
 use crate::model::evidence::{Evidence, Place};
-use crate::model::finding::{Cause, Confidence, Connection, Considered, Culprit, Finding, Severity, State, Way};
+use crate::model::finding::{
+    Cause, Confidence, Connection, Considered, Culprit, Finding, RuleRole, Severity, State, Way,
+};
 use crate::model::identity::{Comm, Netns, Owner};
 use crate::model::inquiry::SocketInfo;
 use crate::model::reason::{DropReason, RstReason};
@@ -65,7 +67,9 @@ fn finding(cause: Cause, connection: Connection, evidence: Vec<Evidence>) -> Fin
         culprits: vec![Culprit::Rule {
             netns: POD,
             enter: Some("/run/netns/pod".into()),
-            evidence: 0,
+            rule: None,
+            role: RuleRole::Drops,
+            evidence: Some(0),
         }],
         evidence,
         considered: Vec::new(),
@@ -292,7 +296,9 @@ fn syn_dropped() -> Finding {
         culprits: vec![Culprit::Rule {
             netns: node,
             enter: Some("/proc/1/ns/net".into()),
-            evidence: 0,
+            rule: None,
+            role: RuleRole::Drops,
+            evidence: Some(0),
         }],
         ..finding(Cause::SynDropped, connection(), vec![drop, syn_again()])
     }

@@ -1,8 +1,10 @@
 //! Records as the Tracker and the shell make them, for the tests of the sinks.
 
 mod findings;
+mod rules;
 
 pub(super) use findings::{finding_of, findings};
+pub(super) use rules::{named_findings, policy, redirect};
 
 use crate::model::conntrack::Conntrack;
 use crate::model::finding::Cause;

@@ -1,12 +1,13 @@
 //! The block of one finding: what happens, to whom, why, what proves it, what to do.
 
 use crate::model::evidence::Evidence;
-use crate::model::finding::{Cause, Connection, Finding, Severity, State, Way};
+use crate::model::finding::{Cause, Connection, Culprit, Finding, Severity, State, Way};
 use crate::model::time::Timestamp;
 use crate::sink::clock::Clock;
 use crate::sink::jsont::Spell;
 use crate::sink::term::page::Page;
 use crate::sink::term::{line, revision, style};
+use crate::sink::text::Shown;
 use crate::sink::words;
 
 /// `before` is the cause that this id had until now.
@@ -24,6 +25,7 @@ pub(super) fn write(finding: &Finding, before: Option<Cause>, clock: Clock, page
         finding,
         page,
     );
+    rules(finding, page);
     page.field("why", &words::why(finding));
     proof(finding, page);
     to_do(finding, page);
@@ -118,6 +120,26 @@ fn others(label: &str, what: &str, connections: &[Connection], finding: &Finding
     for connection in others {
         let holder = words::holder(connection).map_or(String::new(), |holder| format!(", {holder}"));
         page.hanging("", "- ", &format!("{}{holder}", words::connection(connection)));
+    }
+}
+
+/// The rules at fault, whole.
+fn rules(finding: &Finding, page: &mut Page<'_>) {
+    let rules = finding.culprits.iter().filter_map(|culprit| match culprit {
+        Culprit::Rule {
+            netns,
+            rule: Some(rule),
+            role,
+            ..
+        } => Some((netns, rule, role)),
+        Culprit::Rule { .. } | Culprit::ConntrackEntry(_) | Culprit::Listener(_) | Culprit::Peer { .. } => None,
+    });
+    for (at, (netns, rule, role)) in rules.enumerate() {
+        let label = if at == 0 { "rules" } else { "" };
+        let (name, place) = (words::rule_name(rule), words::rule_place(rule));
+        let netns = words::netns(finding, *netns);
+        page.hanging(label, "- ", &format!("{name} {}, {place}, {netns}:", role.name()));
+        page.command(&Shown(rule.text.as_bytes()).to_string());
     }
 }
 

@@ -7,6 +7,7 @@ mod evidence;
 mod facts;
 mod fixes;
 mod phrase;
+mod rule;
 mod summary;
 mod why;
 
@@ -14,6 +15,7 @@ pub use command::netns_name;
 pub use evidence::{at as evidence_at, sentence as evidence, source as evidence_source};
 pub use fixes::{Fix, FixKind, fixes};
 pub use phrase::{after, bytes, connection, count, errno, flags, holder, netns, process, seconds, status, thousands};
+pub use rule::{rule, rule_name, rule_place};
 pub use summary::summary;
 pub use why::why;
 

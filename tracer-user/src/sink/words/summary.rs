@@ -5,6 +5,7 @@ use crate::model::inquiry::Listener;
 use crate::model::tcp::TcpState;
 use crate::sink::words::facts::Facts;
 use crate::sink::words::phrase::capitalised;
+use crate::sink::words::rule::quoted;
 use crate::sink::words::{count, errno, netns, process};
 
 /// One sentence without its full stop, on one line.
@@ -43,14 +44,16 @@ pub fn summary(finding: &Finding) -> String {
 }
 
 fn reply_rejected(facts: Facts<'_>) -> String {
-    let (verb, end) = match facts.drop() {
-        Some(drop) if drop.rejected => ("rejected", "only the peer gets the RST, the local socket hangs"),
-        _ => ("dropped", "the connection hangs"),
+    let (verb, end) = if facts.rejects() {
+        ("rejected", "only the peer gets the RST, the local socket hangs")
+    } else {
+        ("dropped", "the connection hangs")
     };
     format!(
-        "Answers of {} to {} are {verb} by a rule{}: {end}",
+        "Answers of {} to {} are {verb} by {}{}: {end}",
         facts.peer(),
         facts.who(),
+        dropping(facts),
         whereabouts(facts)
     )
 }
@@ -80,7 +83,8 @@ fn rejected_by_rule(facts: Facts<'_>) -> String {
         _ => "it is reset".to_owned(),
     };
     format!(
-        "A rule{} rejects the connection of {} to {}: {how}, and that is not the peer's answer",
+        "{}{} rejects the connection of {} to {}: {how}, and that is not the peer's answer",
+        capitalised(&dropping(facts)),
         whereabouts(facts),
         facts.who(),
         facts.0.connection.tuple.destination
@@ -125,9 +129,12 @@ fn unanswered(facts: Facts<'_>) -> String {
 
 fn redirected(facts: Facts<'_>) -> String {
     let (who, destination) = (facts.who(), facts.0.connection.tuple.destination);
+    let by = facts
+        .translating()
+        .map_or(String::new(), |rule| format!(" by {}", quoted(rule)));
     match facts.target() {
-        Some(target) => format!("The connection of {who} to {destination} is redirected to {target}"),
-        None => format!("The connection of {who} to {destination} is redirected to a local port"),
+        Some(target) => format!("The connection of {who} to {destination} is redirected to {target}{by}"),
+        None => format!("The connection of {who} to {destination} is redirected to a local port{by}"),
     }
 }
 
@@ -137,8 +144,13 @@ fn dropper(facts: Facts<'_>) -> String {
         Some(drop) if !drop.is_by_rule() => {
             format!("the kernel ({}){} drops", drop.reason.name(), whereabouts(facts))
         }
-        _ => format!("a rule{} drops", whereabouts(facts)),
+        _ => format!("{}{} drops", dropping(facts), whereabouts(facts)),
     }
+}
+
+/// The rule that drops or rejects, as far as it is known.
+fn dropping(facts: Facts<'_>) -> String {
+    facts.dropping().map_or_else(|| "a rule".to_owned(), quoted)
 }
 
 /// ` in netns blue`.
