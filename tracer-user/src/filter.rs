@@ -22,7 +22,9 @@ pub struct Filter {
 impl Filter {
     /// Whether one of the finding's connections passes.
     pub fn wants_finding(&self, finding: &Finding) -> bool {
-        std::iter::once(&finding.connection)
+        finding
+            .connection
+            .iter()
             .chain(&finding.examples)
             .any(|connection| self.wants_connection(connection))
     }

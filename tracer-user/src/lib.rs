@@ -6,9 +6,11 @@
 pub mod cli;
 pub mod ctnetlink;
 pub mod decode;
+pub mod enrich;
 pub mod failure;
 pub mod filter;
 pub mod inspect;
+pub mod inventory;
 pub mod kernel;
 pub mod lab;
 pub mod model;

@@ -54,7 +54,7 @@ impl Replay {
                 let last = self.last;
                 self.tracker(at).finish(last);
             }
-            Input::Finding(_) | Input::Stats(_) | Input::Loss(_) => {}
+            Input::Finding(_) | Input::Port(_) | Input::Stats(_) | Input::Loss(_) => {}
         }
         self.drain(found);
         Ok(())

@@ -4,6 +4,7 @@ mod demo;
 mod doctor;
 mod netns;
 mod output;
+mod ports;
 mod replay;
 mod trace;
 mod values;
@@ -40,6 +41,8 @@ enum Command {
     Demo(demo::DemoArguments),
     /// Find the same again in recorded JSONL, on any machine
     Replay(replay::ReplayArguments),
+    /// List the ports that rules take over: who took each, where it goes, and who listens there
+    Ports(ports::PortsArguments),
     /// Say what this kernel and these privileges allow
     Doctor(doctor::DoctorArguments),
 }
@@ -75,6 +78,7 @@ fn run(arguments: Arguments) -> Result<bool, Failure> {
         Some(Command::Trace(arguments)) => trace::run(&arguments),
         Some(Command::Demo(arguments)) => demo::run(&arguments),
         Some(Command::Replay(arguments)) => replay::run(&arguments),
+        Some(Command::Ports(arguments)) => ports::run(&arguments),
         Some(Command::Doctor(arguments)) => doctor::run(&arguments),
     }
 }

@@ -61,6 +61,19 @@ impl OutputArguments {
         writer.map_err(Failure::system("the writing thread cannot start"))
     }
 
+    /// Writes a whole text for people; whoever closes the pipe has seen enough.
+    pub(super) fn print(&self, text: &str) -> Result<(), Failure> {
+        let mut target = self.target()?;
+        let written = target.write_all(text.as_bytes()).and_then(|()| target.flush());
+        match written {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::System {
+                what: "the output",
+                error,
+            }),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     fn target(&self) -> Result<Box<dyn Write + Send>, Failure> {
         let file = match &self.output {
             Some(path) => writer::create(path).map_err(|error| Failure::Output {

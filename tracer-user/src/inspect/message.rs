@@ -88,6 +88,8 @@ fn body(kind: u16, payload: &[u8]) -> Result<Body<'_>, MessageError> {
 pub const ONE: u16 = 0x1 | 0x4;
 /// `NLM_F_REQUEST | NLM_F_DUMP`.
 pub const DUMP: u16 = 0x1 | 0x300;
+/// `NLM_F_DUMP_INTR`: something changed during the dump.
+pub const DUMP_INTERRUPTED: u16 = 0x10;
 
 /// `struct nlmsghdr`.
 const HEADER: usize = 16;

@@ -7,6 +7,7 @@ pub mod address;
 pub mod conntrack;
 pub mod link;
 pub mod message;
+pub mod network;
 pub mod nla;
 pub mod queue;
 pub mod rules;
@@ -14,4 +15,4 @@ pub mod socket;
 pub mod source;
 pub mod walk;
 
-pub use source::{Examiner, Inspector};
+pub use source::{Examiner, Inspector, ReadError, Reader};

@@ -121,6 +121,12 @@ pub fn listeners(sequence: u32, family: Family, port: Option<u16>) -> Vec<u8> {
     )
 }
 
+/// Asks for all UDP sockets that take datagrams of anybody.
+pub fn receivers(sequence: u32, family: Family) -> Vec<u8> {
+    let (id, states) = (any_peer(family, 0), StateFlags::CLOSE);
+    of_protocol(UDP, sequence, DUMP, family, id, states, ExtensionFlags::empty())
+}
+
 /// Asks for the connections with this local port that a process could still accept.
 pub fn acceptable(sequence: u32, family: Family, port: u16) -> Vec<u8> {
     let states = StateFlags::ESTABLISHED | StateFlags::CLOSE_WAIT;
@@ -232,12 +238,24 @@ fn request(
     states: StateFlags,
     extensions: ExtensionFlags,
 ) -> Vec<u8> {
+    of_protocol(TCP, sequence, flags, family, socket_id, states, extensions)
+}
+
+fn of_protocol(
+    protocol: u8,
+    sequence: u32,
+    flags: u16,
+    family: Family,
+    socket_id: SocketId,
+    states: StateFlags,
+    extensions: ExtensionFlags,
+) -> Vec<u8> {
     let request = InetRequest {
         family: match family {
             Family::V4 => netlink_packet_sock_diag::AF_INET,
             Family::V6 => netlink_packet_sock_diag::AF_INET6,
         },
-        protocol: TCP,
+        protocol,
         extensions,
         states,
         socket_id,
@@ -301,6 +319,7 @@ fn cookie_bytes(cookie: SocketCookie) -> [u8; 8] {
 }
 
 const TCP: u8 = 6;
+const UDP: u8 = 17;
 const NO_COOKIE: [u8; 8] = [0xff; 8];
 /// `struct inet_diag_msg`.
 const HEADER: usize = 72;

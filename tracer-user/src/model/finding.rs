@@ -25,6 +25,40 @@ named! {
         ResetByPeer = "reset-by-peer",
         DroppedInKernel = "dropped-in-kernel",
         Unanswered = "unanswered",
+        DeadRedirect = "dead-redirect",
+        LeftoverChain = "leftover-chain",
+        DuplicateJump = "duplicate-jump",
+        MarkOverlap = "mark-overlap",
+        MixedBackends = "mixed-backends",
+        AddressFamilyGap = "address-family-gap",
+        BypassedRedirect = "bypassed-redirect",
+        StaleEntries = "stale-entries",
+    }
+}
+
+impl Cause {
+    /// Found by inspection, without a connection.
+    pub fn is_inspected(self) -> bool {
+        match self {
+            Self::DeadRedirect
+            | Self::LeftoverChain
+            | Self::DuplicateJump
+            | Self::MarkOverlap
+            | Self::MixedBackends
+            | Self::AddressFamilyGap
+            | Self::BypassedRedirect
+            | Self::StaleEntries => true,
+            Self::ReplyRejected
+            | Self::RedirectTargetBlocked
+            | Self::RedirectTargetStalled
+            | Self::RedirectToDeadPort
+            | Self::SynDropped
+            | Self::RejectedByRule
+            | Self::AcceptQueueFull
+            | Self::ResetByPeer
+            | Self::DroppedInKernel
+            | Self::Unanswered => false,
+        }
     }
 }
 
@@ -87,12 +121,16 @@ pub struct Connection {
 }
 
 named! {
-    /// What a rule does to the connection.
+    /// What a rule has to do with it.
     RuleRole {
         Translates = "translates",
         Drops = "drops",
         Rejects = "rejects",
+        Ends = "ends",
+        Jumps = "jumps",
         SetsMark = "sets-mark",
+        MatchesMark = "matches-mark",
+        Acts = "acts",
     }
 }
 
@@ -135,8 +173,8 @@ pub struct Finding {
     pub supersedes: Option<u64>,
     pub severity: Severity,
     pub confidence: Confidence,
-    /// The first connection.
-    pub connection: Connection,
+    /// The first connection; `None`: found by inspection.
+    pub connection: Option<Connection>,
     /// All connections with this cause.
     pub count: u64,
     /// At most [`Finding::EXAMPLES`].

@@ -14,5 +14,6 @@ pub mod reason;
 pub mod rules;
 pub mod tcp;
 pub mod time;
+pub mod translation;
 pub mod tuple;
 pub mod walked;

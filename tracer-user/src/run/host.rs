@@ -55,6 +55,15 @@ pub(super) fn hello(probes: &Probes, options: &Options) -> Hello {
     }
 }
 
+/// The first line of a command that attaches nothing.
+pub fn greeting(options: impl IntoIterator<Item = (&'static str, String)>) -> Hello {
+    let options = options.into_iter().map(|(name, value)| (name.to_owned(), value));
+    Hello {
+        options: options.collect(),
+        ..bare(&[])
+    }
+}
+
 fn bare(hooks: &[HookStatus]) -> Hello {
     let uname = rustix::system::uname();
     Hello {

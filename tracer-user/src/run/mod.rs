@@ -6,10 +6,12 @@ mod account;
 mod clock;
 mod conntrack;
 mod host;
+mod ports;
 mod ready;
 
 pub use clock::clock;
-pub use host::{Survey, survey};
+pub use host::{Survey, greeting, survey};
+pub use ports::{PortSurvey, survey_ports};
 
 use crate::decode::Tables;
 use crate::failure::Failure;

@@ -5,6 +5,7 @@ use crate::model::finding::{Cause, Finding};
 use crate::model::hook::How;
 use crate::model::inquiry::{Answer, Inquiry};
 use crate::model::time::Timestamp;
+use crate::model::translation::Port;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub enum Record<'a> {
     /// The Tracker's clock fired.
     Deadline(Timestamp),
     Finding(&'a Finding),
+    Port(&'a Port),
     Stats(&'a Stats),
     Loss(&'a Loss),
     /// The last of every run.

@@ -130,7 +130,7 @@ impl Findings {
         };
         open.active = open.active.saturating_sub(1);
         open.finding.last = open.finding.last.max(at);
-        let shown = std::iter::once(&mut open.finding.connection).chain(&mut open.finding.examples);
+        let shown = open.finding.connection.iter_mut().chain(&mut open.finding.examples);
         for example in shown.filter(|example| example.id == connection.id) {
             *example = connection.clone();
         }
@@ -249,7 +249,7 @@ impl Findings {
             supersedes: None,
             severity: severity(diagnosis.cause),
             confidence: diagnosis.confidence,
-            connection: connection.clone(),
+            connection: Some(connection.clone()),
             count: 0,
             examples: Vec::new(),
             victims: Vec::new(),
@@ -390,6 +390,12 @@ fn severity(cause: Cause) -> Severity {
         | Cause::AcceptQueueFull
         | Cause::DroppedInKernel
         | Cause::Unanswered => Severity::Warning,
-        Cause::ResetByPeer => Severity::Info,
+        Cause::DeadRedirect
+        | Cause::LeftoverChain
+        | Cause::MarkOverlap
+        | Cause::AddressFamilyGap
+        | Cause::BypassedRedirect
+        | Cause::StaleEntries => Severity::Warning,
+        Cause::ResetByPeer | Cause::DuplicateJump | Cause::MixedBackends => Severity::Info,
     }
 }

@@ -76,7 +76,17 @@ pub(super) fn asks(flow: &Flow, cause: Cause) -> Vec<Ask> {
             }
             asks
         }
-        Cause::AcceptQueueFull | Cause::ResetByPeer | Cause::DroppedInKernel => Vec::new(),
+        Cause::AcceptQueueFull
+        | Cause::ResetByPeer
+        | Cause::DroppedInKernel
+        | Cause::DeadRedirect
+        | Cause::LeftoverChain
+        | Cause::DuplicateJump
+        | Cause::MarkOverlap
+        | Cause::MixedBackends
+        | Cause::AddressFamilyGap
+        | Cause::BypassedRedirect
+        | Cause::StaleEntries => Vec::new(),
     }
 }
 
@@ -325,6 +335,7 @@ fn is_at_fault(named: &Named, cause: Cause, packet: &Traveller, trail: &Trail) -
             let mark = packet.conntrack.map(|entry| entry.mark);
             cause == Cause::ReplyRejected && packet.first && mark.is_some() && trail.connmark == mark
         }
+        RuleRole::Ends | RuleRole::Jumps | RuleRole::MatchesMark | RuleRole::Acts => false,
     }
 }
 

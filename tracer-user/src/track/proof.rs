@@ -152,6 +152,15 @@ pub(super) fn considered(cause: Cause) -> Vec<Considered> {
             ));
             considered
         }
-        Cause::ResetByPeer | Cause::DroppedInKernel => Vec::new(),
+        Cause::ResetByPeer
+        | Cause::DroppedInKernel
+        | Cause::DeadRedirect
+        | Cause::LeftoverChain
+        | Cause::DuplicateJump
+        | Cause::MarkOverlap
+        | Cause::MixedBackends
+        | Cause::AddressFamilyGap
+        | Cause::BypassedRedirect
+        | Cause::StaleEntries => Vec::new(),
     }
 }

@@ -47,8 +47,8 @@ pub(crate) fn confidence(name: &str) -> Option<Confidence> {
 }
 
 #[test]
-fn every_cause_has_a_row_in_docs_causes_and_a_part_of_its_own() {
-    for cause in Cause::ALL {
+fn every_cause_of_a_connection_has_a_row_in_docs_causes_and_a_part_of_its_own() {
+    for cause in Cause::ALL.iter().filter(|cause| !cause.is_inspected()) {
         for column in 0..4 {
             in_table(*cause, Family::Ipv4, column);
         }

@@ -349,7 +349,7 @@ fn a_deleted_namespace_does_not_live_on_in_the_inspector() {
     let tuple = Tuple::new(endpoint("127.0.0.1:1"), endpoint("127.0.0.1:2"));
     let connection = Question::Connection { tuple, target: None };
     let everywhere = [Question::Sweep, Question::Stalled];
-    for question in [connection, Question::Link { ifindex: 2 }]
+    for question in [connection.clone(), Question::Link { ifindex: 2 }]
         .into_iter()
         .chain(everywhere)
     {
@@ -358,7 +358,7 @@ fn a_deleted_namespace_does_not_live_on_in_the_inspector() {
     }
     // Some are under way while it is deleted.
     for _ in 0..20 {
-        inspector.ask(inquiry(&there, connection)).unwrap();
+        inspector.ask(inquiry(&there, connection.clone())).unwrap();
     }
     let last = inquiry(&there, connection);
     drop(there);

@@ -210,6 +210,12 @@ const PARTS: &[Part] = &[
         ]),
         without: IMPURE,
     },
+    Part {
+        place: "tracer-user/src/inventory/",
+        parts: Only::These(&["inspect", "model"]),
+        crates: Only::These(&[]),
+        without: IMPURE,
+    },
     source("tracer-user/src/ctnetlink/source", &["inspect", "model"]),
     Part {
         place: "tracer-user/src/ctnetlink/",
@@ -231,6 +237,7 @@ const PARTS: &[Part] = &[
             "anstream",
             "anstyle",
             "bytes",
+            "comfy_table",
             "humantime",
             "jiff",
             "serde",

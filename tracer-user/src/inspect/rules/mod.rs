@@ -3,6 +3,8 @@
 //!
 //! Pure: what is read, and where, is `inspect::source`'s business. What a packet meets is `inspect::walk`'s.
 
+pub mod nft;
 mod part;
+pub mod xt;
 
 pub use part::{Extension, Part};

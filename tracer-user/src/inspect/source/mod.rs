@@ -10,13 +10,16 @@ pub(crate) mod netlink;
 pub(crate) mod netns;
 mod paths;
 pub(crate) mod probe;
-mod process;
+pub(crate) mod process;
 mod raw;
+mod reader;
+mod rules;
 mod sweep;
 mod zones;
 
 pub(crate) use clock::now;
 pub use examiner::Examiner;
+pub use reader::{ReadError, Reader};
 
 use crate::model::inquiry::{Answer, Inquiry, Question};
 use std::io;

@@ -2,7 +2,7 @@
 //!
 //! Understands no payload. Nothing here waits past its deadline, whatever the kernel does.
 
-use crate::inspect::message::{Body, MessageError, messages};
+use crate::inspect::message::{Body, DUMP_INTERRUPTED, MessageError, messages};
 use netlink_sys::{Socket, SocketAddr};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -37,6 +37,7 @@ pub(crate) struct Netlink {
     sequence: u32,
     buffer: Vec<u8>,
     deadline: Instant,
+    interrupted: bool,
 }
 
 impl Netlink {
@@ -47,7 +48,13 @@ impl Netlink {
             sequence: 0,
             buffer: Vec::with_capacity(BUFFER),
             deadline,
+            interrupted: false,
         })
+    }
+
+    /// Whether something changed while the last answer was given, so that it may be of two minds.
+    pub(crate) fn interrupted(&self) -> bool {
+        self.interrupted
     }
 
     /// Sends what `request` makes of a sequence number and gives every payload of the answer to `each`, until the
@@ -58,6 +65,7 @@ impl Netlink {
         mut each: impl FnMut(&[u8]) -> Result<ControlFlow<()>, E>,
     ) -> Result<(), NetlinkError> {
         self.sequence = self.sequence.wrapping_add(1);
+        self.interrupted = false;
         self.socket
             .send_to(&request(self.sequence), &SocketAddr::new(0, 0), 0)?;
         loop {
@@ -67,6 +75,7 @@ impl Netlink {
                 if message.sequence != self.sequence {
                     continue;
                 }
+                self.interrupted |= message.flags & DUMP_INTERRUPTED != 0;
                 match message.body {
                     Body::End(0) => return Ok(()),
                     Body::End(code) => return Err(NetlinkError::Refused(errno(code))),

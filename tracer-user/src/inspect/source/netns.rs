@@ -7,7 +7,7 @@ use super::raw::{cookie, open_by_handle};
 use crate::model::identity::Netns;
 use rustix::io::Errno;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -43,6 +43,17 @@ impl Found {
     pub(crate) fn descriptor(&self) -> Option<RawFd> {
         self.descriptor.as_ref().map(AsRawFd::as_raw_fd)
     }
+}
+
+/// Where a namespace was found.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) inode: u32,
+    pub(crate) path: Arc<str>,
+    /// Of `ip netns`.
+    pub(crate) names: Vec<Arc<str>>,
+    /// The first process in it.
+    pub(crate) process: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -172,17 +183,36 @@ impl Namespaces {
 
     /// Every namespace that has a name or a process, once. Those of a mere thread or socket are not among them.
     pub(crate) fn all(&mut self) -> Vec<(u32, Arc<str>)> {
-        let mut seen = HashSet::new();
-        let mut all = Vec::new();
-        for path in names().chain(processes().map(process_path)) {
-            if all.len() >= NAMESPACES_MAX {
-                tracing::warn!(NAMESPACES_MAX, "more network namespaces than are looked at");
-                break;
+        let places = self.places().into_iter();
+        places.map(|place| (place.inode, place.path)).collect()
+    }
+
+    /// [`Self::all`] with what they are known by.
+    pub(crate) fn places(&self) -> Vec<Place> {
+        let mut all: Vec<Place> = Vec::new();
+        let mut known = HashMap::new();
+        let named = names().map(|path| (path, None));
+        for (path, process) in named.chain(processes().map(|process| (process_path(process), Some(process)))) {
+            let Ok(Some(inode)) = self.inode_of(&path) else {
+                continue;
+            };
+            let path: Arc<str> = path.into();
+            let index = *known.entry(inode).or_insert(all.len());
+            if index == all.len() {
+                if all.len() >= NAMESPACES_MAX {
+                    tracing::warn!(NAMESPACES_MAX, "more network namespaces than are looked at");
+                    break;
+                }
+                all.push(Place {
+                    inode,
+                    path: Arc::clone(&path),
+                    names: Vec::new(),
+                    process: None,
+                });
             }
-            if let Ok(Some(inode)) = self.inode_of(&path)
-                && seen.insert(inode)
-            {
-                all.push((inode, Arc::from(path)));
+            if let Some(place) = all.get_mut(index) {
+                place.names.extend(path.strip_prefix(NAMED).map(Arc::from));
+                place.process = place.process.or(process);
             }
         }
         all
@@ -319,6 +349,8 @@ fn number(inode: u64) -> u32 {
     u32::try_from(inode).unwrap_or(0)
 }
 
+/// Where `ip netns` keeps its names.
+const NAMED: &str = "/run/netns/";
 const NAMESPACES_MAX: usize = 4096;
 const PATHS_MAX: usize = 1024;
 const THREADS_MAX: usize = 20_000;

@@ -76,6 +76,17 @@ impl Probe {
         self.both_families(|sequence, family| socket::listeners(sequence, family, port))
     }
 
+    /// All UDP sockets that take datagrams of anybody; `None`: this kernel does not tell.
+    pub(crate) fn receivers(&mut self) -> Result<Option<Vec<Socket>>, ProbeError> {
+        let request = |family| move |sequence| socket::receivers(sequence, family);
+        let Some(mut all) = self.told(request(Family::V4), SOCKETS_MAX, |_| true)? else {
+            return Ok(None);
+        };
+        let room = SOCKETS_MAX.saturating_sub(all.len());
+        all.extend(self.told(request(Family::V6), room, |_| true)?.unwrap_or_default());
+        Ok(Some(all))
+    }
+
     /// Connections with this local port that are or could be accepted.
     pub(crate) fn acceptable(&mut self, port: u16) -> Result<Vec<Socket>, ProbeError> {
         self.both_families(|sequence, family| socket::acceptable(sequence, family, port))
@@ -223,6 +234,16 @@ impl Probe {
         max: usize,
         wanted: impl Fn(&Socket) -> bool,
     ) -> Result<Vec<Socket>, ProbeError> {
+        Ok(self.told(request, max, wanted)?.unwrap_or_default())
+    }
+
+    /// `None`: the kernel has no such sockets, or cannot tell of them.
+    fn told(
+        &mut self,
+        request: impl FnOnce(u32) -> Vec<u8>,
+        max: usize,
+        wanted: impl Fn(&Socket) -> bool,
+    ) -> Result<Option<Vec<Socket>>, ProbeError> {
         let failed = |error| ProbeError { what: "sockets", error };
         let netlink = opened(&mut self.sockets, libc::NETLINK_SOCK_DIAG, self.deadline).map_err(failed)?;
         let mut all = Vec::new();
@@ -236,7 +257,8 @@ impl Probe {
         });
         match answer {
             // Also what a kernel without IPv6 says; and of one socket, that another has its addresses by now.
-            Ok(()) | Err(NetlinkError::Refused(Errno::NOENT | Errno::STALE)) => Ok(all),
+            Err(NetlinkError::Refused(Errno::NOENT | Errno::STALE)) if all.is_empty() => Ok(None),
+            Ok(()) | Err(NetlinkError::Refused(Errno::NOENT | Errno::STALE)) => Ok(Some(all)),
             Err(error) => Err(failed(error)),
         }
     }

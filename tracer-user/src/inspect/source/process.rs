@@ -14,7 +14,11 @@ pub(super) fn holders(wanted: HashSet<u32>, namespaces: &HashSet<u32>) -> HashMa
     holders_within(TIME_MAX, wanted, namespaces)
 }
 
-fn holders_within(time: Duration, mut wanted: HashSet<u32>, namespaces: &HashSet<u32>) -> HashMap<u32, Process> {
+pub(crate) fn holders_within(
+    time: Duration,
+    mut wanted: HashSet<u32>,
+    namespaces: &HashSet<u32>,
+) -> HashMap<u32, Process> {
     let mut found = HashMap::new();
     wanted.remove(&0);
     if wanted.is_empty() {
@@ -91,7 +95,7 @@ fn socket_inode(link: &[u8]) -> Option<u32> {
     str::from_utf8(digits).ok()?.parse().ok()
 }
 
-fn comm(process: u32) -> Comm {
+pub(crate) fn comm(process: u32) -> Comm {
     let name = fs::read(format!("/proc/{process}/comm")).unwrap_or_default();
     Comm::new(name.strip_suffix(b"\n").unwrap_or(&name))
 }

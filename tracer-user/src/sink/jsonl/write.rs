@@ -38,6 +38,7 @@ fn kind(record: Record<'_>) -> &'static str {
         Record::Answer(_) => "answer",
         Record::Deadline(_) => "deadline",
         Record::Finding(_) => "finding",
+        Record::Port(_) => "stolen-port",
         Record::Stats(_) => "stats",
         Record::Loss(_) => "loss",
         Record::Summary(_) => "summary",
@@ -53,6 +54,7 @@ pub(crate) fn at(record: Record<'_>) -> Timestamp {
         Record::Answer(answer) => answer.at,
         Record::Deadline(at) => at,
         Record::Finding(finding) => finding.at,
+        Record::Port(port) => port.at,
         Record::Stats(stats) => stats.at,
         Record::Loss(loss) => loss.at,
         Record::Summary(summary) => summary.at,
@@ -70,6 +72,7 @@ fn append_body(record: Record<'_>, clock: Clock, limits: Limits, out: &mut Vec<u
             Ok(())
         }
         Record::Finding(finding) => join(&jsont::Finding::new(finding, clock, limits), out),
+        Record::Port(port) => join(&jsont::Port::new(port, limits), out),
         Record::Stats(stats) => join(&jsont::Stats::new(stats, limits), out),
         Record::Loss(loss) => join(&jsont::Loss::new(loss, limits), out),
         Record::Summary(summary) => join(&jsont::Summary::new(summary), out),

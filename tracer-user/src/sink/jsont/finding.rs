@@ -28,9 +28,9 @@ pub struct Finding<'a> {
     /// One sentence, one line.
     #[serde(borrow)]
     pub summary: Cow<'a, str>,
-    /// The first one.
-    #[serde(borrow)]
-    pub connection: Connection<'a>,
+    /// The first one; absent: found by inspection.
+    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+    pub connection: Option<Connection<'a>>,
     /// How many connections.
     pub count: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -109,6 +109,7 @@ impl<'a> Finding<'a> {
         let evidence = limits.list(&finding.evidence).iter();
         let culprits = limits.list(&finding.culprits).iter();
         let fixes = words::fixes(finding);
+        let own = finding.connection.as_ref();
         Self {
             id: finding.id,
             revision: finding.revision,
@@ -118,11 +119,11 @@ impl<'a> Finding<'a> {
             severity: Spelled(finding.severity),
             confidence: Spelled(finding.confidence),
             summary: Cow::Owned(limits.text(&words::summary(finding)).into_owned()),
-            connection: Connection::new(&finding.connection, finding.at),
+            connection: own.map(|connection| Connection::new(connection, finding.at)),
             count: finding.count,
             examples: examples(&finding.examples),
             victims: examples(&finding.victims),
-            process: Process::of(&finding.connection),
+            process: own.and_then(Process::of),
             culprits: culprits.map(|culprit| Culprit::new(culprit, limits)).collect(),
             evidence: evidence
                 .map(|evidence| Evidence::new(evidence, clock, limits))

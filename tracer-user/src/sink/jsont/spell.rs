@@ -8,6 +8,7 @@ use crate::model::hook::How;
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::rules::{Backend, Component, End, Family, Hook, Reject};
 use crate::model::tcp::{ConntrackState, TcpState};
+use crate::model::translation::{Class, Manner, Runtime};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
 use std::fmt;
@@ -82,6 +83,9 @@ named! {
     "owner of rules": Component,
     "family": Family,
     "hook": Hook,
+    "class of a translation": Class,
+    "way to translate": Manner,
+    "container runtime": Runtime,
 }
 
 impl Spell for End {

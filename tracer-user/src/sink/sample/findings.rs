@@ -11,7 +11,7 @@ use crate::model::inquiry::SocketInfo;
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::{ACK, ConntrackState, SYN, TcpState};
 use crate::model::tuple::Tuple;
-use crate::sink::sample::{POD, endpoint, entry, listener, ms, tuple};
+use crate::sink::sample::{POD, endpoint, entry, inspected, listener, ms, tuple};
 
 fn owner() -> Owner {
     Owner {
@@ -61,7 +61,7 @@ fn finding(cause: Cause, connection: Connection, evidence: Vec<Evidence>) -> Fin
         severity: Severity::Error,
         confidence: Confidence::Proved,
         examples: vec![connection.clone()],
-        connection,
+        connection: Some(connection),
         count: 1,
         victims: Vec::new(),
         culprits: vec![Culprit::Rule {
@@ -137,6 +137,14 @@ pub(in crate::sink) fn finding_of(cause: Cause) -> Finding {
         Cause::ResetByPeer => reset_by_peer(),
         Cause::Unanswered => unanswered(),
         Cause::DroppedInKernel => dropped_in_kernel(),
+        Cause::DeadRedirect
+        | Cause::LeftoverChain
+        | Cause::DuplicateJump
+        | Cause::MarkOverlap
+        | Cause::MixedBackends
+        | Cause::AddressFamilyGap
+        | Cause::BypassedRedirect
+        | Cause::StaleEntries => inspected::finding_of(cause),
     }
 }
 

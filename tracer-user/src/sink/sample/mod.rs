@@ -1,9 +1,12 @@
 //! Records as the Tracker and the shell make them, for the tests of the sinks.
 
 mod findings;
+mod inspected;
+mod ports;
 mod rules;
 
 pub(super) use findings::{finding_of, findings};
+pub(super) use ports::ports;
 pub(super) use rules::{named_findings, policy, redirect};
 
 use crate::model::conntrack::Conntrack;

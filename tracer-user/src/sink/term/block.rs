@@ -16,7 +16,9 @@ pub(super) fn write(finding: &Finding, before: Option<Cause>, clock: Clock, page
     headline(finding, before, clock, page);
     page.paragraph(style::STRONG, &format!("{}.", words::summary(finding)));
     page.blank();
-    connection(finding, clock, page);
+    if let Some(own) = &finding.connection {
+        connection(finding, own, clock, page);
+    }
     others("also", "connections with this cause", &finding.examples, finding, page);
     others(
         "waiting",
@@ -60,8 +62,7 @@ fn headline(finding: &Finding, before: Option<Cause>, clock: Clock, page: &mut P
     page.line(&[(colour, &title), (style::DIM, &rest)]);
 }
 
-fn connection(finding: &Finding, clock: Clock, page: &mut Page<'_>) {
-    let connection = &finding.connection;
+fn connection(finding: &Finding, connection: &Connection, clock: Clock, page: &mut Page<'_>) {
     let way = match connection.way {
         Way::Outbound => "outbound",
         Way::Inbound => "inbound",
@@ -107,8 +108,11 @@ fn state(connection: &Connection, now: Timestamp, clock: Clock) -> String {
 
 /// A list of connections; of one with the finding's own, nothing.
 fn others(label: &str, what: &str, connections: &[Connection], finding: &Finding, page: &mut Page<'_>) {
-    let own = finding.connection.id;
-    let mut others = connections.iter().filter(|connection| connection.id != own).peekable();
+    let own = finding.connection.as_ref().map(|connection| connection.id);
+    let mut others = connections
+        .iter()
+        .filter(|connection| Some(connection.id) != own)
+        .peekable();
     if others.peek().is_none() {
         return;
     }
@@ -145,7 +149,11 @@ fn rules(finding: &Finding, page: &mut Page<'_>) {
 
 /// The evidence in the order of time, counted from the connect.
 fn proof(finding: &Finding, page: &mut Page<'_>) {
-    let zero = finding.connection.started.unwrap_or(finding.first);
+    let zero = finding
+        .connection
+        .as_ref()
+        .and_then(|connection| connection.started)
+        .unwrap_or(finding.first);
     let mut evidence: Vec<&Evidence> = finding.evidence.iter().collect();
     evidence.sort_by_key(|evidence| words::evidence_at(evidence));
     let times: Vec<_> = evidence

@@ -5,8 +5,11 @@
 mod block;
 mod line;
 mod page;
+mod ports;
 mod revision;
 mod style;
+
+pub use ports::ports;
 
 use crate::model::finding::{Finding, State};
 use crate::sink::clock::Clock;
@@ -40,7 +43,8 @@ impl Term {
             Record::Event(event) => line::event(event, clock, &mut page),
             Record::Finding(finding) => self.finding(finding, clock, &mut page),
             Record::Stats(stats) if self.verbose => line::stats(stats, &mut page),
-            Record::Stats(_) | Record::Inquiry(_) | Record::Answer(_) | Record::Deadline(_) => {}
+            // Ports are a table, which is laid out when all are known.
+            Record::Port(_) | Record::Stats(_) | Record::Inquiry(_) | Record::Answer(_) | Record::Deadline(_) => {}
             Record::Loss(loss) => line::loss(loss, &mut page),
             Record::Summary(summary) => line::summary(summary, &mut page),
         }

@@ -56,6 +56,17 @@ impl<'a> Page<'a> {
         }
     }
 
+    /// A wrapped paragraph behind `mark`, and further lines under it.
+    pub(super) fn marked(&mut self, mark: &str, style: Style, text: &str) {
+        let indent = mark.chars().count();
+        for (at, line) in wrap(text, self.width.saturating_sub(indent)).into_iter().enumerate() {
+            let mark = if at == 0 { mark } else { "" };
+            let _ = write!(self.out, "{mark:indent$}");
+            self.styled(style, &line);
+            self.out.push('\n');
+        }
+    }
+
     /// A command on a line of its own, never broken.
     pub(super) fn command(&mut self, command: &str) {
         self.label("");

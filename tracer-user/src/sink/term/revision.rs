@@ -64,8 +64,12 @@ pub(super) fn ended(finding: &Finding) -> String {
 }
 
 fn lasted(finding: &Finding) -> Duration {
-    let connection = &finding.connection;
-    match (connection.started, connection.ended, finding.count) {
+    let times = finding
+        .connection
+        .as_ref()
+        .map(|connection| (connection.started, connection.ended));
+    let (started, ended) = times.unwrap_or_default();
+    match (started, ended, finding.count) {
         (Some(started), Some(ended), 0 | 1) => ended.since(started),
         (started, ..) => finding.last.since(started.unwrap_or(finding.first).min(finding.first)),
     }

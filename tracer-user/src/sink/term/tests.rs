@@ -62,7 +62,7 @@ fn a_revision_is_a_line_and_an_unchanged_one_is_silent() {
         last: sample::ms(12_000),
         ..more.clone()
     };
-    closed.connection.ended = Some(sample::ms(12_000));
+    closed.connection.as_mut().unwrap().ended = Some(sample::ms(12_000));
     let block = plain(&[Record::Finding(&first)], 100);
     let revised = [&first, &same, &more, &closed].map(Record::Finding);
     let text = plain(&revised, 100);
@@ -86,10 +86,12 @@ fn a_finding_that_changes_its_cause_is_shown_again() {
 #[test]
 fn hostile_names_cannot_touch_the_terminal_or_the_shell() {
     for mut finding in sample::findings() {
-        if let Some(owner) = &mut finding.connection.owner {
-            owner.comm = crate::model::identity::Comm::new(b"x\x1b]0;\x07\xc2\x9b2J");
+        if let Some(connection) = &mut finding.connection {
+            if let Some(owner) = &mut connection.owner {
+                owner.comm = crate::model::identity::Comm::new(b"x\x1b]0;\x07\xc2\x9b2J");
+            }
+            connection.enter = Some("/run/netns/x;$(id)\u{202e}\n".into());
         }
-        finding.connection.enter = Some("/run/netns/x;$(id)\u{202e}\n".into());
         finding.culprits.clear();
         let text = plain(&[Record::Finding(&finding)], 80);
         assert!(!text.chars().any(|char| char.is_control() && char != '\n'), "{text}");

@@ -118,7 +118,7 @@ impl Family {
 
 /// A process of the namespace that can be expected to live: its connection is still open.
 fn member(finding: &Finding, netns: Netns) -> Option<u32> {
-    let connection = &finding.connection;
+    let connection = finding.connection.as_ref()?;
     let open = matches!(finding.state, State::Open | State::Updated) && connection.ended.is_none();
     let owner = connection.owner.map(|owner| owner.pid);
     let pid = owner.or_else(|| connection.holder.map(|holder| holder.pid));

@@ -2,7 +2,7 @@
 
 use crate::model::conntrack::Conntrack;
 use crate::model::evidence::{Evidence, Place};
-use crate::model::finding::{Culprit, Finding, RuleRole, Way};
+use crate::model::finding::{Connection, Culprit, Finding, RuleRole, Way};
 use crate::model::identity::Netns;
 use crate::model::inquiry::{Listener, SocketInfo};
 use crate::model::reason::DropReason;
@@ -10,9 +10,9 @@ use crate::model::rules::Located;
 use crate::model::tuple::{Endpoint, Tuple};
 use crate::sink::words::{phrase, rule};
 
-/// Looks things up in one finding.
+/// Looks things up in the finding of a connection.
 #[derive(Clone, Copy)]
-pub(super) struct Facts<'a>(pub &'a Finding);
+pub(super) struct Facts<'a>(pub &'a Finding, pub &'a Connection);
 
 /// The drop that a finding is about: the one with most packets.
 #[derive(Clone, Copy)]
@@ -35,7 +35,7 @@ impl<'a> Facts<'a> {
 
     /// The connection's conntrack entry, and the namespace it is of.
     pub(super) fn entry(self) -> Option<(&'a Conntrack, Netns)> {
-        let netns = self.0.connection.netns;
+        let netns = self.1.netns;
         let dropped = self.drop().and_then(|drop| Some((drop.conntrack?, drop.netns)));
         let seen = || {
             self.find(|evidence| {
@@ -89,7 +89,7 @@ impl<'a> Facts<'a> {
 
     /// Where the packets go after translation; `None` where nothing says that they are translated.
     pub(super) fn target(self) -> Option<Endpoint> {
-        let connection = &self.0.connection;
+        let connection = self.1;
         let entry = || self.entry().and_then(|(entry, _)| entry.translated());
         let target = connection.translated.or_else(entry)?.destination;
         (target != connection.tuple.destination).then_some(target)
@@ -97,7 +97,7 @@ impl<'a> Facts<'a> {
 
     /// Where the packets end.
     pub(super) fn end(self) -> Endpoint {
-        self.target().unwrap_or(self.0.connection.tuple.destination)
+        self.target().unwrap_or(self.1.tuple.destination)
     }
 
     /// Who listens there: named as culprit, or seen.
@@ -149,8 +149,8 @@ impl<'a> Facts<'a> {
 
     /// The end of the connection that is not the socket's own.
     pub(super) fn peer(self) -> Endpoint {
-        let tuple = self.0.connection.tuple;
-        match self.0.connection.way {
+        let tuple = self.1.tuple;
+        match self.1.way {
             Way::Outbound => tuple.destination,
             Way::Inbound => tuple.source,
         }
@@ -158,7 +158,7 @@ impl<'a> Facts<'a> {
 
     /// Who connects, for a sentence.
     pub(super) fn who(self) -> String {
-        phrase::holder(&self.0.connection).unwrap_or_else(|| "a process that is not known".to_owned())
+        phrase::holder(self.1).unwrap_or_else(|| "a process that is not known".to_owned())
     }
 
     /// The last of the evidence that `what` picks.

@@ -6,7 +6,7 @@ use crate::model::reason::DropReason;
 use crate::model::rules::Component;
 use crate::sink::words::command::{self, Family};
 use crate::sink::words::facts::{Drop, Facts, hooks};
-use crate::sink::words::{process, rule};
+use crate::sink::words::{inspected, process, rule};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,10 @@ pub enum FixKind {
 
 /// What to do about a finding, the first thing first.
 pub fn fixes(finding: &Finding) -> Vec<Fix> {
-    let facts = Facts(finding);
+    let Some(connection) = &finding.connection else {
+        return inspected::fixes(finding);
+    };
+    let facts = Facts(finding, connection);
     match finding.cause {
         Cause::ReplyRejected => reply_rejected(facts),
         Cause::RedirectTargetBlocked => redirect_target_blocked(facts),
@@ -41,11 +44,19 @@ pub fn fixes(finding: &Finding) -> Vec<Fix> {
             facts.peer()
         ))],
         Cause::Unanswered => unanswered(facts),
+        Cause::DeadRedirect
+        | Cause::LeftoverChain
+        | Cause::DuplicateJump
+        | Cause::MarkOverlap
+        | Cause::MixedBackends
+        | Cause::AddressFamilyGap
+        | Cause::BypassedRedirect
+        | Cause::StaleEntries => inspected::fixes(finding),
     }
 }
 
 impl Fix {
-    fn command(finding: &Finding, netns: Netns, command: &str, why: impl Into<String>) -> Self {
+    pub(super) fn command(finding: &Finding, netns: Netns, command: &str, why: impl Into<String>) -> Self {
         Self {
             kind: FixKind::Command,
             netns: command::place(finding, netns),
@@ -64,7 +75,7 @@ impl Fix {
         }
     }
 
-    fn setting(why: impl Into<String>) -> Self {
+    pub(super) fn setting(why: impl Into<String>) -> Self {
         Self {
             kind: FixKind::Setting,
             netns: None,
@@ -126,7 +137,7 @@ fn redirect_target_blocked(facts: Facts<'_>) -> Vec<Fix> {
     fixes.push(Fix::setting(format!(
         "Let packets to {} pass in the rule that drops them, or remove the rule that redirects {} there.",
         facts.end(),
-        facts.0.connection.tuple.destination
+        facts.1.tuple.destination
     )));
     fixes
 }
@@ -136,7 +147,7 @@ fn redirect_target_stalled(facts: Facts<'_>) -> Vec<Fix> {
     fixes.extend(translating_rules(facts));
     fixes.push(Fix::setting(format!(
         "Make that process accept again, or restart it; else remove the rule that redirects {} to {}.",
-        facts.0.connection.tuple.destination,
+        facts.1.tuple.destination,
         facts.end()
     )));
     fixes
@@ -144,9 +155,9 @@ fn redirect_target_stalled(facts: Facts<'_>) -> Vec<Fix> {
 
 fn redirect_to_dead_port(facts: Facts<'_>) -> Vec<Fix> {
     let (finding, end) = (facts.0, facts.end());
-    let destination = finding.connection.tuple.destination;
-    let family = Family::of(finding.connection.tuple);
-    let netns = finding.connection.netns;
+    let destination = facts.1.tuple.destination;
+    let family = Family::of(facts.1.tuple);
+    let netns = facts.1.netns;
     let mut fixes = vec![Fix::command(
         finding,
         netns,
@@ -178,7 +189,7 @@ fn blocked(facts: Facts<'_>) -> Vec<Fix> {
     if facts.drop().is_none_or(|drop| drop.is_by_rule()) {
         fixes.push(Fix::setting(format!(
             "If the connection to {} is meant to work: change that rule, or allow the connection ahead of it.",
-            facts.0.connection.tuple.destination
+            facts.1.tuple.destination
         )));
     }
     fixes
@@ -201,8 +212,8 @@ fn unanswered(facts: Facts<'_>) -> Vec<Fix> {
     vec![
         Fix::command(
             finding,
-            finding.connection.netns,
-            &command::capture(finding.connection.tuple),
+            facts.1.netns,
+            &command::capture(facts.1.tuple),
             "See whether the packets leave and whether an answer comes back.",
         ),
         Fix::setting(format!("Look at {} and at the path to it.", facts.peer())),
@@ -289,7 +300,7 @@ fn server(facts: Facts<'_>) -> Vec<Fix> {
     let port = listener.address.port;
     let why = format!("Watch the queue of port {port}: Recv-Q is who waits, Send-Q the backlog.");
     let overflow = facts.drop().filter(|drop| drop.reason == DropReason::TcpListenOverflow);
-    let netns = overflow.map_or(facts.0.connection.netns, |drop| drop.netns);
+    let netns = overflow.map_or(facts.1.netns, |drop| drop.netns);
     let mut fixes = vec![Fix::command(facts.0, netns, &command::listeners(port), why)];
     if let Some(of) = listener.process {
         let why = format!(

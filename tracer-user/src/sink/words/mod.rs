@@ -6,6 +6,7 @@ mod command;
 mod evidence;
 mod facts;
 mod fixes;
+mod inspected;
 mod phrase;
 mod rule;
 mod summary;

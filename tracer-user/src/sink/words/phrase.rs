@@ -101,7 +101,9 @@ pub fn netns(finding: &Finding, netns: Netns) -> String {
 
 /// How a person enters `netns`, where the finding knows.
 pub(super) fn enter(finding: &Finding, netns: Netns) -> Option<&str> {
-    let connection = std::iter::once(&finding.connection)
+    let connection = finding
+        .connection
+        .iter()
         .chain(&finding.examples)
         .chain(&finding.victims);
     let connection = connection.filter(|connection| connection.netns == netns);

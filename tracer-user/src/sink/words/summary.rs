@@ -6,11 +6,14 @@ use crate::model::tcp::TcpState;
 use crate::sink::words::facts::Facts;
 use crate::sink::words::phrase::capitalised;
 use crate::sink::words::rule::quoted;
-use crate::sink::words::{count, errno, netns, process};
+use crate::sink::words::{count, errno, inspected, netns, process};
 
 /// One sentence without its full stop, on one line.
 pub fn summary(finding: &Finding) -> String {
-    let facts = Facts(finding);
+    let Some(connection) = &finding.connection else {
+        return inspected::summary(finding);
+    };
+    let facts = Facts(finding, connection);
     match finding.cause {
         Cause::ReplyRejected => reply_rejected(facts),
         Cause::RedirectTargetBlocked => {
@@ -24,13 +27,13 @@ pub fn summary(finding: &Finding) -> String {
         Cause::RedirectToDeadPort => format!(
             "{}, where nobody listens: this host refuses it, {} does not",
             redirected(facts),
-            finding.connection.tuple.destination
+            connection.tuple.destination
         ),
         Cause::SynDropped | Cause::DroppedInKernel => format!(
             "{} the SYNs of {} to {}: connect hangs",
             capitalised(&dropper(facts)),
             facts.who(),
-            finding.connection.tuple.destination
+            connection.tuple.destination
         ),
         Cause::RejectedByRule => rejected_by_rule(facts),
         Cause::AcceptQueueFull => accept_queue_full(facts),
@@ -40,6 +43,14 @@ pub fn summary(finding: &Finding) -> String {
             facts.who()
         ),
         Cause::Unanswered => unanswered(facts),
+        Cause::DeadRedirect
+        | Cause::LeftoverChain
+        | Cause::DuplicateJump
+        | Cause::MarkOverlap
+        | Cause::MixedBackends
+        | Cause::AddressFamilyGap
+        | Cause::BypassedRedirect
+        | Cause::StaleEntries => inspected::summary(finding),
     }
 }
 
@@ -87,7 +98,7 @@ fn rejected_by_rule(facts: Facts<'_>) -> String {
         capitalised(&dropping(facts)),
         whereabouts(facts),
         facts.who(),
-        facts.0.connection.tuple.destination
+        facts.1.tuple.destination
     )
 }
 
@@ -108,7 +119,7 @@ fn accept_queue_full(facts: Facts<'_>) -> String {
 }
 
 fn unanswered(facts: Facts<'_>) -> String {
-    let connection = &facts.0.connection;
+    let connection = facts.1;
     let (peer, who) = (facts.peer(), facts.who());
     let nothing = "and nothing seen on this node explains it";
     if let Some(times) = facts.gave_up() {
@@ -128,7 +139,7 @@ fn unanswered(facts: Facts<'_>) -> String {
 }
 
 fn redirected(facts: Facts<'_>) -> String {
-    let (who, destination) = (facts.who(), facts.0.connection.tuple.destination);
+    let (who, destination) = (facts.who(), facts.1.tuple.destination);
     let by = facts
         .translating()
         .map_or(String::new(), |rule| format!(" by {}", quoted(rule)));

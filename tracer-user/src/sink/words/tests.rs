@@ -1,6 +1,6 @@
 use super::*;
 use crate::model::evidence::Evidence;
-use crate::model::finding::{Cause, Culprit, Finding, State};
+use crate::model::finding::{Cause, Connection, Culprit, Finding, State};
 use crate::model::rules::Component;
 use crate::model::tuple::{Endpoint, Tuple};
 use crate::sink::sample;
@@ -27,13 +27,19 @@ fn text(finding: &Finding) -> String {
     parts.collect::<Vec<_>>().join("\n")
 }
 
+fn own(finding: &mut Finding) -> &mut Connection {
+    finding.connection.as_mut().unwrap()
+}
+
 /// Without the names that tell the way into its namespace.
 fn anonymous(cause: Cause) -> Finding {
     let mut finding = sample::finding_of(cause);
     finding.culprits.clear();
     finding.examples.clear();
     finding.victims.clear();
-    finding.connection.enter = None;
+    if let Some(connection) = &mut finding.connection {
+        connection.enter = None;
+    }
     finding
 }
 
@@ -53,13 +59,13 @@ fn a_command_enters_its_namespace_by_the_best_way_known() {
             "nsenter --net=/proc/$(lsns -rnoPID 4026532281 | head -n1)/ns/net {tcpdump}"
         )]
     );
-    finding.connection.enter = Some("/run/netns/it's;$(id)".into());
+    own(&mut finding).enter = Some("/run/netns/it's;$(id)".into());
     assert_eq!(
         commands(&finding),
         [format!(r"nsenter --net='/run/netns/it'\''s;$(id)' {tcpdump}")]
     );
-    finding.connection.enter = None;
-    finding.connection.netns.inode = 0;
+    own(&mut finding).enter = None;
+    own(&mut finding).netns.inode = 0;
     assert_eq!(commands(&finding), [tcpdump]);
 }
 
@@ -101,7 +107,7 @@ fn commands_are_of_the_right_family() {
         tuple.source = Endpoint::new(address, tuple.source.port);
     };
     let mut finding = sample::finding_of(Cause::ReplyRejected);
-    v6(&mut finding.connection.tuple);
+    v6(&mut own(&mut finding).tuple);
     for evidence in &mut finding.evidence {
         if let Evidence::Drop {
             packet,
@@ -132,8 +138,10 @@ fn findings_without_evidence_are_still_worded() {
     for &cause in Cause::ALL {
         let mut finding = anonymous(cause);
         finding.evidence.clear();
-        finding.connection.owner = None;
-        finding.connection.translated = None;
+        if let Some(connection) = &mut finding.connection {
+            connection.owner = None;
+            connection.translated = None;
+        }
         let text = text(&finding);
         assert!(!text.contains("  ") && !text.contains(" ,"), "{text}");
     }

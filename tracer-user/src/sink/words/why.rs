@@ -8,11 +8,14 @@ use crate::model::tcp::{ConntrackState, TcpState};
 use crate::sink::words::facts::{Drop, Facts, hooks};
 use crate::sink::words::phrase::capitalised;
 use crate::sink::words::rule::quoted;
-use crate::sink::words::{count, netns};
+use crate::sink::words::{count, inspected, netns};
 
 /// A few short sentences.
 pub fn why(finding: &Finding) -> String {
-    let facts = Facts(finding);
+    let Some(connection) = &finding.connection else {
+        return inspected::why(finding);
+    };
+    let facts = Facts(finding, connection);
     let sentences = match finding.cause {
         Cause::ReplyRejected => reply_rejected(facts),
         Cause::RedirectTargetBlocked => redirect_target_blocked(facts),
@@ -23,6 +26,14 @@ pub fn why(finding: &Finding) -> String {
         Cause::AcceptQueueFull => accept_queue_full(facts),
         Cause::ResetByPeer => reset_by_peer(facts),
         Cause::Unanswered => unanswered(facts),
+        Cause::DeadRedirect
+        | Cause::LeftoverChain
+        | Cause::DuplicateJump
+        | Cause::MarkOverlap
+        | Cause::MixedBackends
+        | Cause::AddressFamilyGap
+        | Cause::BypassedRedirect
+        | Cause::StaleEntries => return inspected::why(finding),
     };
     sentences.join(" ")
 }
@@ -44,10 +55,7 @@ fn reply_rejected(facts: Facts<'_>) -> Vec<String> {
         );
     }
     if let Some((entry, _)) = facts.entry() {
-        let socket = facts
-            .socket()
-            .and_then(|socket| socket.state)
-            .or(facts.0.connection.state);
+        let socket = facts.socket().and_then(|socket| socket.state).or(facts.1.state);
         if entry.state == Some(ConntrackState::Close) && socket == Some(TcpState::Established) {
             text.push("Conntrack has closed the connection while the socket is still ESTABLISHED.".to_owned());
         }
@@ -117,7 +125,7 @@ fn redirect_to_dead_port(facts: Facts<'_>) -> Vec<String> {
             "Nobody listens on {}, so this host's own TCP answers with a RST. Its address is translated back: the \
              application sees a refusal by {}, which never got the connection.",
             facts.end(),
-            facts.0.connection.tuple.destination
+            facts.1.tuple.destination
         ),
     ]
 }
@@ -134,7 +142,7 @@ fn syn_dropped(facts: Facts<'_>) -> Vec<String> {
         reach(drop.place)
     )];
     text.push("Nothing is sent back, so connect waits and sends its SYN again until it times out.".to_owned());
-    if drop.netns != facts.0.connection.netns {
+    if drop.netns != facts.1.netns {
         text.push("The packet was dropped in another namespace than the socket's, on its way.".to_owned());
     }
     text
@@ -204,7 +212,7 @@ fn unanswered(facts: Facts<'_>) -> Vec<String> {
 }
 
 fn translation(facts: Facts<'_>) -> String {
-    let destination = facts.0.connection.tuple.destination;
+    let destination = facts.1.tuple.destination;
     let target = facts
         .target()
         .map_or("elsewhere".to_owned(), |target| format!("to {target}"));

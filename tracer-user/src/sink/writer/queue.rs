@@ -4,6 +4,7 @@ use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::inquiry::{Answer, Inquiry};
 use crate::model::time::Timestamp;
+use crate::model::translation::Port;
 use crate::sink::clock::Clock;
 use crate::sink::jsonl;
 use crate::sink::record::{Hello, Loss, LossSource, Record, Stats, Summary};
@@ -73,6 +74,7 @@ pub(super) enum Rare {
     Inquiry(Box<Inquiry>),
     Answer(Box<Answer>),
     Finding(Box<Finding>),
+    Port(Box<Port>),
     Stats(Box<Stats>),
     Loss(Box<Loss>),
     Summary(Box<Summary>),
@@ -150,7 +152,7 @@ impl Queue {
             Record::Stats(_) if self.items.len() >= EVENTS + STATS => self.lose(at, 0, 1),
             Record::Finding(finding) => self.replace(finding),
             Record::Loss(loss) => self.add(loss),
-            Record::Stats(_) | Record::Hello(_) | Record::Summary(_) => false,
+            Record::Port(_) | Record::Stats(_) | Record::Hello(_) | Record::Summary(_) => false,
         }
     }
 
@@ -212,6 +214,7 @@ impl Item {
             Record::Inquiry(inquiry) => Rare::Inquiry(Box::new(inquiry.clone())),
             Record::Answer(answer) => Rare::Answer(Box::new(answer.clone())),
             Record::Finding(finding) => Rare::Finding(Box::new(finding.clone())),
+            Record::Port(port) => Rare::Port(Box::new(port.clone())),
             Record::Stats(stats) => Rare::Stats(Box::new(stats.clone())),
             Record::Loss(loss) => Rare::Loss(Box::new(loss.clone())),
             Record::Summary(summary) => Rare::Summary(Box::new(summary.clone())),
@@ -255,6 +258,7 @@ impl Rare {
             Self::Inquiry(inquiry) => Record::Inquiry(inquiry),
             Self::Answer(answer) => Record::Answer(answer),
             Self::Finding(finding) => Record::Finding(finding),
+            Self::Port(port) => Record::Port(port),
             Self::Stats(stats) => Record::Stats(stats),
             Self::Loss(loss) => Record::Loss(loss),
             Self::Summary(summary) => Record::Summary(summary),

@@ -42,8 +42,11 @@ fn a_refusal_by_the_translated_port_without_a_listener_is_a_dead_port() {
         (finding.confidence, finding.severity, finding.state),
         (Confidence::Proved, Severity::Error, State::Open)
     );
-    assert_eq!(finding.connection.translated, Some(redirected().leaving()));
-    assert_eq!(finding.connection.owner, Some(owner(0)));
+    assert_eq!(
+        finding.connection.as_ref().unwrap().translated,
+        Some(redirected().leaving())
+    );
+    assert_eq!(finding.connection.as_ref().unwrap().owner, Some(owner(0)));
     assert!(
         finding
             .evidence
@@ -64,11 +67,14 @@ fn a_dead_port_is_found_for_a_client_that_is_not_on_this_host() {
     world.play(vec![no_socket(1, POD, leaving())], 1_000);
     let finding = world.only();
     assert_eq!(
-        (finding.cause, finding.connection.way),
+        (finding.cause, finding.connection.as_ref().unwrap().way),
         (Cause::RedirectToDeadPort, Way::Inbound)
     );
     assert_eq!(
-        (finding.connection.tuple, finding.connection.owner),
+        (
+            finding.connection.as_ref().unwrap().tuple,
+            finding.connection.as_ref().unwrap().owner
+        ),
         (connection(), None)
     );
 }
@@ -111,7 +117,10 @@ fn a_dropped_packet_behind_the_translation_is_a_blocked_target() {
             ..
         })
     ));
-    assert_eq!(finding.connection.translated, Some(redirected().leaving()));
+    assert_eq!(
+        finding.connection.as_ref().unwrap().translated,
+        Some(redirected().leaving())
+    );
 }
 
 /// Answers to the connection, rejected by a rule that looks at the connmark.
@@ -257,7 +266,7 @@ fn rejected_answers_on_a_pooled_connection_are_found_while_it_hangs_and_closed_w
         (world.only().cause, world.only().state),
         (Cause::ReplyRejected, State::Open)
     );
-    assert_eq!(world.only().connection.owner, Some(owner(0)));
+    assert_eq!(world.only().connection.as_ref().unwrap().owner, Some(owner(0)));
     world.run_until(20_000);
     assert_eq!(world.only().state, State::Closed);
     assert_eq!(world.tracker.tracked(), 0);
@@ -396,7 +405,7 @@ fn of_two_pods_with_the_same_tuple_the_one_behind_the_device_is_named() {
     world.play(vec![syn_retransmit(1_000, 1), twin, drop(1_000), drop(2_000)], 2_500);
     let finding = world.only();
     assert_eq!(
-        (finding.connection.netns, finding.confidence),
+        (finding.connection.as_ref().unwrap().netns, finding.confidence),
         (TWIN, Confidence::Proved)
     );
 }
@@ -494,7 +503,10 @@ fn a_redirected_connection_that_nobody_accepts_is_stalled_until_it_is_accepted()
         (Cause::RedirectTargetStalled, Confidence::Proved)
     );
     assert_eq!(
-        (finding.connection.tuple, finding.connection.translated),
+        (
+            finding.connection.as_ref().unwrap().tuple,
+            finding.connection.as_ref().unwrap().translated
+        ),
         (connection(), Some(redirected().leaving()))
     );
     world.run_until(20_000);

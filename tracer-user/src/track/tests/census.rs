@@ -100,10 +100,14 @@ fn a_connect_that_hangs_already_is_found_at_once_with_its_holder() {
     world.run_until(200);
     let finding = world.only();
     assert_eq!(
-        (finding.cause, finding.confidence, finding.connection.state),
+        (
+            finding.cause,
+            finding.confidence,
+            finding.connection.as_ref().unwrap().state
+        ),
         (Cause::Unanswered, Confidence::Possible, Some(TcpState::SynSent))
     );
-    let connection = &finding.connection;
+    let connection = finding.connection.as_ref().unwrap();
     assert_eq!((connection.owner, connection.holder), (None, Some(HOLDER)));
     assert_eq!(connection.enter.as_deref(), Some("/run/netns/pod"));
     assert_eq!((connection.syn_retransmits, connection.started), (4, None));
@@ -137,7 +141,11 @@ fn data_that_hangs_already_is_judged_by_what_conntrack_says() {
     world.run_until(200);
     let finding = world.only();
     assert_eq!(
-        (finding.cause, finding.confidence, finding.connection.state),
+        (
+            finding.cause,
+            finding.confidence,
+            finding.connection.as_ref().unwrap().state
+        ),
         (Cause::ReplyRejected, Confidence::Likely, Some(TcpState::Established))
     );
 }
@@ -161,7 +169,10 @@ fn its_next_retransmit_and_drop_join_it_and_explain_it() {
         ended.socket = SocketCookie::new(number);
         world.play(vec![ended], 21_000);
         let closed = world.findings.last().expect("one");
-        assert_eq!((closed.state, closed.connection.syn_retransmits), (State::Closed, 5));
+        assert_eq!(
+            (closed.state, closed.connection.as_ref().unwrap().syn_retransmits),
+            (State::Closed, 5)
+        );
         assert_eq!(world.tracker.tracked(), 0);
     }
 }

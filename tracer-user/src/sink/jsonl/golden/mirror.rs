@@ -27,6 +27,7 @@ pub(super) fn read(line: &str) -> Result<String, serde_json::Error> {
         "answer" => strict::<Answer>(body),
         "deadline" => strict::<Nothing>(body),
         "finding" => strict::<Finding>(body),
+        "stolen-port" => strict::<Port>(body),
         "stats" => strict::<Stats>(body),
         "loss" => strict::<Loss>(body),
         "summary" => strict::<Summary>(body),
@@ -107,6 +108,55 @@ objects! {
         rto_ns: Option<u64>,
         latency_us: Option<u64>,
         process: Option<Process>,
+    }
+    Port {
+        netns: Netns,
+        container: Option<Container>,
+        process: Option<Process>,
+        class: String,
+        manner: String,
+        family: String,
+        hook: Option<String>,
+        protocol: String,
+        original: Original,
+        target: Target,
+        conditions: Option<Vec<String>>,
+        more_conditions: Option<bool>,
+        owner: Option<String>,
+        packets: Option<u64>,
+        connections: Option<u64>,
+        listening: Option<bool>,
+        listener: Option<PortListener>,
+        rule: Option<PortRule>,
+    }
+    Container { id: String, runtime: Option<String>, }
+    Original {
+        addresses: Option<Vec<String>>,
+        except_addresses: Option<Vec<String>>,
+        ports: Option<Vec<PortRange>>,
+    }
+    PortRange { first: u16, last: u16, }
+    Target {
+        address: Option<IpAddr>,
+        last_address: Option<IpAddr>,
+        port: Option<u16>,
+        last_port: Option<u16>,
+        local: bool,
+        unknown: Option<String>,
+    }
+    PortListener { address: IpAddr, port: u16, pid: Option<u32>, name: Option<String>, }
+    PortRule {
+        backend: String,
+        family: String,
+        table: String,
+        chain: String,
+        hook: Option<String>,
+        index: Option<u32>,
+        handle: Option<u64>,
+        text: String,
+        comment: Option<String>,
+        owner: Option<String>,
+        packets: Option<u64>,
     }
     Event {
         event: String,
@@ -253,7 +303,7 @@ objects! {
         severity: String,
         confidence: String,
         summary: String,
-        connection: Connection,
+        connection: Option<Connection>,
         count: u64,
         examples: Option<Vec<Connection>>,
         victims: Option<Vec<Connection>>,
@@ -321,6 +371,7 @@ enum Culprit {
     Rule {
         netns: Netns,
         role: String,
+        evidence: Option<usize>,
         backend: Option<String>,
         family: Option<String>,
         table: Option<String>,
@@ -332,7 +383,6 @@ enum Culprit {
         comment: Option<String>,
         owner: Option<String>,
         packets: Option<u64>,
-        evidence: Option<usize>,
     },
     ConntrackEntry {
         original: Tuple,

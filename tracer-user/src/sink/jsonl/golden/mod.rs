@@ -9,6 +9,7 @@ use crate::model::inquiry::{Answer, Census, Examined, Inquiry, Question, Reply, 
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::rules::End;
 use crate::model::tcp::{ConntrackState, SYN, TcpState};
+use crate::model::translation::Space;
 use crate::model::walked::{Named, Trail, Traveller, Walked};
 use crate::sink::jsonl::{Input, LINE, read, write};
 use crate::sink::record::Record;
@@ -247,6 +248,7 @@ fn everything() -> String {
         },
     ]
     .map(inquiry);
+    let ports = sample::ports();
     let (hello, stats, loss, summary) = (sample::hello(), sample::stats(), sample::loss(), sample::summary());
     let mut records = vec![Record::Hello(&hello)];
     records.extend(events.iter().map(Record::Event));
@@ -254,6 +256,7 @@ fn everything() -> String {
     records.extend(answers.iter().map(Record::Answer));
     records.push(Record::Deadline(sample::ms(3_000)));
     records.extend(findings.iter().map(Record::Finding));
+    records.extend(ports.iter().map(Record::Port));
     records.extend([Record::Stats(&stats), Record::Loss(&loss), Record::Summary(&summary)]);
     lines(&records)
 }
@@ -289,6 +292,7 @@ fn every_line_has_the_fields_of_the_contract_and_no_others() {
         ("inquiry", 5),
         ("loss", 1),
         ("stats", 1),
+        ("stolen-port", 4),
         ("summary", 1),
     ];
     assert_eq!(types, expected.map(|(name, count)| (name.to_owned(), count)));
@@ -323,11 +327,14 @@ fn a_line_that_would_be_too_long_is_cut_and_stays_a_line() {
         *waiting = vec![waiting[0].clone(); 300];
         waiting[0].enter = Some("\"".repeat(LINE).into());
     }
+    let mut port = sample::ports().remove(0);
+    port.translation.conditions = vec!["x".repeat(200).into(); 1000];
     let records = [
         Record::Finding(&finding),
         Record::Hello(&hello),
         Record::Event(&event),
         Record::Answer(&answer),
+        Record::Port(&port),
     ];
     for record in records {
         let line = lines(&[record]);
@@ -386,14 +393,26 @@ fn the_connections_that_hang_already_fit_into_one_line() {
 fn the_last_rung_is_short_enough_for_anything() {
     let long: String = "\u{1}".repeat(LINE);
     let mut finding = sample::finding_of(Cause::ReplyRejected);
-    finding.connection.enter = Some(format!("/run/netns/{long}").into());
-    finding.victims = vec![finding.connection.clone(); 5];
+    let mut connection = finding.connection.take().unwrap();
+    connection.enter = Some(format!("/run/netns/{long}").into());
+    finding.victims = vec![connection.clone(); 5];
+    finding.connection = Some(connection);
     finding.examples = finding.victims.clone();
     let mut hello = sample::hello();
     hello.options = (0..50)
         .map(|number| (format!("{number}{long}"), long.clone()))
         .collect();
-    for record in [Record::Finding(&finding), Record::Hello(&hello)] {
+    let mut port = sample::ports().remove(0);
+    let long: std::sync::Arc<str> = long.into();
+    if let Some(rule) = &mut port.translation.rule {
+        (rule.text, rule.chain, rule.table) = (long.clone(), long.clone(), long.clone());
+    }
+    port.space = std::sync::Arc::new(Space {
+        names: vec![long.clone()],
+        ..Space::default()
+    });
+    port.translation.target.unknown = Some(long);
+    for record in [Record::Finding(&finding), Record::Hello(&hello), Record::Port(&port)] {
         let line = lines(&[record]);
         assert!(line.len() <= LINE, "{} bytes", line.len());
         assert!(read(line.as_bytes()).unwrap().truncated);

@@ -1,0 +1,271 @@
+//! One reading of a namespace's nf_tables: the answers go in one by one, the rules come out.
+//!
+//! In the order tables, chains, sets and their elements, rules: what refers to another comes after it. Families other
+//! than ip, ip6, inet, bridge and netdev are left out.
+
+use super::block::Block;
+use super::chain;
+use super::request::SetAddress;
+use super::rule::{self, Surroundings};
+use super::set::{self, Layout, Raw};
+use super::table::{Table, family};
+use crate::inspect::nla::{NlaError, attributes};
+use crate::inspect::rules::Part;
+use crate::model::rules::{Bypass, ChainId, Family, Item, Rule, Ruleset, SetId};
+use std::collections::HashMap;
+use std::sync::Arc;
+use thiserror::Error;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum NftError {
+    #[error("nf_tables message: {0}")]
+    Attribute(#[from] NlaError),
+    #[error("an nf_tables message of {0} bytes")]
+    Short(usize),
+    #[error("an nf_tables message without the {0}")]
+    Missing(&'static str),
+}
+
+#[derive(Debug, Default)]
+pub struct Reading {
+    ruleset: Ruleset,
+    tables: HashMap<Family, HashMap<Arc<str>, Table>>,
+    layouts: Vec<Layout>,
+    /// Elements of the set that is being read.
+    raw: Vec<Raw>,
+    elements: usize,
+    rules: usize,
+    cut: bool,
+}
+
+impl Reading {
+    pub fn table(&mut self, payload: &[u8]) -> Result<(), NftError> {
+        let (number, body) = open(payload)?;
+        let Some(family) = family(number) else { return Ok(()) };
+        let name = body.text(TABLE_NAME).ok_or(NftError::Missing("table's name"))?;
+        let dormant = body.u32(TABLE_FLAGS).unwrap_or(0) & DORMANT != 0;
+        let tables = self.tables.entry(family).or_default();
+        if tables.len() >= TABLES_MAX {
+            self.cut = true;
+            return Ok(());
+        }
+        let table = Table::new(name, dormant);
+        tables.insert(table.name.clone(), table);
+        Ok(())
+    }
+
+    pub fn chain(&mut self, payload: &[u8]) -> Result<(), NftError> {
+        let (number, body) = open(payload)?;
+        let Some(family) = family(number) else { return Ok(()) };
+        let id = ChainId(u32::try_from(self.ruleset.chains.len()).unwrap_or(u32::MAX));
+        let Some(table) = table_of(&mut self.tables, family, body) else {
+            // Made since the tables were read: the generation tells.
+            self.cut = true;
+            return Ok(());
+        };
+        if self.ruleset.chains.len() >= CHAINS_MAX {
+            self.cut = true;
+            return Ok(());
+        }
+        let (chain, sound) = chain::decode(body, family, table).ok_or(NftError::Missing("chain's name"))?;
+        if !sound {
+            let gap = format!("chain {} of table {} has an unknown hook", chain.name, chain.table);
+            self.ruleset.gaps.push(gap.into());
+        }
+        table.chains.insert(chain.name.clone(), id);
+        self.ruleset.chains.push(chain);
+        Ok(())
+    }
+
+    /// After all chains: finds out whose tables they are.
+    pub fn chains_end(&mut self) {
+        for (&family, tables) in &mut self.tables {
+            for table in tables.values_mut() {
+                let chains = table.chains.values().filter_map(|&id| self.ruleset.chain(id));
+                table.backend = chain::backend(family, &table.name, chains);
+            }
+        }
+        for chain in &mut self.ruleset.chains {
+            let table = self.tables.get(&chain.family).and_then(|tables| tables.get(&chain.table));
+            if let Some(table) = table {
+                chain.backend = table.backend;
+            }
+        }
+    }
+
+    pub fn set(&mut self, payload: &[u8]) -> Result<(), NftError> {
+        let (number, body) = open(payload)?;
+        let Some(family) = family(number) else { return Ok(()) };
+        let id = SetId(u32::try_from(self.ruleset.sets.len()).unwrap_or(u32::MAX));
+        let Some(table) = table_of(&mut self.tables, family, body) else {
+            self.cut = true;
+            return Ok(());
+        };
+        if self.ruleset.sets.len() >= SETS_MAX {
+            self.cut = true;
+            return Ok(());
+        }
+        let (set, layout) =
+            set::decode(body, family, number, table).ok_or(NftError::Missing("set's name or length"))?;
+        table.sets.insert(set.name.clone(), id);
+        self.ruleset.sets.push(set);
+        self.layouts.push(layout);
+        Ok(())
+    }
+
+    /// The sets whose elements have to be asked for.
+    pub fn sets(&self) -> impl Iterator<Item = (SetId, SetAddress)> + use<> {
+        let addresses: Vec<_> = self.layouts.iter().map(|layout| layout.address.clone()).collect();
+        (0..).map(SetId).zip(addresses)
+    }
+
+    /// A part of the elements of a set; [`Self::elements_end`] follows after the last one.
+    pub fn elements(&mut self, id: SetId, payload: &[u8]) -> Result<(), NftError> {
+        let (_, body) = open(payload)?;
+        let index = usize::try_from(id.0).unwrap_or(usize::MAX);
+        let (Some(set), Some(layout)) = (self.ruleset.sets.get_mut(index), self.layouts.get(index)) else {
+            return Ok(());
+        };
+        let tables = self.tables.get(&set.family);
+        let Some(table) = tables.and_then(|tables| tables.get(&set.table)) else {
+            return Ok(());
+        };
+        let room = ELEMENTS_MAX.saturating_sub(self.elements);
+        set::add(body, set, layout, table, &mut self.raw, room);
+        Ok(())
+    }
+
+    /// `whole`: nothing was lost or changed while the elements were read.
+    pub fn elements_end(&mut self, id: SetId, whole: bool) {
+        let raw = std::mem::take(&mut self.raw);
+        self.elements = self.elements.saturating_add(raw.len());
+        let index = usize::try_from(id.0).unwrap_or(usize::MAX);
+        if let (Some(set), Some(layout)) = (self.ruleset.sets.get_mut(index), self.layouts.get(index)) {
+            set.incomplete |= !whole;
+            set::finish(set, layout, raw);
+        }
+    }
+
+    pub fn rule(&mut self, payload: &[u8]) -> Result<(), NftError> {
+        let (number, body) = open(payload)?;
+        let Some(family) = family(number) else { return Ok(()) };
+        let name = body.text(RULE_CHAIN).ok_or(NftError::Missing("rule's chain"))?;
+        let place = table_of(&mut self.tables, family, body)
+            .and_then(|table| Some((&*table, *table.chains.get(name.as_str())?)));
+        let Some((table, id)) = place else {
+            self.cut = true;
+            return Ok(());
+        };
+        let Some(chain) = self
+            .ruleset
+            .chains
+            .get_mut(usize::try_from(id.0).unwrap_or(usize::MAX))
+            .filter(|_| self.rules < RULES_MAX)
+        else {
+            self.cut = true;
+            return Ok(());
+        };
+        self.rules += 1;
+        let around = Surroundings {
+            family,
+            table,
+            layouts: &self.layouts,
+        };
+        let expressions = body.inside(RULE_EXPRESSIONS).unwrap_or(Block(&[]));
+        let decoded = rule::decode(expressions, body.bytes(RULE_USERDATA).unwrap_or_default(), around);
+        let text = text(&decoded.parts);
+        chain.rules.push(Rule {
+            handle: body.u64(RULE_HANDLE),
+            items: flatten(decoded.parts),
+            counters: decoded.counters,
+            comment: decoded.comment.map(Into::into),
+            text,
+        });
+        Ok(())
+    }
+
+    pub fn flowtable(&mut self, payload: &[u8]) -> Result<(), NftError> {
+        let (number, body) = open(payload)?;
+        let Some(family) = family(number) else { return Ok(()) };
+        if self.ruleset.bypasses.len() >= BYPASSES_MAX {
+            self.cut = true;
+            return Ok(());
+        }
+        self.ruleset.bypasses.push(Bypass::Flowtable {
+            family,
+            table: body.text(1).ok_or(NftError::Missing("flowtable's table"))?.into(),
+            name: body.text(2).ok_or(NftError::Missing("flowtable's name"))?.into(),
+        });
+        Ok(())
+    }
+
+    pub fn finish(mut self, generation: Option<u32>) -> Ruleset {
+        self.ruleset.generation = generation;
+        if self.cut {
+            let gap = "more rules, chains or sets of nf_tables than are read, or some that appeared meanwhile";
+            self.ruleset.gaps.push(gap.into());
+        }
+        self.ruleset
+    }
+}
+
+/// The generation in the answer to [`super::request::generation`].
+pub fn generation(payload: &[u8]) -> Result<u32, NftError> {
+    let (_, body) = open(payload)?;
+    body.u32(GENERATION_ID).ok_or(NftError::Missing("generation"))
+}
+
+/// The family and the attributes of a message, which are all whole.
+fn open(payload: &[u8]) -> Result<(u8, Block<'_>), NftError> {
+    let (&[family, ..], rest) = payload
+        .split_first_chunk::<GENERIC>()
+        .ok_or(NftError::Short(payload.len()))?;
+    attributes(rest).try_for_each(|attribute| attribute.map(drop))?;
+    Ok((family, Block(rest)))
+}
+
+/// The table that a message names as the first thing.
+fn table_of<'a>(
+    tables: &'a mut HashMap<Family, HashMap<Arc<str>, Table>>,
+    family: Family,
+    body: Block<'_>,
+) -> Option<&'a mut Table> {
+    tables.get_mut(&family)?.get_mut(body.text(NAMED_TABLE)?.as_str())
+}
+
+fn flatten(parts: Vec<Part>) -> Vec<Item> {
+    let mut items = Vec::with_capacity(parts.len());
+    for part in parts {
+        match part {
+            Part::Native(item) => items.push(item),
+            Part::Extension(extension) => items.extend(extension.items),
+        }
+    }
+    items.shrink_to_fit();
+    items
+}
+
+/// Until rules are printed as their tools do.
+fn text(_parts: &[Part]) -> Arc<str> {
+    Arc::default()
+}
+
+const TABLES_MAX: usize = 4096;
+const CHAINS_MAX: usize = 262_144;
+const SETS_MAX: usize = 65_536;
+const ELEMENTS_MAX: usize = 262_144;
+const RULES_MAX: usize = 262_144;
+const BYPASSES_MAX: usize = 256;
+/// `struct nfgenmsg`.
+const GENERIC: usize = 4;
+const TABLE_NAME: u16 = 1;
+const TABLE_FLAGS: u16 = 2;
+/// `NFT_TABLE_F_DORMANT`.
+const DORMANT: u32 = 1;
+/// `NFTA_CHAIN_TABLE`, `NFTA_RULE_TABLE` and `NFTA_SET_TABLE` alike.
+const NAMED_TABLE: u16 = 1;
+const RULE_CHAIN: u16 = 2;
+const RULE_HANDLE: u16 = 3;
+const RULE_EXPRESSIONS: u16 = 4;
+const RULE_USERDATA: u16 = 7;
+const GENERATION_ID: u16 = 1;

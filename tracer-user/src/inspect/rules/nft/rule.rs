@@ -1,0 +1,348 @@
+//! A rule: its expressions are the program of a small machine, which is run here on symbols instead of values.
+//!
+//! An expression that is not understood becomes an unknown match or action; it is never left out.
+
+use super::action;
+use super::block::{Block, text, until_nul};
+use super::compare::{Comparison, compare, joined, range};
+use super::datatype::{Form, Part as KeyPart};
+use super::load::{self, Context, Network, REGISTERS};
+use super::register::{Held, Registers, What};
+use super::set::{self, Layout};
+use super::stateful;
+use super::table::Table;
+use crate::inspect::nla::attributes;
+use crate::inspect::rules::{Part, xt};
+use crate::model::rules::{Action, Counters, Family, Field, Item, Match, Operand, SetId};
+
+/// What a rule is decoded with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Surroundings<'a> {
+    pub(super) family: Family,
+    pub(super) table: &'a Table,
+    pub(super) layouts: &'a [Layout],
+}
+
+/// A decoded rule.
+#[derive(Debug)]
+pub(super) struct Decoded {
+    pub(super) parts: Vec<Part>,
+    pub(super) counters: Option<Counters>,
+    pub(super) comment: Option<String>,
+}
+
+/// `expressions` is a list, `notes` the user data.
+pub(super) fn decode(expressions: Block<'_>, notes: &[u8], around: Surroundings<'_>) -> Decoded {
+    let mut machine = Machine {
+        around,
+        context: Context::new(around.family),
+        registers: Registers::default(),
+        bound: None,
+        decoded: Decoded {
+            parts: Vec::with_capacity(4),
+            counters: None,
+            comment: set::comment(notes),
+        },
+    };
+    for expression in attributes(expressions.0) {
+        let Ok(expression) = expression else {
+            machine.act(Action::Unknown("cut off".into()));
+            break;
+        };
+        let expression = Block(expression.value);
+        let name = expression.name(EXPRESSION_NAME).unwrap_or_default();
+        let data = expression.inside(EXPRESSION_DATA).unwrap_or(Block(&[]));
+        if machine.step(name, data).is_none() {
+            machine.act(Action::Unknown(text(name).into()));
+        }
+    }
+    machine.decoded
+}
+
+struct Machine<'a> {
+    around: Surroundings<'a>,
+    context: Context,
+    registers: Registers,
+    /// The register that the expression before compared with a bound.
+    bound: Option<u32>,
+    decoded: Decoded,
+}
+
+impl Machine<'_> {
+    /// `None`: the expression is not understood.
+    fn step(&mut self, name: &[u8], data: Block<'_>) -> Option<()> {
+        let bound = self.bound.take();
+        match name {
+            b"payload" => match data.u32(PAYLOAD_SOURCE) {
+                Some(source) => self.act(action::set_payload(data, source, &self.registers, self.context)?),
+                None => self.write(data.u32(1)?, load::payload(data, self.context)?),
+            },
+            b"meta" => match (data.u32(2)?, data.u32(META_SOURCE)) {
+                (key, Some(source)) => self.act(action::set_meta(key, source, &self.registers)),
+                (key, None) => self.write(data.u32(1)?, load::meta(key)),
+            },
+            b"ct" => match (data.u32(2)?, data.u32(CT_SOURCE)) {
+                (key, Some(source)) => self.act(action::set_ct(key, data.u8(3), source, &self.registers)),
+                (key, None) => self.write(data.u32(1)?, load::ct(key, data.u8(3), self.context)),
+            },
+            b"cmp" => self.cmp(data, bound)?,
+            b"range" => self.range(data)?,
+            b"lookup" => self.lookup(data)?,
+            b"immediate" => self.immediate(data)?,
+            b"bitwise" => self.write(data.u32(2)?, load::bitwise(data, &self.registers)?),
+            b"byteorder" => self.write(data.u32(2)?, load::byteorder(data, &self.registers)?),
+            b"counter" => self.counter(data),
+            b"nat" | b"redir" | b"masq" => self.act(action::nat(name, data, &self.registers, self.around.layouts)?),
+            b"match" | b"target" => self.extension(name == b"match", data)?,
+            b"exthdr" => self.exthdr(data)?,
+            _ => self.other(name, data)?,
+        }
+        Some(())
+    }
+
+    fn other(&mut self, name: &[u8], data: Block<'_>) -> Option<()> {
+        match name {
+            b"fib" => self.write(data.u32(1)?, load::fib(data)?),
+            b"socket" => self.write(data.u32(2)?, load::socket(data.u32(1)?)),
+            b"numgen" => self.write(data.u32(1)?, load::numgen(data)?),
+            b"hash" => self.write(data.u32(2)?, load::hash(data)?),
+            b"rt" | b"osf" | b"xfrm" => self.write(data.u32(1)?, Held::unknown(text(name), REGISTERS)),
+            b"tunnel" => self.write(data.u32(2)?, Held::unknown("tunnel", REGISTERS)),
+            b"tproxy" => self.act(action::tproxy(data, &self.registers)),
+            b"queue" => self.act(action::queue(data)),
+            b"reject" => self.act(action::reject(data)),
+            b"notrack" => self.act(Action::Notrack),
+            b"dynset" => self.dynset(data)?,
+            b"objref" => self.objref(data)?,
+            b"flow_offload" => self.add(stateful::harmless(format!("flow add @{}", data.text(1)?))),
+            b"dup" => self.add(stateful::harmless("dup".to_owned())),
+            _ => self.add(stateful::item(name, data)?),
+        }
+        Some(())
+    }
+
+    fn cmp(&mut self, data: Block<'_>, bound: Option<u32>) -> Option<()> {
+        let (register, comparison) = (data.u32(1)?, Comparison::of(data.u32(2)?)?);
+        let value = data.value(3)?;
+        let held = self.registers.read(register, value.len());
+        let all = compare(&held, comparison, value);
+        // `dport 1-9` is two comparisons of one load.
+        if bound == Some(register)
+            && let ([upper], Some(Part::Native(Item::Match(lower)))) = (all.as_slice(), self.decoded.parts.last_mut())
+            && let Some(both) = joined(lower, upper)
+        {
+            *lower = both;
+            return Some(());
+        }
+        self.bound = matches!(comparison, Comparison::GreaterOrEqual).then_some(register);
+        for one in all {
+            self.ask(one);
+        }
+        Some(())
+    }
+
+    fn range(&mut self, data: Block<'_>) -> Option<()> {
+        let (from, to) = (data.value(3)?, data.value(4)?);
+        let held = self.registers.read(data.u32(1)?, from.len());
+        self.ask(range(&held, from, to, data.u32(2)? != 0));
+        Some(())
+    }
+
+    fn lookup(&mut self, data: Block<'_>) -> Option<()> {
+        let name = data.text(1)?;
+        let source = data.u32(2)?;
+        let destination = data.u32(3);
+        let Some(set) = self.set(&name) else {
+            match destination {
+                Some(0) => self.act(Action::Unknown(format!("vmap @{name}").into())),
+                Some(register) => {
+                    self.write(register, Held::unknown(format!("map @{name}"), REGISTERS));
+                }
+                None => self.ask(Match::Unknown(format!("@{name}").into())),
+            }
+            return Some(());
+        };
+        let layout = self.layout(set)?;
+        let key = self.key(source, &layout.key);
+        match destination {
+            None => {
+                let one = Match::Lookup {
+                    key,
+                    set,
+                    negated: false,
+                };
+                self.ask(one.negate(data.u32(5).unwrap_or(0) & INVERTED != 0));
+            }
+            Some(0) => self.act(Action::VerdictMap { key, map: set }),
+            Some(register) => {
+                let held = Held {
+                    order: layout.data_order(),
+                    length: layout.data_length().min(REGISTERS),
+                    what: What::Map { key, map: set, from: 0 },
+                };
+                self.write(register, held);
+            }
+        }
+        Some(())
+    }
+
+    /// The operands that make up a key, from a register on.
+    fn key(&self, register: u32, parts: &[KeyPart]) -> Vec<Operand> {
+        let mut offset = 0;
+        let mut key = Vec::with_capacity(parts.len());
+        for part in parts {
+            let held = self.registers.read_after(register, offset, part.length);
+            offset += part.padded();
+            let fits = match (part.form, &held.what) {
+                (Form::Name, What::Name(_)) => true,
+                (Form::Name, _) | (_, What::Name(_)) | (Form::Unknown, _) => false,
+                (Form::Number(order), _) => order == held.order || part.length == 1,
+            };
+            key.push(if fits { held.operand() } else { Operand::Unknown(held.text()) });
+        }
+        key
+    }
+
+    fn immediate(&mut self, data: Block<'_>) -> Option<()> {
+        match data.u32(1)? {
+            0 => self.act(Action::Verdict(self.around.table.verdict(data.inside(2)?)?)),
+            register => self.write(register, load::constant(data.value(2)?)),
+        }
+        Some(())
+    }
+
+    fn counter(&mut self, data: Block<'_>) {
+        let counters = Counters {
+            bytes: data.u64(1).unwrap_or(0),
+            packets: data.u64(2).unwrap_or(0),
+        };
+        self.decoded.counters.get_or_insert(counters);
+        self.add(stateful::harmless("counter".to_owned()));
+    }
+
+    fn extension(&mut self, is_match: bool, data: Block<'_>) -> Option<()> {
+        let (name, revision) = (data.text(1)?, data.u32(2)?);
+        let (revision, info) = (u8::try_from(revision).ok()?, data.bytes(3)?);
+        if is_match && name == "comment" {
+            self.decoded.comment.get_or_insert_with(|| text(until_nul(info)));
+        }
+        let decode = if is_match { xt::matching } else { xt::target };
+        let extension = decode(&name, revision, info, self.around.family);
+        self.decoded.parts.push(Part::Extension(extension));
+        Some(())
+    }
+
+    fn exthdr(&mut self, data: Block<'_>) -> Option<()> {
+        let number = data.u8(2)?;
+        let option = match data.u32(6).unwrap_or(0) {
+            0 => format!("exthdr {number}"),
+            1 => format!("tcp option {number}"),
+            2 => format!("ip option {number}"),
+            3 => format!("sctp chunk {number}"),
+            other => format!("exthdr {number} of {other}"),
+        };
+        match data.u32(1) {
+            Some(register) => self.write(register, Held::unknown(option, REGISTERS)),
+            None if data.has(EXTHDR_SOURCE) => self.add(stateful::harmless(format!("{option} set"))),
+            None => self.add(stateful::harmless(format!("reset {option}"))),
+        }
+        Some(())
+    }
+
+    /// The rule ends where the set is full, or where what is kept for each element (a limit, a count) says so.
+    fn dynset(&mut self, data: Block<'_>) -> Option<()> {
+        let name = data.text(1)?;
+        let operation = match data.u32(3)? {
+            0 => "add",
+            1 => "update",
+            2 => "delete",
+            _ => return None,
+        };
+        let key = self.registers.read_all(data.u32(4)?).map(|held| held.text());
+        let key = key.as_deref().unwrap_or("?");
+        self.add(stateful::chance(format!("{operation} @{name} {{ {key} }}")));
+        Some(())
+    }
+
+    fn objref(&mut self, data: Block<'_>) -> Option<()> {
+        let Some(name) = data.text(2) else {
+            let map = data.text(4)?;
+            // Not even which kind of object.
+            self.act(Action::Unknown(format!("object of map @{map}").into()));
+            return Some(());
+        };
+        let item = match data.u32(1)? {
+            1 => stateful::harmless(format!("counter name \"{name}\"")),
+            2 => stateful::chance(format!("quota name \"{name}\"")),
+            3 => stateful::harmless(format!("ct helper set \"{name}\"")),
+            4 => stateful::chance(format!("limit name \"{name}\"")),
+            5 => stateful::chance(format!("ct count name \"{name}\"")),
+            7 => stateful::harmless(format!("ct timeout set \"{name}\"")),
+            8 => stateful::harmless(format!("meta secmark set \"{name}\"")),
+            9 => stateful::harmless(format!("ct expectation set \"{name}\"")),
+            10 => Item::Action(Action::Unknown(format!("synproxy name \"{name}\"").into())),
+            _ => return None,
+        };
+        self.add(item);
+        Some(())
+    }
+
+    fn set(&self, name: &str) -> Option<SetId> {
+        self.around.table.sets.get(name).copied()
+    }
+
+    fn layout(&self, set: SetId) -> Option<&'_ Layout> {
+        self.around.layouts.get(usize::try_from(set.0).ok()?)
+    }
+
+    fn write(&mut self, register: u32, held: Held) {
+        self.registers.write(register, held);
+    }
+
+    fn ask(&mut self, one: Match) {
+        self.learn(&one);
+        self.add(Item::Match(one));
+    }
+
+    fn act(&mut self, action: Action) {
+        self.add(Item::Action(action));
+    }
+
+    fn add(&mut self, item: Item) {
+        self.decoded.parts.push(Part::Native(item));
+    }
+
+    /// What the rest of the rule can rely on.
+    fn learn(&mut self, one: &Match) {
+        let Match::Number {
+            field,
+            mask: u128::MAX,
+            within,
+            negated: false,
+        } = one
+        else {
+            return;
+        };
+        let value = match within.as_slice() {
+            [range] if range.start() == range.end() => *range.start(),
+            _ => return,
+        };
+        match (field, value) {
+            (Field::Nfproto, 2) => self.context.network = Some(Network::V4),
+            (Field::Nfproto, 10) => self.context.network = Some(Network::V6),
+            (Field::L4Proto | Field::Ip4Protocol | Field::Ip6NextHeader, _) => {
+                self.context.transport = u8::try_from(value).ok();
+            }
+            _ => {}
+        }
+    }
+}
+
+const EXPRESSION_NAME: u16 = 1;
+const EXPRESSION_DATA: u16 = 2;
+const PAYLOAD_SOURCE: u16 = 5;
+const META_SOURCE: u16 = 3;
+const CT_SOURCE: u16 = 4;
+const EXTHDR_SOURCE: u16 = 7;
+/// `NFT_LOOKUP_F_INV`.
+const INVERTED: u32 = 1;

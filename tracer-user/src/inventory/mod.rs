@@ -1,0 +1,153 @@
+//! Which ports of a namespace are translated, by which rule, to where, and who listens there.
+//!
+//! Pure: from rules, sockets and conntrack entries that were read. It follows jumps and takes what rules ask together,
+//! but no packet's way: chance, marks and states are told as conditions.
+
+mod aim;
+mod class;
+mod listeners;
+mod paths;
+mod phrase;
+mod proof;
+mod ranges;
+mod scope;
+
+pub use listeners::Listeners;
+
+use crate::model::conntrack::Conntrack;
+use crate::model::rules::{Field, Located, Match, Network, RuleId, Ruleset};
+use crate::model::translation::{Class, Translation};
+use class::Own;
+use listeners::{Wanted, listening};
+use paths::Reached;
+use scope::Scope;
+
+/// What was read of one namespace.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    pub ruleset: &'a Ruleset,
+    pub network: &'a Network,
+    pub listeners: &'a Listeners,
+    /// TCP entries; `None`: not read.
+    pub entries: Option<&'a [Conntrack]>,
+}
+
+/// The translations of one namespace, in the order in which packets meet them; those without a rule come last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inventory {
+    pub translations: Vec<Translation>,
+    /// There are more.
+    pub cut: bool,
+}
+
+/// `all`: other classes than [`Class::Stolen`] too.
+pub fn inventory(facts: &Facts<'_>, all: bool) -> Inventory {
+    let own = Own::new(facts.network);
+    let (reached, cut) = paths::paths(facts.ruleset, all);
+    let mut rows = Vec::new();
+    for reached in &reached {
+        for protocol in protocols(&reached.scope) {
+            if rows.len() < ROWS_MAX {
+                rows.extend(row(reached, protocol, facts, &own));
+            }
+        }
+    }
+    let cut = cut || rows.len() >= ROWS_MAX;
+    if let Some(entries) = facts.entries {
+        proof::prove(&mut rows, entries, facts.listeners, facts.network);
+    }
+    let translations = rows.into_iter().map(|(_, translation)| translation);
+    Inventory {
+        translations: translations.filter(|row| all || row.class == Class::Stolen).collect(),
+        cut,
+    }
+}
+
+/// Whether the rules of a namespace may translate destinations: else nothing more needs to be read.
+pub fn translates(ruleset: &Ruleset) -> bool {
+    paths::translates(ruleset)
+}
+
+fn row(reached: &Reached, protocol: Option<u8>, facts: &Facts<'_>, own: &Own) -> Option<(Scope, Translation)> {
+    let rule = locate(facts.ruleset, reached)?;
+    let target = class::target(reached, own, facts.network);
+    let class = class::class(reached, &target, rule.owner, own);
+    let mut translation = Translation {
+        class,
+        manner: reached.manner,
+        family: reached.scope.family(),
+        hook: Some(reached.hook),
+        protocol,
+        destinations: reached.scope.destinations(),
+        ports: reached.scope.port_ranges(),
+        target,
+        conditions: reached.conditions.clone(),
+        more_conditions: reached.more_conditions,
+        rule: Some(rule),
+        connections: None,
+        listening: crate::model::translation::Listening::Elsewhere,
+    };
+    let wanted = Wanted {
+        protocol,
+        family: translation.family,
+        hook: translation.hook,
+        target: &translation.target,
+        ports: &translation.ports,
+        on_loopback: reached.asks.iter().any(|asked| is_loopback(asked, facts.network)),
+    };
+    translation.listening = listening(&wanted, facts.listeners, facts.network);
+    Some((reached.scope.clone(), translation))
+}
+
+/// A row for each protocol where they are few; else one for all.
+fn protocols(scope: &Scope) -> Vec<Option<u8>> {
+    let few: Vec<_> = scope
+        .protocols
+        .iter()
+        .flat_map(Clone::clone)
+        .take(PROTOCOLS_MAX + 1)
+        .collect();
+    if few.len() > PROTOCOLS_MAX {
+        return vec![None];
+    }
+    few.into_iter().map(|number| u8::try_from(number).ok()).collect()
+}
+
+/// Whether it asks for packets that came in by the loopback device.
+fn is_loopback(asked: &Match, network: &Network) -> bool {
+    let Some(loopback) = network.loopback() else {
+        return false;
+    };
+    let by_name = matches!(asked, Match::Name { field: Field::InputName, name, prefix: false, negated: false }
+        if **name == *loopback.name.as_bytes());
+    let index = u128::from(loopback.index);
+    by_name
+        || matches!(asked, Match::Number { field: Field::InputInterface, within, negated: false, .. }
+            if within.iter().all(|range| *range == (index..=index)))
+}
+
+fn locate(ruleset: &Ruleset, reached: &Reached) -> Option<Located> {
+    let RuleId { chain, index } = reached.rule;
+    let (chain, rule) = (ruleset.chain(chain)?, ruleset.rule(reached.rule)?);
+    Some(Located {
+        backend: chain.backend,
+        family: chain.family,
+        table: chain.table.clone(),
+        chain: chain.name.clone(),
+        hook: Some(reached.hook),
+        index: Some(index + 1),
+        handle: rule.handle,
+        text: rule.text.clone(),
+        comment: rule.comment.clone(),
+        owner: None,
+        packets: rule.counters.map(|counters| counters.packets),
+    })
+}
+
+/// Protocols that get a row each.
+const PROTOCOLS_MAX: usize = 4;
+/// Rows of one namespace.
+const ROWS_MAX: usize = 32_768;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,395 @@
+//! The inventory of ports: a table, and under it the rule of each row.
+
+use crate::model::rules::{Backend, Located};
+use crate::model::translation::{Destinations, Listening, Port, Space, Translation};
+use crate::sink::jsont::protocol;
+use crate::sink::term::page::Page;
+use crate::sink::term::{NARROWEST, style};
+use crate::sink::text::Shown;
+use crate::sink::words::{self, count, thousands};
+use anstyle::{AnsiColor, Style};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
+use std::fmt;
+use std::ops::RangeInclusive;
+
+/// The text of an inventory of `namespaces` namespaces, as wide as the terminal. `all`: of every class.
+pub fn ports(ports: &[Port], namespaces: usize, all: bool, width: usize) -> String {
+    let mut out = String::new();
+    let width = width.max(NARROWEST);
+    if ports.is_empty() {
+        let what = if all {
+            "nothing is translated"
+        } else {
+            "no port is stolen"
+        };
+        let mut page = Page::new(&mut out, width);
+        page.paragraph(Style::new(), &format!("{what} in {}", many_namespaces(namespaces)));
+        return out;
+    }
+    let text = table(ports, all, width).to_string();
+    let digits = number_width(ports.len());
+    let mut style = style::STRONG;
+    for line in text.lines().map(str::trim_end) {
+        // A row begins with its number, and may go on in further lines.
+        let number = line
+            .get(..digits)
+            .and_then(|number| number.trim().parse::<usize>().ok());
+        if let Some(port) = number.and_then(|number| ports.get(number.checked_sub(1)?)) {
+            style = row_style(port);
+        }
+        Page::new(&mut out, width).line(&[(style, line)]);
+    }
+    rules(ports, width, &mut out);
+    summary(ports, namespaces, all, width, &mut out);
+    out
+}
+
+fn number_width(rows: usize) -> usize {
+    rows.to_string().len()
+}
+
+fn table(ports: &[Port], all: bool, width: usize) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
+    let mut header = vec![
+        "#",
+        "namespace",
+        "port",
+        "proto",
+        "hook",
+        "goes to",
+        "listener",
+        "owner",
+        "packets",
+    ];
+    if all {
+        header.push("class");
+    }
+    table.set_header(header);
+    for (number, port) in (1..).zip(ports) {
+        table.add_row(row(number, port, all));
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 1));
+    }
+    if let Some(numbers) = table.column_mut(0) {
+        numbers.set_constraint(ColumnConstraint::ContentWidth);
+    }
+    table
+}
+
+fn row(number: usize, port: &Port, all: bool) -> Vec<String> {
+    let row = &port.translation;
+    let hook = row.hook.map_or("-", crate::model::rules::Hook::name);
+    let owner = match (&row.rule, row.owner()) {
+        (_, Some(owner)) => owner.name(),
+        (Some(_), None) => "unknown",
+        (None, None) => "no rule found",
+    };
+    let packets = row.rule.as_ref().and_then(|rule| rule.packets);
+    let mut cells = vec![
+        number.to_string(),
+        namespace(&port.space),
+        original(row),
+        protocol(row.protocol).into_owned(),
+        hook.to_owned(),
+        target(row),
+        listener(&row.listening),
+        owner.to_owned(),
+        packets.map_or_else(|| "-".to_owned(), thousands),
+    ];
+    if all {
+        cells.push(row.class.name().to_owned());
+    }
+    cells
+}
+
+fn row_style(port: &Port) -> Style {
+    if port.translation.is_dead() {
+        AnsiColor::Red.on_default().bold()
+    } else if port.translation.rule.is_none() {
+        style::WARNING
+    } else {
+        Style::new()
+    }
+}
+
+/// A name for people: of `ip netns`, of the container, or a process.
+fn namespace(space: &Space) -> String {
+    if let Some(name) = space.names.first() {
+        return Shown(name.as_bytes()).to_string();
+    }
+    if let Some(container) = &space.container {
+        let id: String = container.id.chars().take(CONTAINER_ID).collect();
+        let runtime = container
+            .runtime
+            .map_or("container", crate::model::translation::Runtime::name);
+        return format!("{runtime} {}", Shown(id.as_bytes()));
+    }
+    match space.process {
+        Some(process) => words::process(process.pid, process.comm),
+        None => format!("net:[{}]", space.netns.inode),
+    }
+}
+
+fn original(row: &Translation) -> String {
+    let list = |ranges: &[crate::model::translation::AddressRange]| listed(ranges.iter());
+    let ports = ports_text(&row.ports);
+    match &row.destinations {
+        Destinations::Any => ports,
+        Destinations::These(ranges) => format!("{ports} of {}", list(ranges)),
+        Destinations::AllBut(ranges) => format!("{ports} not of {}", list(ranges)),
+    }
+}
+
+fn ports_text(ports: &[RangeInclusive<u16>]) -> String {
+    let gaps = gaps(ports);
+    if gaps.is_empty() {
+        "all".to_owned()
+    } else if gaps.len() < ports.len() {
+        format!("all but {}", listed(gaps.iter().map(PortRange)))
+    } else {
+        listed(ports.iter().map(PortRange))
+    }
+}
+
+/// What the ranges, which are in order, leave out.
+fn gaps(ports: &[RangeInclusive<u16>]) -> Vec<RangeInclusive<u16>> {
+    let mut gaps = Vec::new();
+    let mut next = Some(0);
+    for range in ports {
+        if let Some(next) = next
+            && let Some(last) = range.start().checked_sub(1)
+            && next <= last
+        {
+            gaps.push(next..=last);
+        }
+        next = range.end().checked_add(1);
+    }
+    gaps.extend(next.map(|next| next..=u16::MAX));
+    gaps
+}
+
+struct PortRange<'a>(&'a RangeInclusive<u16>);
+
+impl fmt::Display for PortRange<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (first, last) = (self.0.start(), self.0.end());
+        if first == last {
+            write!(f, "{first}")
+        } else {
+            write!(f, "{first}-{last}")
+        }
+    }
+}
+
+/// The first few of them.
+fn listed(all: impl ExactSizeIterator<Item = impl fmt::Display>) -> String {
+    let more = all.len().saturating_sub(LISTED);
+    let mut texts: Vec<_> = all.take(LISTED).map(|one| one.to_string()).collect();
+    if more > 0 {
+        texts.push(format!("and {more} more"));
+    }
+    texts.join(", ")
+}
+
+fn target(row: &Translation) -> String {
+    let target = &row.target;
+    if let Some(unknown) = &target.unknown {
+        return Shown(unknown.as_bytes()).to_string();
+    }
+    let address = target.addresses.as_ref().map(|range| {
+        let (first, last) = (range.start(), range.end());
+        let name = |address: &std::net::IpAddr| match address {
+            std::net::IpAddr::V6(address) if target.ports.is_some() => format!("[{address}]"),
+            std::net::IpAddr::V4(_) | std::net::IpAddr::V6(_) => address.to_string(),
+        };
+        if first == last {
+            name(first)
+        } else {
+            format!("{}-{}", name(first), name(last))
+        }
+    });
+    let port = target.ports.as_ref().map(|range| PortRange(range).to_string());
+    match (address, port) {
+        (Some(address), Some(port)) => format!("{address}:{port}"),
+        (Some(address), None) => address,
+        (None, Some(port)) => format!(":{port}"),
+        (None, None) if target.local => "this host".to_owned(),
+        (None, None) => "-".to_owned(),
+    }
+}
+
+fn listener(listening: &Listening) -> String {
+    match listening {
+        Listening::By(listener) => match listener.process {
+            Some(process) => format!("{} ({})", Shown(process.comm.as_bytes()), process.pid),
+            None => "a socket".to_owned(),
+        },
+        Listening::Nobody => "NOBODY".to_owned(),
+        Listening::Unknown(why) => format!("unknown: {why}"),
+        Listening::Elsewhere => "-".to_owned(),
+    }
+}
+
+/// The rule of each row, and what else it depends on.
+fn rules(ports: &[Port], width: usize, out: &mut String) {
+    let digits = number_width(ports.len());
+    let mut page = Page::new(out, width);
+    page.blank();
+    for (number, port) in (1..).zip(ports) {
+        let row = &port.translation;
+        let mark = format!("{number:>digits$}  ");
+        match &row.rule {
+            Some(rule) => page.marked(&mark, row_style(port), &Shown(rule.text.as_bytes()).to_string()),
+            None => page.marked(
+                &mark,
+                row_style(port),
+                "no rule found: connections are still translated so",
+            ),
+        }
+        let mut facts: Vec<String> = row.rule.iter().map(place).collect();
+        facts.extend(
+            row.conditions
+                .iter()
+                .map(|condition| Shown(condition.as_bytes()).to_string()),
+        );
+        if row.more_conditions {
+            facts.push("other rules come first".to_owned());
+        }
+        facts.extend(
+            row.connections
+                .filter(|&live| live > 0)
+                .map(|live| count(live, "live connection")),
+        );
+        let indent = " ".repeat(mark.len());
+        page.marked(&indent, style::DIM, &facts.join("; "));
+    }
+}
+
+/// Where a person finds the rule.
+fn place(rule: &Located) -> String {
+    let (backend, family) = (rule.backend.name(), rule.family.name());
+    let (table, chain) = (Shown(rule.table.as_bytes()), Shown(rule.chain.as_bytes()));
+    let number = match (rule.backend, rule.handle, rule.index) {
+        (Backend::Nft, Some(handle), _) => format!(" handle {handle}"),
+        (_, _, Some(index)) => format!(" rule {index}"),
+        (_, _, None) => String::new(),
+    };
+    match rule.backend {
+        Backend::Nft => format!("{backend} {family} {table} {chain}{number}"),
+        Backend::IptablesNft | Backend::IptablesLegacy => format!("{backend} {family} -t {table} {chain}{number}"),
+    }
+}
+
+fn summary(ports: &[Port], namespaces: usize, all: bool, width: usize, out: &mut String) {
+    let number = |ports: usize| u64::try_from(ports).unwrap_or(u64::MAX);
+    let what = if all { "translation" } else { "stolen port" };
+    let mut text = format!(
+        "{} in {}",
+        count(number(ports.len()), what),
+        many_namespaces(namespaces)
+    );
+    let dead = ports.iter().filter(|port| port.translation.is_dead()).count();
+    if dead > 0 {
+        text = format!("{text}; nobody listens behind {}", thousands(number(dead)));
+    }
+    let mut page = Page::new(out, width);
+    page.blank();
+    page.paragraph(style::STRONG, &text);
+}
+
+fn many_namespaces(number: usize) -> String {
+    count(u64::try_from(number).unwrap_or(u64::MAX), "namespace")
+}
+
+/// Ranges listed in one cell.
+const LISTED: usize = 6;
+/// As much of a container's id as tools show.
+const CONTAINER_ID: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::sample;
+
+    /// Without the colours.
+    fn plain(text: &str) -> String {
+        anstream::adapter::strip_str(text).to_string()
+    }
+
+    #[test]
+    fn the_table_fits_the_terminal_and_tells_every_rule() {
+        let all = sample::ports();
+        for width in [60, 80, 100, 140] {
+            let text = plain(&ports(&all, 3, true, width));
+            for line in text.lines() {
+                assert!(line.chars().count() <= width, "{width}: {line}");
+            }
+            assert!(
+                text.contains("translations in 3 namespaces; nobody listens behind 1"),
+                "{text}"
+            );
+        }
+        let text = plain(&ports(&all, 1, true, 140));
+        for told in [
+            "mirrord-agent",
+            "NOBODY",
+            "no rule found",
+            "1,234",
+            ":37673",
+            "[::1]:4444",
+            "all but 15008",
+        ] {
+            assert!(text.contains(told), "{told}\n{text}");
+        }
+        assert!(
+            text.contains("1  -A MRDIN_0 -p tcp -m tcp --dport 9000 -j REDIRECT --to-ports 37673"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn only_the_rows_of_the_dead_are_red() {
+        let text = ports(&sample::ports(), 1, false, 140);
+        let red = AnsiColor::Red.on_default().bold().to_string();
+        let red: Vec<_> = text.lines().filter(|line| line.contains(&red)).map(plain).collect();
+        assert!(!red.is_empty());
+        assert!(red.iter().all(|line| !line.contains("9000 ")), "{red:?}");
+        assert!(
+            red[0].starts_with("2 ") && red.iter().any(|line| line.contains("NOBODY")),
+            "{red:?}"
+        );
+    }
+
+    #[test]
+    fn nothing_is_said_to_be_nothing() {
+        assert_eq!(ports(&[], 1, false, 80), "no port is stolen in 1 namespace\n");
+        assert_eq!(ports(&[], 12, true, 80), "nothing is translated in 12 namespaces\n");
+    }
+
+    #[test]
+    fn untrusted_names_do_not_reach_the_terminal() {
+        let text = plain(&ports(&sample::ports(), 1, true, 100));
+        assert!(!text.chars().any(|char| char.is_control() && char != '\n'));
+        let mut hostile = sample::ports();
+        hostile[0].space = std::sync::Arc::new(Space {
+            names: vec!["a\u{1b}[2J".into()],
+            ..Space::default()
+        });
+        let text = ports(&hostile, 1, true, 100);
+        assert!(text.contains("\\x1b") && !text.contains("\u{1b}[2J"), "{text}");
+    }
+
+    #[test]
+    fn long_lists_of_ports_are_short() {
+        assert_eq!(ports_text(&[0..=u16::MAX]), "all");
+        assert_eq!(ports_text(&[1..=u16::MAX]), "1-65535");
+        assert_eq!(ports_text(&[0..=21, 23..=u16::MAX]), "all but 22");
+        assert_eq!(ports_text(&[80..=80, 443..=444]), "80, 443-444");
+        let many: Vec<_> = (0..9).map(|number| number * 10..=number * 10).collect();
+        assert_eq!(ports_text(&many), "0, 10, 20, 30, 40, 50, and 3 more");
+    }
+}
