@@ -203,6 +203,7 @@ const PARTS: &[Part] = &[
         parts: Only::These(&["model"]),
         crates: Only::These(&[
             "bytes",
+            "foldhash",
             "libc",
             "netlink_packet_core",
             "netlink_packet_sock_diag",

@@ -5,7 +5,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// One question to a packet. A field that the packet does not have (a TCP port of an ICMP packet, the owner of a
-/// forwarded one) makes it fail, negated or not, as in the kernel.
+/// forwarded one) makes it fail, negated or not, as in the kernel. A device that a packet does not have (the input in
+/// OUTPUT) is there, with the number 0 and an empty name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Match {
     /// `field & mask` lies within one of the ranges. Equality, prefixes, ranges, lists of ports and flags are all this.
@@ -37,7 +38,8 @@ pub enum Match {
     },
     /// At least one of them (`-m multiport --ports`).
     Any(Vec<Self>),
-    /// None of them, or not all: `! (a and b)`.
+    /// None of them, or not all: `! (a and b)`. Unlike a negated match it fits a packet that lacks the field: as xt's
+    /// `! --uid-owner 0` does, and, of what `--ctstate` is combined with, every question to a packet without an entry.
     NotAll(Vec<Self>),
     /// Chance, rate or memory decides: statistic, limit, hashlimit, recent, quota, connlimit; the text names it.
     Chance(Arc<str>),

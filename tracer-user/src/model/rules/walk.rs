@@ -104,6 +104,10 @@ pub struct Outcome {
     pub certain: bool,
     /// The packet at the end, translated.
     pub packet: Packet,
+    /// `false`: a translation chose the source, and which one cannot be told; `packet` has the one before.
+    pub source_known: bool,
+    /// The same of the destination.
+    pub destination_known: bool,
     /// `ct mark` at the end.
     pub connmark: Fact<u32>,
 }
