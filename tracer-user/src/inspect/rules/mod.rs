@@ -3,8 +3,11 @@
 //!
 //! Pure: what is read, and where, is `inspect::source`'s business. What a packet meets is `inspect::walk`'s.
 
+pub mod locate;
 pub mod nft;
+pub mod owner;
 mod part;
+pub mod text;
 pub mod xt;
 
-pub use part::{Extension, Part};
+pub use part::{Comparison, Detail, Extension, Part};

@@ -8,8 +8,33 @@ use std::sync::Arc;
 pub enum Part {
     /// An nf_tables expression (or several that make up one item).
     Native(Item),
+    /// The same, where its text says more than the item.
+    Detailed(Item, Detail),
     /// A match or target of xtables: in a legacy rule, or carried in an nf_tables expression.
     Extension(Extension),
+}
+
+/// What a packet's way does not depend on, and a rule's text does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// How the only range of a [`crate::model::rules::Match::Number`] was asked for.
+    Comparison(Comparison),
+    /// `NFT_REJECT_*` (0 of the packet's family, 1 RST, 2 of any family) and the code.
+    Reject { kind: u32, code: u8 },
+    /// `NF_NAT_RANGE_PROTO_RANDOM_FULLY` rather than `NF_NAT_RANGE_PROTO_RANDOM`.
+    FullyRandom,
+    /// `NFT_QUEUE_FLAG_CPU_FANOUT`.
+    Fanout,
+    /// How a random number or a hash is made: `numgen inc mod 2`, `jhash ip saddr mod 2`.
+    Operand(Arc<str>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
 }
 
 /// A decoded xt match or target.

@@ -7,6 +7,7 @@ use super::datatype::Order;
 use super::load::{Context, NETWORK, ct_name, meta_name, payload_text, pieces};
 use super::register::{Held, Registers, What};
 use super::set::Layout;
+use crate::inspect::rules::Detail;
 use crate::model::rules::{
     Action, Assign, Field, Nat, NatKind, NatTarget, Operand, Reject, SetId, Source, Target, Tproxy, Verdict,
 };
@@ -82,7 +83,9 @@ fn target(from: From, netmap: bool, width: Option<usize>, registers: &Registers,
     let addresses = match &address {
         None => None,
         Some(first) => {
-            let last = from.last_address.map_or_else(|| first.clone(), |register| registers.read(register, width));
+            let last = from
+                .last_address
+                .map_or_else(|| first.clone(), |register| registers.read(register, width));
             match (constant_address(first), constant_address(&last)) {
                 (Some(first), Some(last)) => Some(first..=last),
                 _ => return unknown(first),
@@ -92,7 +95,9 @@ fn target(from: From, netmap: bool, width: Option<usize>, registers: &Registers,
     let ports = match &port {
         None => None,
         Some(first) => {
-            let last = from.last_port.map_or_else(|| first.clone(), |register| registers.read(register, 2));
+            let last = from
+                .last_port
+                .map_or_else(|| first.clone(), |register| registers.read(register, 2));
             match (constant_port(first), constant_port(&last)) {
                 (Some(first), Some(last)) => Some(first..=last),
                 _ => return unknown(first),
@@ -188,6 +193,26 @@ pub(super) fn queue(data: Block<'_>) -> Action {
         queues,
         bypass: data.u16(3).unwrap_or(0) & QUEUE_BYPASS != 0,
     })
+}
+
+pub(super) fn reject_code(data: Block<'_>) -> Option<Detail> {
+    Some(Detail::Reject {
+        kind: data.u32(1)?,
+        code: data.u8(2)?,
+    })
+}
+
+pub(super) fn fanout(data: Block<'_>) -> Option<Detail> {
+    (data.u16(3)? & QUEUE_FANOUT != 0).then_some(Detail::Fanout)
+}
+
+pub(super) fn fully_random(name: &[u8], data: Block<'_>) -> Option<Detail> {
+    let attribute = match name {
+        b"nat" => 7,
+        b"redir" => 3,
+        _ => 1,
+    };
+    (data.u32(attribute)? & FULLY_RANDOM != 0).then_some(Detail::FullyRandom)
 }
 
 pub(super) fn reject(data: Block<'_>) -> Action {
@@ -330,6 +355,7 @@ const FULLY_RANDOM: u32 = 0x10;
 const PORT_OFFSET: u32 = 0x20;
 const NETMAP: u32 = 0x40;
 const QUEUE_BYPASS: u16 = 1;
+const QUEUE_FANOUT: u16 = 2;
 const TCP_RESET: u32 = 1;
 // enum nft_meta_keys
 const PRIORITY: u32 = 2;

@@ -91,7 +91,10 @@ impl Bits {
             return None;
         }
         let possible = target & !mask == 0 && value <= ones(self.length.saturating_sub(right));
-        let asked = self.pieces.iter().filter(|piece| mask >> piece.at & ones(piece.count) != 0);
+        let asked = self
+            .pieces
+            .iter()
+            .filter(|piece| mask >> piece.at & ones(piece.count) != 0);
         Some(
             asked
                 .map(|piece| {
@@ -264,7 +267,10 @@ mod tests {
 
     #[test]
     fn a_second_mask_keeps_the_first() {
-        let mark = Bits::of(Field::Mark, 32).masked(0xff, 0x100).unwrap().masked(0x1f0, 0x1);
+        let mark = Bits::of(Field::Mark, 32)
+            .masked(0xff, 0x100)
+            .unwrap()
+            .masked(0x1f0, 0x1);
         let mark = mark.unwrap();
         assert_eq!((mark.mask, mark.xor), (0xf0, 0x101));
     }

@@ -4,6 +4,7 @@
 
 use super::datatype::{Order, trimmed};
 use super::register::{Held, What};
+use crate::inspect::rules::{self, Detail};
 use crate::model::rules::{Field, Match, Operand, Value};
 use std::fmt::Write;
 use std::ops::RangeInclusive;
@@ -32,6 +33,18 @@ impl Comparison {
         })
     }
 
+    /// What a text needs to know of it beyond the range.
+    pub(super) fn detail(self) -> Option<Detail> {
+        let how = match self {
+            Self::Equal | Self::NotEqual => return None,
+            Self::Less => rules::Comparison::Less,
+            Self::LessOrEqual => rules::Comparison::LessOrEqual,
+            Self::Greater => rules::Comparison::Greater,
+            Self::GreaterOrEqual => rules::Comparison::GreaterOrEqual,
+        };
+        Some(Detail::Comparison(how))
+    }
+
     fn sign(self) -> &'static str {
         match self {
             Self::Equal => "==",
@@ -54,8 +67,12 @@ fn known(held: &Held, comparison: Comparison, data: &[u8]) -> Option<Vec<Match>>
         Comparison::Equal => equal(held, data),
         Comparison::NotEqual => equal(held, data).map(|all| vec![none_or_not_all(all)]),
         Comparison::Less | Comparison::LessOrEqual | Comparison::Greater | Comparison::GreaterOrEqual => {
-            let What::Bits(bits) = &held.what else { return None };
             let value = held.order.number(data)?;
+            if let What::Operand(Operand::Random { .. } | Operand::Hash { .. }) = &held.what {
+                let text = format!("{} {} {value}", held.text(), comparison.sign());
+                return Some(vec![Match::Chance(text.into())]);
+            }
+            let What::Bits(bits) = &held.what else { return None };
             let never = 1..=0;
             let range = match comparison {
                 Comparison::Less => value.checked_sub(1).map_or(never, |below| 0..=below),

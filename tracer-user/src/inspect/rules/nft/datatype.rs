@@ -95,7 +95,11 @@ pub(super) fn parts(kind: u32, length: usize, sizes: &[usize], order: Option<Ord
     if total == length {
         parts
     } else {
-        let form = if length == 1 { Form::Number(Order::Wire) } else { Form::Unknown };
+        let form = if length == 1 {
+            Form::Number(Order::Wire)
+        } else {
+            Form::Unknown
+        };
         vec![Part { length, form }]
     }
 }
@@ -199,7 +203,12 @@ mod tests {
 
     #[test]
     fn a_type_that_does_not_fit_its_length_is_unknown() {
-        let unknown = |length| vec![Part { length, form: Form::Unknown }];
+        let unknown = |length| {
+            vec![Part {
+                length,
+                form: Form::Unknown,
+            }]
+        };
         assert_eq!(parts(7, 8, &[], None), unknown(8));
         assert_eq!(parts(13, 4, &[], None), unknown(4));
         assert_eq!(parts(7 << 6 | 13, 12, &[], None), unknown(12));

@@ -188,7 +188,13 @@ pub(super) fn fib(data: Block<'_>) -> Option<Held> {
 }
 
 fn fib_text(result: u32, flags: u32) -> String {
-    let names = [(SADDR, "saddr"), (DADDR, "daddr"), (MARK, "mark"), (IIF, "iif"), (OIF, "oif")];
+    let names = [
+        (SADDR, "saddr"),
+        (DADDR, "daddr"),
+        (MARK, "mark"),
+        (IIF, "iif"),
+        (OIF, "oif"),
+    ];
     let parts: Vec<_> = names
         .iter()
         .filter(|(flag, _)| flags & flag != 0)
@@ -216,6 +222,45 @@ pub(super) fn socket(key: u32) -> Held {
 /// What `numgen` makes.
 pub(super) fn numgen(data: Block<'_>) -> Option<Held> {
     Some(random(data.u32(NUMGEN_MODULUS)?, data.u32(NUMGEN_OFFSET).unwrap_or(0)))
+}
+
+/// In nft's words.
+pub(super) fn numgen_text(data: Block<'_>) -> Option<String> {
+    let how = if data.u32(NUMGEN_TYPE)? == 0 { "inc" } else { "random" };
+    let text = format!("numgen {how} mod {}", data.u32(NUMGEN_MODULUS)?);
+    Some(shifted(text, data.u32(NUMGEN_OFFSET)))
+}
+
+/// In nft's words.
+pub(super) fn hash_text(data: Block<'_>, registers: &Registers, context: Context) -> Option<String> {
+    let modulus = data.u32(HASH_MODULUS)?;
+    if data.u32(HASH_TYPE).unwrap_or(0) != 0 {
+        return Some(shifted(format!("symhash mod {modulus}"), data.u32(HASH_OFFSET)));
+    }
+    let (source, length) = (data.u32(HASH_SOURCE)?, data.length(HASH_LENGTH)?);
+    let mut parts = Vec::new();
+    let mut at = 0;
+    while at < length {
+        let held = registers.read_rest(source, at)?;
+        at += held.length.next_multiple_of(4).max(4);
+        parts.push(match context.transport {
+            Some(TCP) => held.text().replacen("th ", "tcp ", 1),
+            Some(UDP) => held.text().replacen("th ", "udp ", 1),
+            _ => held.text().to_string(),
+        });
+    }
+    let mut text = format!("jhash {} mod {modulus}", parts.join(" . "));
+    if let Some(seed) = data.u32(HASH_SEED).filter(|&seed| seed != 0) {
+        text.push_str(&format!(" seed {seed:#x}"));
+    }
+    Some(shifted(text, data.u32(HASH_OFFSET)))
+}
+
+fn shifted(text: String, offset: Option<u32>) -> String {
+    match offset {
+        None | Some(0) => text,
+        Some(offset) => format!("{text} offset {offset}"),
+    }
 }
 
 /// What `hash` makes.
@@ -342,16 +387,67 @@ const IPV6: [(u32, u32, Field); 5] = [
 
 /// By `enum nft_meta_keys`.
 const META: [&str; 34] = [
-    "length", "protocol", "priority", "mark", "iif", "oif", "iifname", "oifname", "iiftype", "oiftype", "skuid",
-    "skgid", "nftrace", "rtclassid", "secmark", "nfproto", "l4proto", "ibrname", "obrname", "pkttype", "cpu",
-    "iifgroup", "oifgroup", "cgroup", "random", "ipsec", "iifkind", "oifkind", "ibrpvid", "ibrvproto", "time", "day",
-    "hour", "sdif",
+    "length",
+    "protocol",
+    "priority",
+    "mark",
+    "iif",
+    "oif",
+    "iifname",
+    "oifname",
+    "iiftype",
+    "oiftype",
+    "skuid",
+    "skgid",
+    "nftrace",
+    "rtclassid",
+    "secmark",
+    "nfproto",
+    "l4proto",
+    "ibrname",
+    "obrname",
+    "pkttype",
+    "cpu",
+    "iifgroup",
+    "oifgroup",
+    "cgroup",
+    "random",
+    "ipsec",
+    "iifkind",
+    "oifkind",
+    "ibrpvid",
+    "ibrvproto",
+    "time",
+    "day",
+    "hour",
+    "sdif",
 ];
 /// By `enum nft_ct_keys`.
 const CT: [&str; 24] = [
-    "state", "direction", "status", "mark", "secmark", "expiration", "helper", "l3proto", "saddr", "daddr", "protocol",
-    "proto-src", "proto-dst", "label", "packets", "bytes", "avgpkt", "zone", "event", "ip saddr", "ip daddr",
-    "ip6 saddr", "ip6 daddr", "id",
+    "state",
+    "direction",
+    "status",
+    "mark",
+    "secmark",
+    "expiration",
+    "helper",
+    "l3proto",
+    "saddr",
+    "daddr",
+    "protocol",
+    "proto-src",
+    "proto-dst",
+    "label",
+    "packets",
+    "bytes",
+    "avgpkt",
+    "zone",
+    "event",
+    "ip saddr",
+    "ip daddr",
+    "ip6 saddr",
+    "ip6 daddr",
+    "id",
 ];
 
 const BASE: u16 = 2;
@@ -369,9 +465,14 @@ const IIF: u32 = 8;
 const OIF: u32 = 16;
 const PRESENT: u32 = 32;
 const NUMGEN_MODULUS: u16 = 2;
+const NUMGEN_TYPE: u16 = 3;
 const NUMGEN_OFFSET: u16 = 4;
+const HASH_SOURCE: u16 = 1;
+const HASH_LENGTH: u16 = 3;
 const HASH_MODULUS: u16 = 4;
+const HASH_SEED: u16 = 5;
 const HASH_OFFSET: u16 = 6;
+const HASH_TYPE: u16 = 7;
 const BITWISE_SOURCE: u16 = 1;
 const BITWISE_LENGTH: u16 = 3;
 const BITWISE_MASK: u16 = 4;

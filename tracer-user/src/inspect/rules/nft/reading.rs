@@ -6,12 +6,13 @@
 use super::block::Block;
 use super::chain;
 use super::request::SetAddress;
-use super::rule::{self, Surroundings};
+use super::rule::{self, Decoded, Surroundings};
 use super::set::{self, Layout, Raw};
 use super::table::{Table, family};
 use crate::inspect::nla::{NlaError, attributes};
 use crate::inspect::rules::Part;
-use crate::model::rules::{Bypass, ChainId, Family, Item, Rule, Ruleset, SetId};
+use crate::inspect::rules::text::{iptables_rule, nft_rule};
+use crate::model::rules::{Backend, Bypass, ChainId, Family, Item, Rule, Ruleset, SetId};
 use std::collections::HashMap;
 use std::sync::Arc;
 use thiserror::Error;
@@ -86,7 +87,10 @@ impl Reading {
             }
         }
         for chain in &mut self.ruleset.chains {
-            let table = self.tables.get(&chain.family).and_then(|tables| tables.get(&chain.table));
+            let table = self
+                .tables
+                .get(&chain.family)
+                .and_then(|tables| tables.get(&chain.table));
             if let Some(table) = table {
                 chain.backend = table.backend;
             }
@@ -156,15 +160,10 @@ impl Reading {
             self.cut = true;
             return Ok(());
         };
-        let Some(chain) = self
-            .ruleset
-            .chains
-            .get_mut(usize::try_from(id.0).unwrap_or(usize::MAX))
-            .filter(|_| self.rules < RULES_MAX)
-        else {
+        if self.rules >= RULES_MAX {
             self.cut = true;
             return Ok(());
-        };
+        }
         self.rules += 1;
         let around = Surroundings {
             family,
@@ -173,14 +172,20 @@ impl Reading {
         };
         let expressions = body.inside(RULE_EXPRESSIONS).unwrap_or(Block(&[]));
         let decoded = rule::decode(expressions, body.bytes(RULE_USERDATA).unwrap_or_default(), around);
-        let text = text(&decoded.parts);
-        chain.rules.push(Rule {
+        let text = text(&self.ruleset, table, &name, family, &decoded);
+        let rule = Rule {
             handle: body.u64(RULE_HANDLE),
             items: flatten(decoded.parts),
             counters: decoded.counters,
             comment: decoded.comment.map(Into::into),
             text,
-        });
+        };
+        if let Some(chain) = usize::try_from(id.0)
+            .ok()
+            .and_then(|index| self.ruleset.chains.get_mut(index))
+        {
+            chain.rules.push(rule);
+        }
         Ok(())
     }
 
@@ -237,7 +242,7 @@ fn flatten(parts: Vec<Part>) -> Vec<Item> {
     let mut items = Vec::with_capacity(parts.len());
     for part in parts {
         match part {
-            Part::Native(item) => items.push(item),
+            Part::Native(item) | Part::Detailed(item, _) => items.push(item),
             Part::Extension(extension) => items.extend(extension.items),
         }
     }
@@ -245,9 +250,14 @@ fn flatten(parts: Vec<Part>) -> Vec<Item> {
     items
 }
 
-/// Until rules are printed as their tools do.
-fn text(_parts: &[Part]) -> Arc<str> {
-    Arc::default()
+/// The rule as its own tool prints it.
+fn text(ruleset: &Ruleset, table: &Table, chain: &str, family: Family, rule: &Decoded) -> Arc<str> {
+    let comment = rule.comment.as_deref();
+    match table.backend {
+        Backend::Nft => nft_rule(family, &rule.parts, rule.counters, comment, ruleset),
+        Backend::IptablesNft | Backend::IptablesLegacy => iptables_rule(family, chain, &rule.parts, comment, ruleset),
+    }
+    .into()
 }
 
 const TABLES_MAX: usize = 4096;

@@ -30,7 +30,11 @@ pub(super) enum What {
     /// Random, or a hash.
     Operand(Operand),
     /// What a map gives, from a byte on.
-    Map { key: Vec<Operand>, map: SetId, from: usize },
+    Map {
+        key: Vec<Operand>,
+        map: SetId,
+        from: usize,
+    },
     Unknown(Arc<str>),
 }
 
@@ -152,15 +156,20 @@ impl Registers {
     }
 
     pub(super) fn read(&self, number: u32, length: usize) -> Held {
-        place(number).map_or_else(
-            || Held::unknown("a register", length),
-            |at| self.read_at(at, length),
-        )
+        place(number).map_or_else(|| Held::unknown("a register", length), |at| self.read_at(at, length))
     }
 
     /// As many bytes as were written there.
     pub(super) fn read_all(&self, number: u32) -> Option<Held> {
         let at = place(number)?;
+        let (start, held) = self.slot(at)?;
+        let from = at - start;
+        Some(held.part(from, held.length - from))
+    }
+
+    /// As many bytes as were written there, `offset` bytes after a register's beginning.
+    pub(super) fn read_rest(&self, number: u32, offset: usize) -> Option<Held> {
+        let at = place(number)?.checked_add(offset)?;
         let (start, held) = self.slot(at)?;
         let from = at - start;
         Some(held.part(from, held.length - from))
@@ -228,7 +237,10 @@ mod tests {
         let mut registers = Registers::default();
         registers.write(1, constant(&[1; 8]));
         registers.write(9, constant(&[9]));
-        assert!(registers.read(8, 4).constant().is_none(), "its second half is another value");
+        assert!(
+            registers.read(8, 4).constant().is_none(),
+            "its second half is another value"
+        );
         assert_eq!(registers.read(9, 1).constant(), Some(&[9][..]));
         assert!(registers.read(9, 4).constant().is_none());
         assert!(registers.read(4, 4).constant().is_none());

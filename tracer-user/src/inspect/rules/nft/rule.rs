@@ -12,7 +12,7 @@ use super::set::{self, Layout};
 use super::stateful;
 use super::table::Table;
 use crate::inspect::nla::attributes;
-use crate::inspect::rules::{Part, xt};
+use crate::inspect::rules::{Detail, Part, xt};
 use crate::model::rules::{Action, Counters, Family, Field, Item, Match, Operand, SetId};
 
 /// What a rule is decoded with.
@@ -37,6 +37,7 @@ pub(super) fn decode(expressions: Block<'_>, notes: &[u8], around: Surroundings<
         around,
         context: Context::new(around.family),
         registers: Registers::default(),
+        made: None,
         bound: None,
         decoded: Decoded {
             parts: Vec::with_capacity(4),
@@ -63,6 +64,8 @@ struct Machine<'a> {
     around: Surroundings<'a>,
     context: Context,
     registers: Registers,
+    /// How the number that the next item takes is made.
+    made: Option<String>,
     /// The register that the expression before compared with a bound.
     bound: Option<u32>,
     decoded: Decoded,
@@ -92,7 +95,10 @@ impl Machine<'_> {
             b"bitwise" => self.write(data.u32(2)?, load::bitwise(data, &self.registers)?),
             b"byteorder" => self.write(data.u32(2)?, load::byteorder(data, &self.registers)?),
             b"counter" => self.counter(data),
-            b"nat" | b"redir" | b"masq" => self.act(action::nat(name, data, &self.registers, self.around.layouts)?),
+            b"nat" | b"redir" | b"masq" => {
+                let nat = action::nat(name, data, &self.registers, self.around.layouts)?;
+                self.detailed(nat, action::fully_random(name, data));
+            }
             b"match" | b"target" => self.extension(name == b"match", data)?,
             b"exthdr" => self.exthdr(data)?,
             _ => self.other(name, data)?,
@@ -104,13 +110,19 @@ impl Machine<'_> {
         match name {
             b"fib" => self.write(data.u32(1)?, load::fib(data)?),
             b"socket" => self.write(data.u32(2)?, load::socket(data.u32(1)?)),
-            b"numgen" => self.write(data.u32(1)?, load::numgen(data)?),
-            b"hash" => self.write(data.u32(2)?, load::hash(data)?),
+            b"numgen" => {
+                self.made = load::numgen_text(data);
+                self.write(data.u32(1)?, load::numgen(data)?);
+            }
+            b"hash" => {
+                self.made = load::hash_text(data, &self.registers, self.context);
+                self.write(data.u32(2)?, load::hash(data)?);
+            }
             b"rt" | b"osf" | b"xfrm" => self.write(data.u32(1)?, Held::unknown(text(name), REGISTERS)),
             b"tunnel" => self.write(data.u32(2)?, Held::unknown("tunnel", REGISTERS)),
             b"tproxy" => self.act(action::tproxy(data, &self.registers)),
-            b"queue" => self.act(action::queue(data)),
-            b"reject" => self.act(action::reject(data)),
+            b"queue" => self.detailed(action::queue(data), action::fanout(data)),
+            b"reject" => self.detailed(action::reject(data), action::reject_code(data)),
             b"notrack" => self.act(Action::Notrack),
             b"dynset" => self.dynset(data)?,
             b"objref" => self.objref(data)?,
@@ -128,15 +140,21 @@ impl Machine<'_> {
         let all = compare(&held, comparison, value);
         // `dport 1-9` is two comparisons of one load.
         if bound == Some(register)
-            && let ([upper], Some(Part::Native(Item::Match(lower)))) = (all.as_slice(), self.decoded.parts.last_mut())
+            && let ([upper], Some(last)) = (all.as_slice(), self.decoded.parts.last_mut())
+            && let Part::Detailed(Item::Match(lower), _) = last
             && let Some(both) = joined(lower, upper)
         {
-            *lower = both;
+            *last = Part::Native(Item::Match(both));
             return Some(());
         }
         self.bound = matches!(comparison, Comparison::GreaterOrEqual).then_some(register);
         for one in all {
-            self.ask(one);
+            match comparison.detail() {
+                Some(detail) if matches!(one, Match::Number { .. }) => {
+                    self.decoded.parts.push(Part::Detailed(Item::Match(one), detail));
+                }
+                _ => self.ask(one),
+            }
         }
         Some(())
     }
@@ -198,7 +216,11 @@ impl Machine<'_> {
                 (Form::Name, _) | (_, What::Name(_)) | (Form::Unknown, _) => false,
                 (Form::Number(order), _) => order == held.order || part.length == 1,
             };
-            key.push(if fits { held.operand() } else { Operand::Unknown(held.text()) });
+            key.push(if fits {
+                held.operand()
+            } else {
+                Operand::Unknown(held.text())
+            });
         }
         key
     }
@@ -309,7 +331,17 @@ impl Machine<'_> {
     }
 
     fn add(&mut self, item: Item) {
-        self.decoded.parts.push(Part::Native(item));
+        self.decoded.parts.push(match self.made.take() {
+            Some(text) => Part::Detailed(item, Detail::Operand(text.into())),
+            None => Part::Native(item),
+        });
+    }
+
+    fn detailed(&mut self, action: Action, detail: Option<Detail>) {
+        match detail {
+            Some(detail) => self.decoded.parts.push(Part::Detailed(Item::Action(action), detail)),
+            None => self.act(action),
+        }
     }
 
     /// What the rest of the rule can rely on.

@@ -31,7 +31,12 @@ impl Layout {
     /// In which order the bytes of a single value lie.
     pub(super) fn data_order(&self) -> Order {
         match self.data.as_slice() {
-            [Part { form: Form::Number(order), .. }] => *order,
+            [
+                Part {
+                    form: Form::Number(order),
+                    ..
+                },
+            ] => *order,
             _ => Order::Wire,
         }
     }

@@ -12,7 +12,11 @@ pub(super) fn item(name: &[u8], data: Block<'_>) -> Option<Item> {
         b"limit" => chance(limit(data)?),
         b"quota" => chance(quota(data)?),
         b"connlimit" => {
-            let over = if data.u32(FLAGS_OF_CONNLIMIT)? & INVERTED == 0 { "" } else { "over " };
+            let over = if data.u32(FLAGS_OF_CONNLIMIT)? & INVERTED == 0 {
+                ""
+            } else {
+                "over "
+            };
             chance(format!("ct count {over}{}", data.u32(1)?))
         }
         b"log" => harmless(log(data)),
@@ -33,7 +37,11 @@ pub(super) fn harmless(text: String) -> Item {
 fn limit(data: Block<'_>) -> Option<String> {
     let (rate, unit) = (data.u64(1)?, data.u64(2)?);
     let burst = data.u32(3).unwrap_or(0);
-    let over = if data.u32(5).unwrap_or(0) & INVERTED == 0 { "" } else { "over " };
+    let over = if data.u32(5).unwrap_or(0) & INVERTED == 0 {
+        ""
+    } else {
+        "over "
+    };
     let unit = match unit {
         1 => "second",
         60 => "minute",
@@ -43,7 +51,13 @@ fn limit(data: Block<'_>) -> Option<String> {
         _ => return None,
     };
     if data.u32(4).unwrap_or(0) == 0 {
-        return Some(format!("limit rate {over}{rate}/{unit} burst {burst} packets"));
+        // What nft takes where nothing is said, it does not say.
+        let burst = if burst == BURST {
+            String::new()
+        } else {
+            format!(" burst {burst} packets")
+        };
+        return Some(format!("limit rate {over}{rate}/{unit}{burst}"));
     }
     let (rate, size) = scaled(rate);
     let mut text = format!("limit rate {over}{rate} {size}/{unit}");
@@ -55,7 +69,11 @@ fn limit(data: Block<'_>) -> Option<String> {
 }
 
 fn quota(data: Block<'_>) -> Option<String> {
-    let over = if data.u32(2).unwrap_or(0) & INVERTED == 0 { "" } else { "over " };
+    let over = if data.u32(2).unwrap_or(0) & INVERTED == 0 {
+        ""
+    } else {
+        "over "
+    };
     let (bytes, size) = scaled(data.u64(1)?);
     let mut text = format!("quota {over}{bytes} {size}");
     let (used, size) = scaled(data.u64(4).unwrap_or(0));
@@ -117,10 +135,13 @@ fn scaled(bytes: u64) -> (u64, &'static str) {
 /// `NFT_LIMIT_F_INV`, `NFT_QUOTA_F_INV`, `NFT_CONNLIMIT_F_INV`.
 const INVERTED: u32 = 1;
 const FLAGS_OF_CONNLIMIT: u16 = 2;
+const BURST: u32 = 5;
 const WARNING: u32 = 4;
 /// `NF_LOG_MASK` without the bit that is not in use.
 const ALL_LOG_FLAGS: u32 = 0x2f;
-const LEVELS: [&str; 9] = ["emerg", "alert", "crit", "err", "warn", "notice", "info", "debug", "audit"];
+const LEVELS: [&str; 9] = [
+    "emerg", "alert", "crit", "err", "warn", "notice", "info", "debug", "audit",
+];
 
 #[cfg(test)]
 mod tests {

@@ -1,20 +1,55 @@
-//! xt matches and targets.
+//! Matches, targets and tables of xtables: from the kernel's structures to the model, and to `iptables-save`'s text.
+//!
+//! Pure and total: what is cut, of a strange revision or not known becomes "unknown". Does not know the names of ip sets,
+//! which only the kernel has: they are shown by number.
+
+mod draft;
+mod info;
+mod matches;
+mod targets;
+
+pub(super) use draft::quoted;
 
 use super::Extension;
 use crate::model::rules::{Action, Family, Item, Match};
+use draft::Draft;
+use info::Info;
 
-pub fn matching(name: &str, _revision: u8, _data: &[u8], _family: Family) -> Extension {
+/// Decodes one part of an extension's options; `None`: it is not what this decoder knows.
+type Decoder = fn(&Info<'_>, &mut Draft) -> Option<()>;
+
+/// A match, in a legacy rule or carried by an nf_tables expression.
+pub fn matching(name: &str, revision: u8, data: &[u8], family: Family) -> Extension {
+    let info = Info::new(revision, data, family);
+    let mut draft = Draft::default();
+    if matches::decoder(name, family)
+        .and_then(|decode| decode(&info, &mut draft))
+        .is_some()
+    {
+        return draft.finish("-m", name);
+    }
+    let text = format!("-m {name} [unknown]");
     Extension {
         name: name.into(),
-        items: vec![Item::Match(Match::Unknown(format!("-m {name} [unknown]").into()))],
-        text: format!("-m {name} [unknown]"),
+        items: vec![Item::Match(Match::Unknown(text.as_str().into()))],
+        text,
     }
 }
 
-pub fn target(name: &str, _revision: u8, _data: &[u8], _family: Family) -> Extension {
+/// A target that is no plain verdict, likewise.
+pub fn target(name: &str, revision: u8, data: &[u8], family: Family) -> Extension {
+    let info = Info::new(revision, data, family);
+    let mut draft = Draft::default();
+    if targets::decoder(name, family)
+        .and_then(|decode| decode(&info, &mut draft))
+        .is_some()
+    {
+        return draft.finish("-j", name);
+    }
+    let text = format!("-j {name} [unknown]");
     Extension {
         name: name.into(),
-        items: vec![Item::Action(Action::Unknown(format!("-j {name} [unknown]").into()))],
-        text: format!("-j {name} [unknown]"),
+        items: vec![Item::Action(Action::Unknown(text.as_str().into()))],
+        text,
     }
 }

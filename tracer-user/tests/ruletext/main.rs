@@ -1,0 +1,165 @@
+//! Rules are printed as their own tools print them: every line of what `nft` and `iptables-nft-save` say. Needs root.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../inspect/space.rs"]
+#[expect(dead_code, reason = "it serves another test as well")]
+mod space;
+
+use space::Space;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use tracer_user::inspect::source::Reader;
+use tracer_user::model::rules::{Backend, Chain, Family};
+
+#[test]
+fn native_rules_are_printed_as_nft_lists_them() {
+    let mut lines = 0;
+    let mut wrong = Vec::new();
+    for (name, text) in data("nft") {
+        let space = Space::new();
+        tool(&space, &["nft", "-f", "-"], &text);
+        let expected = listed(&tool(&space, &["nft", "list", "ruleset"], ""));
+        let found = printed(&space, |chain| chain.backend == Backend::Nft && !is_iptables(chain));
+        lines += compare(&name, &expected, &found, &mut wrong);
+    }
+    report(lines, &wrong, 400);
+}
+
+#[test]
+fn rules_of_iptables_are_printed_as_it_saves_them() {
+    let mut lines = 0;
+    let mut wrong = Vec::new();
+    for (folder, prefix, family) in [("ip", "iptables", Family::Ip), ("ip6", "ip6tables", Family::Ip6)] {
+        for (name, text) in data(folder) {
+            let space = Space::new();
+            tool(&space, &[&format!("{prefix}-nft-restore")], &text);
+            let expected = saved(&tool(&space, &[&format!("{prefix}-nft-save")], ""));
+            let found = printed(&space, |chain| chain.family == family);
+            lines += compare(&name, &expected, &found, &mut wrong);
+        }
+    }
+    report(lines, &wrong, 300);
+}
+
+/// Rules by table and chain.
+type Rules = BTreeMap<(String, String), Vec<String>>;
+
+fn report(lines: usize, wrong: &[String], least: usize) {
+    assert!(
+        wrong.is_empty(),
+        "{} of {lines} rules differ:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+    assert!(lines >= least, "only {lines} rules");
+}
+
+fn compare(name: &str, expected: &Rules, found: &Rules, wrong: &mut Vec<String>) -> usize {
+    let nothing = Vec::new();
+    for (place, lines) in expected {
+        let own = found.get(place).unwrap_or(&nothing);
+        if own.len() != lines.len() {
+            wrong.push(format!(
+                "{name} {place:?}: {} rules instead of {}",
+                own.len(),
+                lines.len()
+            ));
+        }
+        for (line, own) in lines.iter().zip(own) {
+            if line != own {
+                wrong.push(format!("{name} {place:?}\n   tool {line}\n   ours {own}"));
+            }
+        }
+    }
+    expected.values().map(Vec::len).sum()
+}
+
+fn printed(space: &Space, wanted: impl Fn(&Chain) -> bool) -> Rules {
+    let mut reader = Reader::new().unwrap();
+    let ruleset = reader.snapshot(space.netns).unwrap().ruleset;
+    assert!(ruleset.gaps.is_empty(), "{:?}", ruleset.gaps);
+    let mut rules = Rules::new();
+    for chain in ruleset.chains.iter().filter(|chain| wanted(chain)) {
+        let table = match chain.backend {
+            Backend::Nft => format!("{} {}", chain.family.name(), chain.table),
+            Backend::IptablesNft | Backend::IptablesLegacy => chain.table.to_string(),
+        };
+        let texts = chain.rules.iter().map(|rule| rule.text.to_string()).collect();
+        rules.insert((table, chain.name.to_string()), texts);
+    }
+    rules
+}
+
+fn is_iptables(chain: &Chain) -> bool {
+    chain.family == Family::Arp
+}
+
+/// The rules in what `nft list ruleset` says; tables of arp are none of ours.
+fn listed(text: &str) -> Rules {
+    let mut rules = Rules::new();
+    let mut place = None;
+    let mut table = "";
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix("table ").and_then(|rest| rest.strip_suffix(" {")) {
+            table = name;
+        } else if let Some(name) = line.strip_prefix("\tchain ").and_then(|rest| rest.strip_suffix(" {")) {
+            place = (!table.starts_with("arp ")).then(|| (table.to_owned(), name.to_owned()));
+        } else if line == "\t}" {
+            place = None;
+        } else if let (Some(place), Some(rule)) = (&place, line.strip_prefix("\t\t"))
+            && !rule.starts_with("type ")
+        {
+            rules.entry(place.clone()).or_default().push(rule.to_owned());
+        }
+    }
+    rules
+}
+
+/// The rules in what `iptables-save` says.
+fn saved(text: &str) -> Rules {
+    let mut rules = Rules::new();
+    let mut table = "";
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix('*') {
+            table = name;
+        } else if let Some(chain) = line.strip_prefix("-A ").and_then(|rest| rest.split(' ').next()) {
+            let place = (table.to_owned(), chain.to_owned());
+            rules.entry(place).or_default().push(line.to_owned());
+        }
+    }
+    rules
+}
+
+/// The files of a folder, in the order of their names.
+fn data(folder: &str) -> Vec<(String, String)> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/ruletext/data")
+        .join(folder);
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = files
+        .map(|path| {
+            (
+                path.file_name().unwrap().to_str().unwrap().to_owned(),
+                fs::read_to_string(&path).unwrap(),
+            )
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+fn tool(space: &Space, arguments: &[&str], input: &str) -> String {
+    let mut child = Command::new("ip")
+        .args(["netns", "exec", &space.name])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{arguments:?} failed");
+    String::from_utf8(output.stdout).unwrap()
+}
