@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    leftovers::Snapshot, licences::licences, process::run, setup::setup, test::test, tidy::tidy, vm,
+    fuzz, leftovers::Snapshot, licences::licences, process::run, setup::setup, test::test, tidy::tidy, vm,
     workspace::Workspace,
 };
 
@@ -84,7 +84,7 @@ fn shown(duration: Duration) -> String {
 
 type Step = fn(&Workspace) -> anyhow::Result<()>;
 
-const STEPS: [(&str, Step); 9] = [
+const STEPS: [(&str, Step); 10] = [
     ("setup", setup),
     ("formatting", formatting),
     ("tidy", tidy),
@@ -93,6 +93,7 @@ const STEPS: [(&str, Step); 9] = [
     ("clippy of the eBPF programs", clippy_of_ebpf),
     ("tests (cargo xtask test)", all_tests),
     ("release build with --locked", locked_build),
+    ("fuzz targets, 10 s each (cargo xtask fuzz)", fuzz::ci),
     ("three kernels (cargo xtask vm)", vm::ci),
 ];
 

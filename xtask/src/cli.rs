@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Parser, Subcommand};
 
-use crate::vm;
+use crate::{fuzz, vm};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "conntracer's chores")]
@@ -35,6 +35,8 @@ pub(crate) enum Verb {
         /// Only these: probes, connections, stream, memory, ways
         parts: Vec<OsString>,
     },
+    /// Run the fuzz targets of the decoders on their corpora
+    Fuzz(fuzz::Options),
     /// Boot real kernels under QEMU and run the live tests in each; alone, the three cells that CI runs
     Vm(vm::Options),
     /// Cut the BTF and symbols of a kernel down to the fixture LABEL of tracer-user's tests

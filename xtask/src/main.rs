@@ -10,6 +10,7 @@ mod btf_fixture;
 mod ci;
 mod cli;
 mod elevate;
+mod fuzz;
 mod leftovers;
 mod licences;
 mod process;
@@ -53,6 +54,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
         Verb::Run { args } => run::build_and_run(&workspace, args),
         Verb::Test { args } => test::test(&workspace, args),
         Verb::Bench { write, parts } => bench::bench(&workspace, *write, parts),
+        Verb::Fuzz(options) => fuzz::fuzz(&workspace, options),
         Verb::Vm(options) => vm::vm(&workspace, options),
         Verb::BtfFixture { label, from } => btf_fixture::btf_fixture(&workspace, label, from.as_deref()),
         Verb::Tidy => tidy::tidy(&workspace),

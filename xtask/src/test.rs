@@ -80,6 +80,7 @@ const NEEDS_ROOT: &[&str] = &[
     "inspect",
     "lab",
     "probes",
+    "rules",
     "ruletext",
     "scenarios",
 ];

@@ -65,14 +65,21 @@ pub(super) fn compare(held: &Held, comparison: Comparison, data: &[u8]) -> Vec<M
 fn known(held: &Held, comparison: Comparison, data: &[u8]) -> Option<Vec<Match>> {
     match comparison {
         Comparison::Equal => equal(held, data),
-        Comparison::NotEqual => equal(held, data).map(|all| vec![none_or_not_all(all)]),
+        Comparison::NotEqual => match &held.what {
+            What::Operand(Operand::Random { .. } | Operand::Hash { .. }) => {
+                Some(vec![chance(held, comparison, held.order.number(data)?)])
+            }
+            _ => equal(held, data).map(|all| vec![none_or_not_all(all)]),
+        },
         Comparison::Less | Comparison::LessOrEqual | Comparison::Greater | Comparison::GreaterOrEqual => {
             let value = held.order.number(data)?;
-            if let What::Operand(Operand::Random { .. } | Operand::Hash { .. }) = &held.what {
-                let text = format!("{} {} {value}", held.text(), comparison.sign());
-                return Some(vec![Match::Chance(text.into())]);
-            }
-            let What::Bits(bits) = &held.what else { return None };
+            let bits = match &held.what {
+                What::Bits(bits) => bits,
+                What::Operand(Operand::Random { .. } | Operand::Hash { .. }) => {
+                    return Some(vec![chance(held, comparison, value)]);
+                }
+                _ => return None,
+            };
             let never = 1..=0;
             let range = match comparison {
                 Comparison::Less => value.checked_sub(1).map_or(never, |below| 0..=below),
@@ -124,12 +131,11 @@ fn plain_range(one: &Match) -> Option<(Field, &RangeInclusive<u128>)> {
 fn equal(held: &Held, data: &[u8]) -> Option<Vec<Match>> {
     match &held.what {
         What::Name(field) => Some(vec![name(*field, data)]),
-        What::Exists(field) => exists(*field, data),
+        What::Exists(field) => exists(*field, held.order.number(data)?),
         What::Protocol => protocol(data).map(|one| vec![one]),
         What::Bits(bits) => bits.equal(held.order.number(data)?),
         What::Operand(Operand::Random { .. } | Operand::Hash { .. }) => {
-            let text = format!("{} == {}", held.text(), held.order.number(data)?);
-            Some(vec![Match::Chance(text.into())])
+            Some(vec![chance(held, Comparison::Equal, held.order.number(data)?)])
         }
         What::Map { from: 0, .. } => Some(vec![Match::Equal {
             left: held.operand(),
@@ -138,6 +144,10 @@ fn equal(held: &Held, data: &[u8]) -> Option<Vec<Match>> {
         }]),
         What::Operand(_) | What::Map { .. } | What::Constant(_) | What::Unknown(_) => None,
     }
+}
+
+fn chance(held: &Held, comparison: Comparison, value: u128) -> Match {
+    Match::Chance(format!("{} {} {value}", held.text(), comparison.sign()).into())
 }
 
 /// A name that is compared up to its NUL is the whole name.
@@ -150,10 +160,10 @@ fn name(field: Field, data: &[u8]) -> Match {
     }
 }
 
-fn exists(field: Field, data: &[u8]) -> Option<Vec<Match>> {
-    Some(vec![match data {
-        [0] => Match::equals(field, 0),
-        [1] => Match::equals(field, 0).negate(true),
+fn exists(field: Field, value: u128) -> Option<Vec<Match>> {
+    Some(vec![match value {
+        0 => Match::equals(field, 0),
+        1 => Match::equals(field, 0).negate(true),
         _ => return None,
     }])
 }
@@ -169,7 +179,6 @@ fn protocol(data: &[u8]) -> Option<Match> {
 
 fn none_or_not_all(mut all: Vec<Match>) -> Match {
     match all.pop() {
-        Some(Match::Chance(text)) if all.is_empty() => Match::Chance(text.replacen("==", "!=", 1).into()),
         Some(only) if all.is_empty() => only.negate(true),
         last => {
             all.extend(last);

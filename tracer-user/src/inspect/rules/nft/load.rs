@@ -180,10 +180,10 @@ pub(super) fn fib(data: Block<'_>) -> Option<Held> {
         (ADDRESS_TYPE, flags) if !exists && flags == SADDR | OIF => types(Field::FibSourceOutput),
         (ADDRESS_TYPE, flags) if !exists && flags == DADDR | OIF => types(Field::FibDestinationOutput),
         (OIF_INDEX | OIF_NAME, flags) if exists && flags == SADDR | IIF => {
-            held(What::Exists(Field::FibReversePath), Order::Wire, 1)
+            held(What::Exists(Field::FibReversePath), Order::Host, 4)
         }
         (OIF_INDEX, flags) if flags == SADDR | IIF => number(Field::FibReversePath, 4, Order::Host),
-        _ => Held::unknown(fib_text(result, flags), if exists { 1 } else { NAME }),
+        _ => Held::unknown(fib_text(result, flags), NAME),
     })
 }
 

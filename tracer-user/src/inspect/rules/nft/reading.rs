@@ -279,3 +279,233 @@ const RULE_HANDLE: u16 = 3;
 const RULE_EXPRESSIONS: u16 = 4;
 const RULE_USERDATA: u16 = 7;
 const GENERATION_ID: u16 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::message::{Body, messages};
+    use crate::inspect::nla::Request;
+    use crate::model::rules::{
+        Action, Backend, Data, Element, Field, Hook, Match, Reject, Value, Verdict,
+    };
+    use proptest::prelude::*;
+
+    const NEW_CHAIN: u16 = 3;
+    const NEW_RULE: u16 = 6;
+    const NEW_SET: u16 = 9;
+    const NEW_ELEMENTS: u16 = 12;
+    const NEW_FLOWTABLE: u16 = 22;
+
+    /// What the kernel says of the rules in `testdata/nft.bin`, each message with its kind.
+    fn dumped() -> Vec<(u16, Vec<u8>)> {
+        let whole = include_bytes!("../../testdata/nft.bin");
+        let bodies = messages(whole).map(|message| message.unwrap().body);
+        bodies
+            .map(|body| match body {
+                Body::Data { kind, payload } => (kind & 0xff, payload.to_vec()),
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    }
+
+    fn read(all: &[(u16, Vec<u8>)]) -> Ruleset {
+        let mut reading = Reading::default();
+        for (kind, payload) in all {
+            // Every one is on its own.
+            let _ = match *kind {
+                0 => reading.table(payload),
+                NEW_CHAIN => reading.chain(payload),
+                NEW_SET => {
+                    reading.chains_end();
+                    reading.set(payload)
+                }
+                NEW_ELEMENTS => elements(&mut reading, payload),
+                NEW_RULE => reading.rule(payload),
+                NEW_FLOWTABLE => reading.flowtable(payload),
+                _ => Ok(()),
+            };
+        }
+        reading.finish(Some(1))
+    }
+
+    fn elements(reading: &mut Reading, payload: &[u8]) -> Result<(), NftError> {
+        let (_, body) = open(payload)?;
+        let name = body.name(2).unwrap_or_default();
+        let found = reading.sets().find(|(_, address)| *address.name == *name);
+        let Some((id, _)) = found else { return Ok(()) };
+        reading.elements(id, payload)?;
+        reading.elements_end(id, true);
+        Ok(())
+    }
+
+    fn items<'a>(ruleset: &'a Ruleset, chain: &str) -> Vec<&'a [Item]> {
+        let chain = ruleset.chains.iter().find(|found| &*found.name == chain).unwrap();
+        chain.rules.iter().map(|rule| rule.items.as_slice()).collect()
+    }
+
+    #[test]
+    fn what_the_kernel_tells_is_understood() {
+        let ruleset = read(&dumped());
+        let names: Vec<_> = ruleset.chains.iter().map(|chain| &*chain.name).collect();
+        assert_eq!(names, ["c2", "nat", "f", "pre"]);
+        assert!(ruleset.gaps.is_empty() && ruleset.sets.iter().all(|set| !set.incomplete));
+        let unknown = |item: &&Item| format!("{item:?}").contains("Unknown");
+        assert_eq!(
+            ruleset
+                .chains
+                .iter()
+                .flat_map(|chain| &chain.rules)
+                .flat_map(|rule| &rule.items)
+                .find(unknown),
+            None
+        );
+        let input = ruleset.chains[2].base.as_ref().unwrap();
+        assert_eq!((input.hook, &input.policy), (Hook::Input, &Verdict::Drop));
+        assert_eq!(ruleset.chains[2].rules[0].comment.as_deref(), Some("ten"));
+        assert_eq!(ruleset.chains[2].rules[0].counters.unwrap().packets, 0);
+        assert_eq!(
+            items(&ruleset, "f").last().unwrap()[1],
+            Item::Action(Action::Verdict(Verdict::Reject(Reject::TcpReset)))
+        );
+        assert_eq!(
+            items(&ruleset, "nat")[0][1],
+            Item::Match(Match::within(Field::DestinationPort, 80..=90))
+        );
+    }
+
+    #[test]
+    fn intervals_are_closed_again_and_the_default_is_told() {
+        let ruleset = read(&dumped());
+        let set = |name: &str| ruleset.sets.iter().find(|set| &*set.name == name).unwrap();
+        let element = |from: u32, to: Option<u32>| Element {
+            key: vec![Value::Number(from.into())],
+            last: to.map(|to| vec![Value::Number(to.into())]),
+            data: None,
+        };
+        assert_eq!(
+            set("nets").elements,
+            [
+                element(0x0a00_0000, Some(0x0aff_ffff)),
+                element(0xc0a8_0100, Some(0xc0a8_0109)),
+                element(0xffff_ffff, None),
+            ]
+        );
+        assert_eq!(set("markr").elements, [element(0x500, Some(0x5ff))]);
+        assert_eq!(set("vm").default, Some(Data::Verdict(Verdict::Drop)));
+        assert!(set("dyn").dynamic && !set("vm").dynamic);
+        let wild = &set("wild").elements[0];
+        assert_eq!(wild.key, [Value::Name(b"eth"[..].into())]);
+        assert!(wild.last.as_ref().unwrap()[0] > Value::Name(b"ethereal"[..].into()));
+    }
+
+    #[test]
+    fn a_message_that_is_cut_is_an_error_or_has_less_in_it() {
+        let all = dumped();
+        let whole = read(&all).len();
+        for index in 0..all.len() {
+            let mut cut = all.clone();
+            let length = cut[index].1.len();
+            for end in (0..length).rev().step_by(3) {
+                cut[index].1.truncate(end);
+                assert!(read(&cut[..=index]).len() <= whole);
+            }
+        }
+        let (kind, payload) = all.last().unwrap();
+        assert_eq!(*kind, NEW_RULE);
+        let mut reading = Reading::default();
+        assert_eq!(reading.rule(&payload[..3]), Err(NftError::Short(3)));
+        assert!(matches!(reading.rule(&payload[..payload.len() - 1]), Err(NftError::Attribute(_))));
+        assert_eq!(reading.rule(&payload[..4]), Err(NftError::Missing("rule's chain")));
+        assert_eq!(reading.rule(&[3, 0, 0, 0]), Ok(()), "of a family that is left out");
+    }
+
+    fn named(kind: u16, text: &[u8]) -> impl FnOnce(Request) -> Request + use<'_> {
+        move |request| request.with(kind, &[text, &[0]].concat())
+    }
+
+    fn rule(name: &[u8], data: impl FnOnce(Request) -> Request) -> Vec<u8> {
+        let request = named(2, b"c")(named(1, b"t")(Request::new(0, 0, 0, &[2, 0, 0, 0])));
+        let request = request.with_nested(RULE_EXPRESSIONS, |list| {
+            list.with_nested(1, |expression| named(1, name)(expression).with_nested(2, data))
+        });
+        request.finish().split_off(16)
+    }
+
+    fn table_with_chain() -> Vec<(u16, Vec<u8>)> {
+        let header = || Request::new(0, 0, 0, &[2, 0, 0, 0]);
+        let table = named(1, b"t")(header()).finish().split_off(16);
+        let chain = named(3, b"c")(named(1, b"t")(header())).finish().split_off(16);
+        vec![(0, table), (NEW_CHAIN, chain)]
+    }
+
+    #[test]
+    fn an_expression_that_is_not_known_is_an_action_that_may_do_anything() {
+        let mut all = table_with_chain();
+        all.push((NEW_RULE, rule(b"frobnicate", |data| data)));
+        all.push((NEW_RULE, rule(b"immediate", |data| data)));
+        all.push((
+            NEW_RULE,
+            rule(b"queue", |data| {
+                data.with(1, &1_u16.to_be_bytes())
+                    .with(2, &3_u16.to_be_bytes())
+                    .with(3, &1_u16.to_be_bytes())
+            }),
+        ));
+        let ruleset = read(&all);
+        let unknown = |text: &str| Item::Action(Action::Unknown(text.into()));
+        let queue = Item::Action(Action::Verdict(Verdict::Queue {
+            queues: 1..=3,
+            bypass: true,
+        }));
+        assert_eq!(
+            items(&ruleset, "c"),
+            [&[unknown("frobnicate")][..], &[unknown("immediate")], &[queue]]
+        );
+        assert_eq!(ruleset.chains[0].backend, Backend::Nft);
+    }
+
+    #[test]
+    fn a_rule_of_a_chain_that_was_not_listed_is_a_gap() {
+        let mut all = table_with_chain();
+        all.remove(1);
+        all.push((NEW_RULE, rule(b"notrack", |data| data)));
+        assert_eq!(read(&all).gaps.len(), 1);
+    }
+
+    #[test]
+    fn a_flowtable_leads_around_the_rules() {
+        let flowtable = named(2, b"f")(named(1, b"t")(Request::new(0, 0, 0, &[1, 0, 0, 0])));
+        let ruleset = read(&[(NEW_FLOWTABLE, flowtable.finish().split_off(16))]);
+        let expected = Bypass::Flowtable {
+            family: Family::Inet,
+            table: "t".into(),
+            name: "f".into(),
+        };
+        assert_eq!(ruleset.bypasses, [expected]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_of_a_rule_are_decoded(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let mut all = table_with_chain();
+            for name in [&b"payload"[..], b"cmp", b"bitwise", b"lookup", b"nat", b"limit"] {
+                all.push((NEW_RULE, rule(name, |data| data.with(1, &bytes).with(2, &bytes).with(3, &bytes))));
+            }
+            all.push((NEW_SET, [&[2, 0, 0, 0][..], &bytes].concat()));
+            prop_assert!(read(&all).len() >= 6);
+        }
+
+        #[test]
+        fn changed_bytes_are_decoded(changes in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..40)) {
+            let mut all = dumped();
+            let total = all.len();
+            for (place, byte) in changes {
+                let payload = &mut all[place % total].1;
+                let length = payload.len();
+                payload[place / total % length] = byte;
+            }
+            let ruleset = read(&all);
+            prop_assert!(ruleset.len() <= total);
+        }
+    }
+}
