@@ -79,6 +79,7 @@ const NEEDS_ROOT: &[&str] = &[
     "ctnetlink",
     "inspect",
     "lab",
+    "ports",
     "probes",
     "rules",
     "ruletext",

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::inspect::source::netlink::NetlinkError;
 use crate::inspect::source::netns::{Namespaces, NetnsError, Place};
 use crate::inspect::source::probe::{Probe, ProbeError};
-use crate::inspect::source::{now, process};
+use crate::inspect::source::{now, process, rules};
 use crate::inventory::{self, Facts, Inventory, Listeners};
 use crate::model::conntrack::Conntrack;
 use crate::model::identity::{Netns, Process};
@@ -214,14 +214,3 @@ const TIME_MAX: Duration = Duration::from_secs(5);
 const HOLDERS_TIME: Duration = Duration::from_secs(1);
 /// Translated connections counted in one namespace.
 const ENTRIES_MAX: usize = 65_536;
-
-mod rules {
-    use super::{Network, ProbeError};
-    use crate::model::rules::Ruleset;
-    use std::time::Instant;
-
-    #[expect(clippy::unnecessary_wraps, reason = "a placeholder")]
-    pub(super) fn read(_: Instant) -> Result<(Ruleset, Network), ProbeError> {
-        Ok(Default::default())
-    }
-}

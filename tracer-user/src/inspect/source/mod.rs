@@ -13,7 +13,7 @@ pub(crate) mod probe;
 pub(crate) mod process;
 mod raw;
 mod reader;
-mod rules;
+pub(crate) mod rules;
 mod sweep;
 mod zones;
 

@@ -66,11 +66,7 @@ impl Reader {
 }
 
 /// Reads the rules and the network of a namespace.
-pub(crate) fn snapshot(
-    namespaces: &mut Namespaces,
-    found: &Found,
-    deadline: Instant,
-) -> Result<Snapshot, ReadError> {
+pub(crate) fn snapshot(namespaces: &mut Namespaces, found: &Found, deadline: Instant) -> Result<Snapshot, ReadError> {
     let (netns, (ruleset, network)) = visit(namespaces, found, |netns| {
         rules::read(deadline).map(|read| (netns, read))
     })?;

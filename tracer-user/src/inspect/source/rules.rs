@@ -59,7 +59,9 @@ fn settled(deadline: Instant) -> Result<Ruleset, NetlinkError> {
         last = Some(ruleset);
     }
     let mut ruleset = last.unwrap_or_default();
-    ruleset.gaps.push("the rules of nf_tables changed while they were read".into());
+    ruleset
+        .gaps
+        .push("the rules of nf_tables changed while they were read".into());
     Ok(ruleset)
 }
 
@@ -133,7 +135,10 @@ fn network(deadline: Instant) -> Result<Network, NetlinkError> {
 fn bypasses() -> Vec<Bypass> {
     let mut all = Vec::new();
     let calls = |name: &str| fs::read_to_string(format!("{BRIDGE}/{name}")).is_ok_and(|text| text.trim() == "1");
-    if ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables"].into_iter().any(calls) {
+    if ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables"]
+        .into_iter()
+        .any(calls)
+    {
         all.push(Bypass::BridgeNetfilter);
     }
     // Three lines of heading, then the services.
