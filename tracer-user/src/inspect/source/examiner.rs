@@ -5,8 +5,10 @@
 use super::clock::now;
 use super::netns::{Found, Namespaces, NetnsError};
 use super::probe::{Probe, ProbeError};
+use super::reader::ReadError;
+use super::rulebook::Rulebook;
 use super::zones::Zones;
-use super::{census, process, sweep};
+use super::{census, process, sweep, walking};
 use crate::inspect::link::Peer;
 use crate::inspect::socket::Socket;
 use crate::model::conntrack::{Conntrack, Direction};
@@ -22,6 +24,7 @@ use thiserror::Error;
 pub struct Examiner {
     namespaces: Namespaces,
     zones: Zones,
+    rulebook: Rulebook,
 }
 
 impl Examiner {
@@ -30,6 +33,7 @@ impl Examiner {
         Ok(Self {
             namespaces: Namespaces::new()?,
             zones: Zones::default(),
+            rulebook: Rulebook::default(),
         })
     }
 
@@ -63,11 +67,19 @@ impl Examiner {
                 examiner.connection(found, tuple, target, deadline)
             }),
             &Question::Link { ifindex } => self.at(inquiry, |examiner, found| examiner.link(found, ifindex, deadline)),
-            Question::Walk { .. } => (None, Ok(Reply::Unreachable("the rules cannot be read yet".into()))),
+            Question::Walk { packets, connmark } => self.at(inquiry, |examiner, found| {
+                let Self {
+                    namespaces, rulebook, ..
+                } = examiner;
+                let walked = walking::walk(namespaces, rulebook, found, packets, *connmark, deadline)?;
+                Ok(Reply::Walked(Box::new(walked)))
+            }),
         };
         let reply = reply.unwrap_or_else(|error| match error {
             ExamineError::Netns(NetnsError::Gone) => Reply::Gone,
-            ExamineError::Netns(_) | ExamineError::Probe(_) => Reply::Unreachable(error.to_string().into()),
+            ExamineError::Netns(_) | ExamineError::Probe(_) | ExamineError::Rules(_) => {
+                Reply::Unreachable(error.to_string().into())
+            }
         });
         Answer {
             id: inquiry.id,
@@ -151,6 +163,8 @@ enum ExamineError {
     Netns(#[from] NetnsError),
     #[error(transparent)]
     Probe(#[from] ProbeError),
+    #[error(transparent)]
+    Rules(#[from] ReadError),
 }
 
 /// What was seen inside the namespace.

@@ -13,8 +13,10 @@ pub(crate) mod probe;
 pub(crate) mod process;
 mod raw;
 mod reader;
+mod rulebook;
 pub(crate) mod rules;
 mod sweep;
+mod walking;
 mod zones;
 
 pub(crate) use clock::now;

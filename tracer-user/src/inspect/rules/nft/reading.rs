@@ -285,9 +285,7 @@ mod tests {
     use super::*;
     use crate::inspect::message::{Body, messages};
     use crate::inspect::nla::Request;
-    use crate::model::rules::{
-        Action, Backend, Data, Element, Field, Hook, Match, Reject, Value, Verdict,
-    };
+    use crate::model::rules::{Action, Backend, Data, Element, Field, Hook, Match, Reject, Value, Verdict};
     use proptest::prelude::*;
 
     const NEW_CHAIN: u16 = 3;
@@ -414,7 +412,10 @@ mod tests {
         assert_eq!(*kind, NEW_RULE);
         let mut reading = Reading::default();
         assert_eq!(reading.rule(&payload[..3]), Err(NftError::Short(3)));
-        assert!(matches!(reading.rule(&payload[..payload.len() - 1]), Err(NftError::Attribute(_))));
+        assert!(matches!(
+            reading.rule(&payload[..payload.len() - 1]),
+            Err(NftError::Attribute(_))
+        ));
         assert_eq!(reading.rule(&payload[..4]), Err(NftError::Missing("rule's chain")));
         assert_eq!(reading.rule(&[3, 0, 0, 0]), Ok(()), "of a family that is left out");
     }
