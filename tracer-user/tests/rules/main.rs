@@ -1,31 +1,129 @@
 //! The reader of rules on the real kernel, with rules that their own tools have loaded. Needs root.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod expressions;
+mod files;
+mod sets;
 mod space;
 
 use space::Space;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use tracer_user::inspect::Reader;
+use tracer_user::model::rules::{Backend, Base, ChainKind, Family, Hook, Verdict};
 
 #[test]
-fn probe() {
-    let space = Space::with_nft(&std::fs::read_to_string("/tmp/p/mega2.nft").unwrap());
-    let shot = space.snapshot();
-    println!(
-        "{:?} {:?} {:?} {:?}",
-        shot.ruleset.generation, shot.ruleset.bypasses, shot.ruleset.gaps, shot.network
-    );
-    for set in &shot.ruleset.sets {
-        println!(
-            "{} {} {} {} {:?} {:?}",
-            set.name, set.anonymous, set.dynamic, set.incomplete, set.elements, set.default
-        );
-    }
-    for chain in &shot.ruleset.chains {
-        println!(
-            "{:?} {} {} {:?} {}",
-            chain.family, chain.table, chain.name, chain.base, chain.dormant
-        );
-        for rule in &chain.rules {
-            println!("   {:?} {:?} {:?}", rule.handle, rule.comment, rule.items);
+fn base_chains_are_read_with_their_hooks() {
+    let space = Space::with_nft(
+        "table inet t {
+            chain a { type nat hook prerouting priority dstnat; policy accept; }
+            chain b { type filter hook input priority 5; policy drop; }
+            chain c { }
         }
+        table ip d { flags dormant; chain o { type route hook output priority mangle; counter; }; }
+        table netdev n { chain i { type filter hook ingress device lo priority -7; }; }
+        table ip6 filter { chain INPUT { type filter hook input priority 0; }; }
+        table ip filter { chain INPUT { type filter hook input priority 1; }; }",
+    );
+    let ruleset = space.snapshot().ruleset;
+    let chain = |family, name: &str| {
+        let mut found = ruleset.chains.iter();
+        found
+            .find(|chain| chain.family == family && &*chain.name == name)
+            .unwrap()
+    };
+    let base = |kind, hook, priority| Base {
+        kind,
+        hook,
+        priority,
+        policy: Verdict::Accept,
+        devices: Vec::new(),
+    };
+    let nat = base(ChainKind::Nat, Hook::Prerouting, -100);
+    assert_eq!(chain(Family::Inet, "a").base, Some(nat));
+    let input = Base {
+        policy: Verdict::Drop,
+        ..base(ChainKind::Filter, Hook::Input, 5)
+    };
+    assert_eq!(chain(Family::Inet, "b").base, Some(input));
+    assert_eq!(chain(Family::Inet, "c").base, None);
+    assert!(chain(Family::Ip, "o").dormant && !chain(Family::Inet, "a").dormant);
+    assert_eq!(
+        chain(Family::Ip, "o").base,
+        Some(base(ChainKind::Route, Hook::Output, -150))
+    );
+    let ingress = Base {
+        devices: vec!["lo".into()],
+        ..base(ChainKind::Filter, Hook::Ingress, -7)
+    };
+    assert_eq!(chain(Family::Netdev, "i").base, Some(ingress));
+    assert_eq!(chain(Family::Ip6, "INPUT").backend, Backend::IptablesNft);
+    assert_eq!(
+        chain(Family::Ip, "INPUT").backend,
+        Backend::Nft,
+        "not at iptables' priority"
+    );
+}
+
+#[test]
+fn the_generation_grows_with_every_change() {
+    let space = Space::new();
+    let mut reader = Reader::new().unwrap();
+    let before = reader.generation(space.netns()).unwrap().unwrap();
+    space.run(&["nft", "add", "table", "ip", "x"], "");
+    let after = reader.generation(space.netns()).unwrap().unwrap();
+    assert_eq!(after, before + 1);
+    assert_eq!(space.snapshot().ruleset.generation, Some(after));
+}
+
+#[test]
+fn a_namespace_without_rules_has_its_devices_and_addresses() {
+    let space = Space::new();
+    space.run(&["ip", "addr", "add", "10.77.0.1/24", "dev", "lo"], "");
+    let snapshot = space.snapshot();
+    assert!(snapshot.ruleset.is_empty() && snapshot.ruleset.gaps.is_empty());
+    assert_eq!(&*snapshot.network.loopback().unwrap().name, "lo");
+    assert!(snapshot.network.is_local([10, 77, 0, 1].into()));
+    assert!(snapshot.network.is_local("::1".parse().unwrap()));
+    assert_eq!(snapshot.enter, Some(format!("/run/netns/{}", space.name).into()));
+    assert_eq!(snapshot.netns.inode, space.netns().inode);
+}
+
+#[test]
+fn a_namespace_that_is_gone_is_an_error_of_its_own() {
+    let (kept, gone) = (Space::new(), Space::new());
+    let mut reader = Reader::new().unwrap();
+    let snapshot = reader.snapshot(gone.netns()).unwrap();
+    let all = reader.all();
+    assert!(all.iter().any(|(netns, _)| netns.inode == gone.netns().inode));
+    let status = Command::new("ip").args(["netns", "del", &gone.name]).status().unwrap();
+    assert!(status.success());
+    // Another test's `ip netns exec` may hold it for a moment.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while reader.snapshot(snapshot.netns).is_ok() {
+        assert!(Instant::now() < deadline, "a deleted namespace is still read");
     }
+    assert!(reader.snapshot(kept.netns()).is_ok());
+}
+
+#[test]
+fn rules_that_change_all_the_time_are_read_or_said_to_have_changed() {
+    let space = Space::with_nft("table ip t { chain c { counter; }; }");
+    let change = "add rule ip t c counter\n".repeat(20);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for _ in 0..20 {
+                space.run(&["nft", "-f", "-"], &change);
+            }
+        });
+        while !writer.is_finished() {
+            let ruleset = space.snapshot().ruleset;
+            let rules = ruleset.len();
+            assert!(
+                rules % 20 == 1 || !ruleset.gaps.is_empty(),
+                "{rules} rules are half a change"
+            );
+        }
+    });
+    assert_eq!(space.snapshot().ruleset.len(), 401);
 }
