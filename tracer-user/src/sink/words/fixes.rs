@@ -248,7 +248,7 @@ fn deletions(facts: Facts<'_>, does: impl Fn(RuleRole) -> bool, what: &str) -> i
         } else {
             "Change the policy"
         };
-        let why = format!("{verb} that {what}, {}.{owner}", rule::quoted(of));
+        let why = format!("{verb} that {what}, {}.{owner}", rule::rule_name(of));
         Some(Fix::command(facts.0, netns, &rule::delete(of)?, why))
     })
 }

@@ -29,6 +29,11 @@ pub(super) fn quoted(rule: &Located) -> String {
     format!("{} (`{}`)", rule_name(rule), text(rule, TEXT))
 }
 
+/// For the beginning of a sentence: what its tool calls it keeps its letters.
+pub(super) fn opening(rule: Option<&Located>) -> String {
+    rule.map_or_else(|| "A rule".to_owned(), quoted)
+}
+
 /// Which tool shows it, and where: `iptables-legacy, IPv4`.
 pub fn rule_place(rule: &Located) -> String {
     let tool = match (rule.backend, rule.family) {

@@ -5,7 +5,7 @@ use crate::model::inquiry::Listener;
 use crate::model::tcp::TcpState;
 use crate::sink::words::facts::Facts;
 use crate::sink::words::phrase::capitalised;
-use crate::sink::words::rule::quoted;
+use crate::sink::words::rule::{opening, quoted};
 use crate::sink::words::{count, errno, inspected, netns, process};
 
 /// One sentence without its full stop, on one line.
@@ -31,7 +31,7 @@ pub fn summary(finding: &Finding) -> String {
         ),
         Cause::SynDropped | Cause::DroppedInKernel => format!(
             "{} the SYNs of {} to {}: connect hangs",
-            capitalised(&dropper(facts)),
+            opening_dropper(facts),
             facts.who(),
             connection.tuple.destination
         ),
@@ -95,7 +95,7 @@ fn rejected_by_rule(facts: Facts<'_>) -> String {
     };
     format!(
         "{}{} rejects the connection of {} to {}: {how}, and that is not the peer's answer",
-        capitalised(&dropping(facts)),
+        opening(facts.dropping()),
         whereabouts(facts),
         facts.who(),
         facts.1.tuple.destination
@@ -162,6 +162,14 @@ fn dropper(facts: Facts<'_>) -> String {
 /// The rule that drops or rejects, as far as it is known.
 fn dropping(facts: Facts<'_>) -> String {
     facts.dropping().map_or_else(|| "a rule".to_owned(), quoted)
+}
+
+fn opening_dropper(facts: Facts<'_>) -> String {
+    let dropper = dropper(facts);
+    match facts.dropping() {
+        Some(_) => dropper,
+        None => capitalised(&dropper),
+    }
 }
 
 /// ` in netns blue`.

@@ -7,8 +7,7 @@ use crate::model::reason::DropReason;
 use crate::model::tcp::{ConntrackState, TcpState};
 use crate::sink::words::facts::{Drop, Facts, hooks};
 use crate::sink::words::phrase::capitalised;
-use crate::sink::words::rule::quoted;
-use crate::sink::words::{count, inspected, netns};
+use crate::sink::words::{count, inspected, netns, rule_name};
 
 /// A few short sentences.
 pub fn why(finding: &Finding) -> String {
@@ -76,7 +75,7 @@ fn marked(facts: Facts<'_>, mark: u32) -> String {
     match facts.marking() {
         Some(rule) => format!(
             "The connection carries connmark {mark:#x}, which {} sets.",
-            quoted(rule)
+            rule_name(rule)
         ),
         None => format!("The connection carries connmark {mark:#x}."),
     }
@@ -134,7 +133,10 @@ fn syn_dropped(facts: Facts<'_>) -> Vec<String> {
     let Some(drop) = facts.drop() else {
         return vec!["The SYN is dropped on this node.".to_owned()];
     };
-    let dropper = capitalised(&dropper(facts, drop));
+    let dropper = match facts.dropping() {
+        Some(_) => dropper(facts, drop),
+        None => capitalised(&dropper(facts, drop)),
+    };
     let mut text = vec![format!(
         "{dropper} drops {} {}: {}.",
         drop.packet,
@@ -154,7 +156,7 @@ fn rejected_by_rule(facts: Facts<'_>) -> Vec<String> {
         let place = netns(facts.0, drop.netns);
         text.push(format!(
             "{} rejects {} {}, in {place}: {}.",
-            capitalised(&facts.dropping().map_or_else(|| "a rule".to_owned(), quoted)),
+            facts.dropping().map_or_else(|| "A rule".to_owned(), rule_name),
             drop.packet,
             hooks(drop.place),
             reach(drop.place)
@@ -217,10 +219,7 @@ fn translation(facts: Facts<'_>) -> String {
         .target()
         .map_or("elsewhere".to_owned(), |target| format!("to {target}"));
     match (facts.translating(), facts.rules_read()) {
-        (Some(rule), _) => format!(
-            "{} sends the connection for {destination} {target}.",
-            capitalised(&quoted(rule))
-        ),
+        (Some(rule), _) => format!("{} sends the connection for {destination} {target}.", rule_name(rule)),
         (None, true) => {
             format!("NAT sends the connection for {destination} {target}; no current rule was seen to do it.")
         }
@@ -231,7 +230,7 @@ fn translation(facts: Facts<'_>) -> String {
 fn dropper(facts: Facts<'_>, drop: Drop<'_>) -> String {
     let netns = netns(facts.0, drop.netns);
     if drop.is_by_rule() {
-        let rule = facts.dropping().map_or_else(|| "a rule".to_owned(), quoted);
+        let rule = facts.dropping().map_or_else(|| "a rule".to_owned(), rule_name);
         format!("{rule} in {netns}")
     } else {
         format!("the kernel ({}) in {netns}", drop.reason.name())
