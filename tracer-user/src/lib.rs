@@ -3,6 +3,7 @@
 //! Data flows one way: `kernel` → `decode` → `track` → `sink`, with `inspect` answering what `track` asks; `run` is the
 //! only place where they meet. docs/architecture.md has the picture and the invariants.
 
+pub mod audit;
 pub mod cli;
 pub mod ctnetlink;
 pub mod decode;

@@ -32,7 +32,7 @@ pub(crate) enum Verb {
         /// Also replace docs/performance.md
         #[arg(long)]
         write: bool,
-        /// Only these: probes, connections, stream, memory, ways
+        /// Only these: probes, connections, stream, memory, ways, rules
         parts: Vec<OsString>,
     },
     /// Run the fuzz targets of the decoders on their corpora

@@ -81,9 +81,10 @@ const NEEDS_ROOT: &[&str] = &[
     "lab",
     "ports",
     "probes",
-    "rules",
     "ruletext",
+    "rules",
     "scenarios",
+    "xtables",
 ];
 
 #[cfg(test)]

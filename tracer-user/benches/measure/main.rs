@@ -15,6 +15,7 @@ mod memory;
 mod probe;
 mod process;
 mod record;
+mod rules;
 mod stream;
 mod system;
 mod table;
@@ -53,10 +54,11 @@ fn main() -> anyhow::Result<()> {
 
 type Part = fn() -> anyhow::Result<String>;
 
-const PARTS: [(&str, Part); 5] = [
+const PARTS: [(&str, Part); 6] = [
     ("probes", probe::measure),
     ("connections", connection::measure),
     ("stream", stream::measure),
     ("memory", memory::measure),
     ("ways", ways::measure),
+    ("rules", rules::measure),
 ];

@@ -1,5 +1,6 @@
 //! The command line: arguments, exit codes, one line for what went wrong.
 
+mod audit;
 mod demo;
 mod doctor;
 mod netns;
@@ -37,6 +38,8 @@ struct Arguments {
 enum Command {
     /// Watch live connections and explain the ones that hang or are reset (the default)
     Trace(trace::TraceArguments),
+    /// Inspect rules and conntrack entries, without traffic, and explain what is wrong
+    Audit(audit::AuditArguments),
     /// Build a failure in throwaway network namespaces, trace it, explain it, remove it
     Demo(demo::DemoArguments),
     /// Find the same again in recorded JSONL, on any machine
@@ -76,6 +79,7 @@ fn run(arguments: Arguments) -> Result<bool, Failure> {
     match arguments.command {
         None => trace::run(&arguments.trace),
         Some(Command::Trace(arguments)) => trace::run(&arguments),
+        Some(Command::Audit(arguments)) => audit::run(&arguments),
         Some(Command::Demo(arguments)) => demo::run(&arguments),
         Some(Command::Replay(arguments)) => replay::run(&arguments),
         Some(Command::Ports(arguments)) => ports::run(&arguments),

@@ -14,8 +14,9 @@ mod scope;
 
 pub use listeners::Listeners;
 
+use crate::inspect::rules::locate::locate;
 use crate::model::conntrack::Conntrack;
-use crate::model::rules::{Field, Located, Match, Network, RuleId, Ruleset};
+use crate::model::rules::{Field, Match, Network, Ruleset};
 use crate::model::translation::{Class, Translation};
 use class::Own;
 use listeners::{Wanted, listening};
@@ -69,7 +70,7 @@ pub fn translates(ruleset: &Ruleset) -> bool {
 }
 
 fn row(reached: &Reached, protocol: Option<u8>, facts: &Facts<'_>, own: &Own) -> Option<(Scope, Translation)> {
-    let rule = locate(facts.ruleset, reached)?;
+    let rule = locate(facts.ruleset, reached.rule, Some(reached.hook))?;
     let target = class::target(reached, own, facts.network);
     let class = class::class(reached, &target, rule.owner, own);
     let mut translation = Translation {
@@ -124,24 +125,6 @@ fn is_loopback(asked: &Match, network: &Network) -> bool {
     by_name
         || matches!(asked, Match::Number { field: Field::InputInterface, within, negated: false, .. }
             if within.iter().all(|range| *range == (index..=index)))
-}
-
-fn locate(ruleset: &Ruleset, reached: &Reached) -> Option<Located> {
-    let RuleId { chain, index } = reached.rule;
-    let (chain, rule) = (ruleset.chain(chain)?, ruleset.rule(reached.rule)?);
-    Some(Located {
-        backend: chain.backend,
-        family: chain.family,
-        table: chain.table.clone(),
-        chain: chain.name.clone(),
-        hook: Some(reached.hook),
-        index: Some(index + 1),
-        handle: rule.handle,
-        text: rule.text.clone(),
-        comment: rule.comment.clone(),
-        owner: None,
-        packets: rule.counters.map(|counters| counters.packets),
-    })
 }
 
 /// Protocols that get a row each.

@@ -4,6 +4,7 @@ use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::event::RstMaker;
 use crate::model::identity::Netns;
 use crate::model::inquiry::{Listener, SocketInfo};
+use crate::model::inspected::Inspected;
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::rules::End;
 use crate::model::tcp::TcpState;
@@ -125,6 +126,12 @@ pub enum Evidence {
         at: Timestamp,
         netns: Netns,
         why: Arc<str>,
+    },
+    /// Read out of the rules of a namespace.
+    Inspected {
+        at: Timestamp,
+        netns: Netns,
+        what: Inspected,
     },
     /// The namespace could not be looked at.
     NotExamined {

@@ -9,6 +9,7 @@ pub mod finding;
 pub mod hook;
 pub mod identity;
 pub mod inquiry;
+pub mod inspected;
 pub(crate) mod named;
 pub mod reason;
 pub mod rules;

@@ -3,12 +3,14 @@
 //! The only async code and the only reader of the clock. It decides nothing about TCP.
 
 mod account;
+mod audit;
 mod clock;
 mod conntrack;
 mod host;
 mod ports;
 mod ready;
 
+pub use audit::{AuditSurvey, survey_rules};
 pub use clock::clock;
 pub use host::{Survey, greeting, survey};
 pub use ports::{PortSurvey, survey_ports};

@@ -36,19 +36,7 @@ pub struct PortSurvey {
 pub fn survey_ports(wanted: &[u32], all: bool) -> Result<PortSurvey, Failure> {
     let mut namespaces = Namespaces::new().map_err(Failure::system("cannot look into network namespaces"))?;
     let mut survey = PortSurvey::default();
-    let mut places = namespaces.places();
-    if !wanted.is_empty() {
-        if let Some(missing) = wanted
-            .iter()
-            .find(|&&inode| places.iter().all(|place| place.inode != inode))
-        {
-            return Err(Failure::Usage(format!(
-                "there is no network namespace `{missing}`: none that has a name or a process has that inode"
-            )));
-        }
-        places.retain(|place| wanted.contains(&place.inode));
-    }
-    for place in places {
+    for place in wanted_places(&namespaces, wanted)? {
         match look(&mut namespaces, &place, all) {
             Ok(looked) => survey.add(&place, looked),
             Err(error) if error.is_gone(&place) => survey.gone.push(format!("{}: {error}", place.path)),
@@ -62,8 +50,25 @@ pub fn survey_ports(wanted: &[u32], all: bool) -> Result<PortSurvey, Failure> {
     Ok(survey)
 }
 
+/// The namespaces with these inodes; none: all.
+pub(super) fn wanted_places(namespaces: &Namespaces, wanted: &[u32]) -> Result<Vec<Place>, Failure> {
+    let mut places = namespaces.places();
+    if !wanted.is_empty() {
+        if let Some(missing) = wanted
+            .iter()
+            .find(|&&inode| places.iter().all(|place| place.inode != inode))
+        {
+            return Err(Failure::Usage(format!(
+                "there is no network namespace `{missing}`: none that has a name or a process has that inode"
+            )));
+        }
+        places.retain(|place| wanted.contains(&place.inode));
+    }
+    Ok(places)
+}
+
 #[derive(Debug, thiserror::Error)]
-enum LookError {
+pub(super) enum LookError {
     #[error(transparent)]
     Netns(#[from] NetnsError),
     #[error("cannot read its {0}")]
@@ -72,7 +77,7 @@ enum LookError {
 
 impl LookError {
     /// Whether the namespace is not there any more; what was asked of it may have failed in any way then.
-    fn is_gone(&self, place: &Place) -> bool {
+    pub(super) fn is_gone(&self, place: &Place) -> bool {
         matches!(self, Self::Netns(NetnsError::Gone)) || fs::symlink_metadata(&*place.path).is_err()
     }
 }
@@ -133,7 +138,7 @@ fn read(netns: Netns, all: bool, deadline: Instant) -> Result<Looked, ProbeError
 }
 
 /// The entries whose destination was made a local one.
-fn entries(probe: &mut Probe, network: &Network) -> Result<Option<Vec<Conntrack>>, ProbeError> {
+pub(super) fn entries(probe: &mut Probe, network: &Network) -> Result<Option<Vec<Conntrack>>, ProbeError> {
     match probe.conntrack_count() {
         Ok(0) => return Ok(Some(Vec::new())),
         // A kernel without conntrack.

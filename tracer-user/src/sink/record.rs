@@ -157,6 +157,25 @@ pub struct Summary {
     pub unresolved_inquiries: u64,
 }
 
+impl Summary {
+    /// Nothing was seen and nothing found.
+    pub fn nothing(at: Timestamp, duration: Duration) -> Self {
+        Self {
+            at,
+            duration,
+            events: 0,
+            established: None,
+            refused: 0,
+            aborted: 0,
+            given_up: 0,
+            findings: Vec::new(),
+            lost: 0,
+            evictions: 0,
+            unresolved_inquiries: 0,
+        }
+    }
+}
+
 /// The option in `hello` that lists the inodes of the namespaces that were traced; absent: all were.
 pub const NETNS_OPTION: &str = "netns-inodes";
 /// The option that says that the Tracker asked for rules: recordings without it are from before it did.

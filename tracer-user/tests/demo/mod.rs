@@ -70,7 +70,10 @@ impl Demo {
 
     /// The name of a namespace of the lab.
     pub(crate) fn name_of(&self, inode: &Value) -> String {
-        let known = self.namespaces.iter().find(|(_, known)| inode.as_u64() == Some(**known));
+        let known = self
+            .namespaces
+            .iter()
+            .find(|(_, known)| inode.as_u64() == Some(**known));
         known.map(|(name, _)| name.clone()).unwrap_or_default()
     }
 

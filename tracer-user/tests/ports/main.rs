@@ -82,6 +82,7 @@ const REDIRECTS: [(&str, &str, &str); 5] = [
 
 #[test]
 fn a_redirect_is_told_by_every_back_end_with_who_listens() {
+    let _alone = space::alone();
     for (backend, tool, rules) in REDIRECTS {
         let space = Space::new();
         space.run(tool, rules);
@@ -123,6 +124,7 @@ fn a_redirect_is_told_by_every_back_end_with_who_listens() {
 
 #[test]
 fn a_listener_on_another_address_or_family_does_not_serve() {
+    let _alone = space::alone();
     let space = Space::new();
     space.run("nft -f -", REDIRECTS[0].2);
     for (address, serves) in [
@@ -143,6 +145,7 @@ fn a_listener_on_another_address_or_family_does_not_serve() {
 
 #[test]
 fn datagrams_are_taken_by_sockets_of_udp() {
+    let _alone = space::alone();
     let space = Space::new();
     let rules = "table ip dns { chain out { type nat hook output priority -100; udp dport 53 redirect to :15053; }; }";
     space.run("nft -f -", rules);
@@ -159,6 +162,7 @@ fn datagrams_are_taken_by_sockets_of_udp() {
 
 #[test]
 fn connections_are_counted_and_outlive_their_rule() {
+    let _alone = space::alone();
     let space = Space::new();
     let table = "table ip steal { chain out { type nat hook output priority -100; tcp dport 9000 counter redirect to :37673; }; }";
     // Without a rule that needs it conntrack is off.
@@ -201,6 +205,7 @@ fn connections_are_counted_and_outlive_their_rule() {
 
 #[test]
 fn the_table_says_what_there_is_and_that_there_is_nothing() {
+    let _alone = space::alone();
     let space = Space::new();
     let text = |more: &[&str]| {
         let output = conntracer(&[&["ports", "--format", "text", "--netns", &space.name], more].concat());
@@ -222,6 +227,7 @@ fn the_table_says_what_there_is_and_that_there_is_nothing() {
 
 #[test]
 fn a_namespace_that_goes_meanwhile_does_no_harm() {
+    let _alone = space::alone();
     let stays = Space::new();
     stays.run("nft -f -", REDIRECTS[0].2);
     let go: Vec<_> = (0..12).map(|_| Space::new()).collect();
@@ -245,6 +251,7 @@ fn a_namespace_that_goes_meanwhile_does_no_harm() {
 
 #[test]
 fn wrong_namespaces_end_with_2() {
+    let _alone = space::alone();
     for wrong in ["no-such-place", "4026531000", "pid:0"] {
         let output = conntracer(&["ports", "--netns", wrong]);
         let errors = String::from_utf8_lossy(&output.stderr);

@@ -1,6 +1,6 @@
 //! What real rule makers leave in a namespace, as all back ends hold it.
 
-use super::{Space, Value, ports};
+use super::{Space, Value, ports, space};
 use std::fs;
 
 fn load(tool: &str, file: &str) -> Space {
@@ -49,6 +49,7 @@ const BOTH: [&str; 2] = ["iptables-nft-restore", "iptables-legacy-restore"];
 
 #[test]
 fn an_istio_sidecar_is_found_in_every_back_end() {
+    let _alone = space::alone();
     let file = "istio-iptables_capture_inbound-ports-wildcard.nft.v4.save";
     let native = "istio-nftables_capture_inbound-ports-wildcard.nft.txt";
     for (tool, file) in BOTH.map(|tool| (tool, file)).into_iter().chain([("nft -f -", native)]) {
@@ -66,6 +67,7 @@ fn an_istio_sidecar_is_found_in_every_back_end() {
 
 #[test]
 fn istio_that_takes_everything_and_dns_is_found_in_both_families() {
+    let _alone = space::alone();
     for (tool, family) in [
         ("iptables-nft-restore", "v4"),
         ("iptables-legacy-restore", "v4"),
@@ -89,6 +91,7 @@ fn istio_that_takes_everything_and_dns_is_found_in_both_families() {
 
 #[test]
 fn ambient_istio_is_found() {
+    let _alone = space::alone();
     for tool in BOTH {
         let found = ports(&load(tool, "cni_iptables_default.nft.v4.save"), &[]);
         assert_eq!(
@@ -106,6 +109,7 @@ fn ambient_istio_is_found() {
 
 #[test]
 fn docker_and_podman_publish_and_steal_nothing() {
+    let _alone = space::alone();
     for (file, target, owner) in [
         ("docker-20.10-published.nft.save", "172.31.0.2:80", "docker"),
         ("netavark-1.4.nft.save", "10.90.0.2:80", "podman"),
@@ -129,6 +133,7 @@ fn docker_and_podman_publish_and_steal_nothing() {
 
 #[test]
 fn an_agent_beside_a_mesh_is_told_apart_from_it() {
+    let _alone = space::alone();
     for tool in BOTH {
         let space = load(tool, "istio-iptables_capture_inbound-ports-wildcard.nft.v4.save");
         let chain = "MRDIN_0123456789abcdef0123";

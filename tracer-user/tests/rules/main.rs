@@ -10,7 +10,7 @@ use space::Space;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use tracer_user::inspect::Reader;
-use tracer_user::model::rules::{Backend, Base, ChainKind, Family, Hook, Verdict};
+use tracer_user::model::rules::{Action, Backend, Base, ChainKind, Family, Hook, Item, Verdict};
 
 #[test]
 fn base_chains_are_read_with_their_hooks() {
@@ -126,4 +126,22 @@ fn rules_that_change_all_the_time_are_read_or_said_to_have_changed() {
         }
     });
     assert_eq!(space.snapshot().ruleset.len(), 401);
+}
+
+#[test]
+fn legacy_tables_come_after_those_of_nf_tables() {
+    let space = Space::with_nft("table ip t { chain a { jump b; }; chain b { }; }");
+    space.run(
+        &["iptables-legacy-restore"],
+        "*filter\n:INPUT DROP [0:0]\n:x - [0:0]\n-A INPUT -j x\n-A x -j ACCEPT\nCOMMIT\n",
+    );
+    let ruleset = space.snapshot().ruleset;
+    assert!(ruleset.gaps.is_empty());
+    let find = |name: &str| ruleset.numbered().find(|(_, chain)| &*chain.name == name).unwrap();
+    let (input, x) = (find("INPUT").1, find("x").0);
+    assert_eq!(input.backend, Backend::IptablesLegacy);
+    let jump = Item::Action(Action::Verdict(Verdict::Jump(Some(x))));
+    assert!(input.rules[0].items.contains(&jump), "{:?}", input.rules[0]);
+    let to_b = Item::Action(Action::Verdict(Verdict::Jump(Some(find("b").0))));
+    assert_eq!(find("a").1.rules[0].items, [to_b]);
 }

@@ -212,6 +212,12 @@ const PARTS: &[Part] = &[
         without: IMPURE,
     },
     Part {
+        place: "tracer-user/src/audit/",
+        parts: Only::These(&["inspect", "inventory", "model"]),
+        crates: Only::These(&[]),
+        without: IMPURE,
+    },
+    Part {
         place: "tracer-user/src/inventory/",
         parts: Only::These(&["inspect", "model"]),
         crates: Only::These(&[]),

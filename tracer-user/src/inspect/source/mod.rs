@@ -17,6 +17,7 @@ mod rulebook;
 pub(crate) mod rules;
 mod sweep;
 mod walking;
+pub mod xt;
 mod zones;
 
 pub(crate) use clock::now;

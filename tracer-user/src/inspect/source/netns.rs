@@ -46,7 +46,7 @@ impl Found {
 }
 
 /// Where a namespace was found.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Place {
     pub(crate) inode: u32,
     pub(crate) path: Arc<str>,

@@ -56,6 +56,28 @@ pub(crate) fn holders_within(
     found
 }
 
+/// The processes of each namespace; of those that `with_threads` picks, also by the namespaces of their threads.
+pub(crate) fn by_namespace(with_threads: impl Fn(Comm) -> bool) -> HashMap<u32, Vec<Process>> {
+    let mut all: HashMap<u32, Vec<Process>> = HashMap::new();
+    for pid in super::paths::processes() {
+        let process = Process { pid, comm: comm(pid) };
+        let mut inodes: HashSet<u32> = inode(&super::paths::process_path(pid)).into_iter().collect();
+        if with_threads(process.comm) {
+            inodes.extend(super::paths::thread_paths(pid).filter_map(|path| inode(&path)));
+        }
+        for inode in inodes {
+            all.entry(inode).or_default().push(process);
+        }
+    }
+    all
+}
+
+fn inode(path: &str) -> Option<u32> {
+    fs::metadata(path)
+        .ok()
+        .and_then(|metadata| u32::try_from(metadata.ino()).ok())
+}
+
 struct Budget {
     links: usize,
     until: Instant,

@@ -1,4 +1,4 @@
-//! The two system calls about namespaces that have no safe wrapper.
+//! The system calls about namespaces and rules that have no safe wrapper.
 //!
 //! Decides nothing.
 
@@ -23,6 +23,26 @@ pub(super) fn cookie() -> Option<u64> {
         )
     };
     (result == 0).then_some(cookie)
+}
+
+/// Asks a socket for an option, whose buffer also carries the question; how many bytes were written.
+pub(super) fn socket_option(socket: BorrowedFd<'_>, level: i32, name: i32, buffer: &mut [u8]) -> Result<usize, Errno> {
+    let mut length = libc::socklen_t::try_from(buffer.len()).map_err(|_| Errno::INVAL)?;
+    // SAFETY: the buffer has as many bytes as `length` says, and both outlive the call.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            level,
+            name,
+            buffer.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    if result == 0 {
+        Ok(usize::try_from(length).unwrap_or_default().min(buffer.len()))
+    } else {
+        Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO))
+    }
 }
 
 /// Opens a namespace without any path to it, held by whatever (from Linux 6.18 the cookie is the handle's id).

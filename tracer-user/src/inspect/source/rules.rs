@@ -4,24 +4,30 @@
 
 use super::netlink::{Netlink, NetlinkError};
 use super::probe::ProbeError;
+use super::xt;
 use crate::inspect::network;
 use crate::inspect::rules::nft::{self, NftError, Reading, request};
-use crate::model::rules::{Bypass, Network, Ruleset};
+use crate::inspect::rules::xt::rebase;
+use crate::model::rules::{Bypass, Link, Network, Ruleset};
 use rustix::io::Errno;
 use std::fs;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-/// The rules of nf_tables, and what leads around them.
+/// The rules of nf_tables and of the legacy tables, and what leads around them.
 pub(crate) fn read(deadline: Instant) -> Result<(Ruleset, Network), ProbeError> {
     let (network, bridges) = network(deadline).map_err(|error| ProbeError {
         what: "devices and addresses",
         error,
     })?;
-    let mut ruleset = settled(deadline).map_err(|error| ProbeError {
+    let mut ruleset = settled(&network.links, deadline).map_err(|error| ProbeError {
         what: "nf_tables",
         error,
     })?;
+    let (mut chains, gaps) = xt::read();
+    rebase(&mut chains, u32::try_from(ruleset.chains.len()).unwrap_or(u32::MAX));
+    ruleset.chains.append(&mut chains);
+    ruleset.gaps.extend(gaps);
     ruleset.bypasses.extend(bypasses(bridges));
     Ok((ruleset, network))
 }
@@ -37,14 +43,14 @@ pub(crate) fn generation(deadline: Instant) -> Result<Option<u32>, ProbeError> {
 }
 
 /// Reads again until nothing changed meanwhile.
-fn settled(deadline: Instant) -> Result<Ruleset, NetlinkError> {
+fn settled(links: &[Link], deadline: Instant) -> Result<Ruleset, NetlinkError> {
     let mut netlink = open(libc::NETLINK_NETFILTER, deadline)?;
     let mut last = None;
     for _ in 0..ATTEMPTS_MAX {
         let Some(before) = ask_generation(&mut netlink)? else {
             return Ok(Ruleset::default());
         };
-        let mut reading = Reading::default();
+        let mut reading = Reading::new(links);
         let whole = match everything(&mut netlink, &mut reading) {
             Ok(whole) => whole,
             // Something that was listed is gone.

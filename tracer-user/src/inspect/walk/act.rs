@@ -2,19 +2,14 @@
 
 use super::chain::{Attempt, Cursor, Through};
 use super::nat::Translation;
-use super::number::{Mark, Number};
+use super::number::Mark;
 use super::state::{Entry, Site, State, Track};
 use crate::model::rules::{
     Action, Assign, Data, Effect, Fact, Nat, Operand, SetId, Source, Target, Tproxy, Tracking, Verdict,
 };
 
-/// How a rule goes on after an action.
-pub(super) enum Act {
-    /// The next item.
-    On(Cursor, Attempt),
-    /// The packet is taken care of.
-    Done,
-}
+/// The packet goes on with the next item of the rule; `None`: it is taken care of.
+pub(super) type Act = Option<(Cursor, Attempt)>;
 
 impl Through<'_, '_, '_> {
     pub(super) fn act(&mut self, mut cursor: Cursor, action: &Action, mut attempt: Attempt) -> Act {
@@ -23,21 +18,21 @@ impl Through<'_, '_, '_> {
             Action::Harmless(_) => {}
             Action::Verdict(verdict) => {
                 self.decide(cursor, verdict, attempt);
-                return Act::Done;
+                return None;
             }
             Action::VerdictMap { key, map } => {
                 self.choose(cursor, key, *map, attempt);
-                return Act::Done;
+                return None;
             }
             Action::Assign(assign) => {
                 let Some(value) = self.value(state, assign) else {
                     self.miss(cursor, attempt);
-                    return Act::Done;
+                    return None;
                 };
                 match assign.target {
                     Target::Mark => state.mark = value,
                     Target::Connmark if state.entry().is_some() => state.connmark = value,
-                    Target::Connmark => return Act::On(cursor, attempt),
+                    Target::Connmark => return Some((cursor, attempt)),
                 }
                 attempt.effect = Some(Effect::Marked);
             }
@@ -59,7 +54,7 @@ impl Through<'_, '_, '_> {
                 self.lost(&cursor, attempt);
             }
         }
-        Act::On(cursor, attempt)
+        Some((cursor, attempt))
     }
 
     /// Every verdict that the map may have.
@@ -108,10 +103,7 @@ impl Through<'_, '_, '_> {
                 state.entry()?;
                 state.connmark.and(*mask).shifted(*shift)
             }
-            Source::Operand(operand) => match self.walker().operand(state, operand) {
-                Number::Absent => return None,
-                number => Mark::of(number),
-            },
+            Source::Operand(operand) => Mark::of(self.walker().operand(state, operand))?,
         };
         Some(target.and(assign.keep).xor(source).xor(Mark::exactly(assign.value)))
     }
@@ -120,7 +112,7 @@ impl Through<'_, '_, '_> {
         let state = &cursor.traveller.state;
         if state.entry().is_some_and(|entry| entry.confirmed) {
             self.decide(cursor, &Verdict::Accept, attempt);
-            return Act::Done;
+            return None;
         }
         let effect = Some(Effect::Translated(nat.kind));
         let translation = if self.translates {
@@ -129,15 +121,15 @@ impl Through<'_, '_, '_> {
             Translation::Skip
         };
         match translation {
-            Translation::Skip => Act::On(cursor, attempt),
+            Translation::Skip => Some((cursor, attempt)),
             Translation::Drop => {
                 self.decide(cursor, &Verdict::Drop, Attempt { effect, ..attempt });
-                Act::Done
+                None
             }
             Translation::To { states, missing } => {
                 let certain = attempt.certain && states.len() == 1 && !missing;
                 for state in states {
-                    if let Some(other) = self.beside(&cursor, state) {
+                    if let Some(other) = self.beside(&cursor, &state) {
                         self.decide(
                             other,
                             &Verdict::Accept,
@@ -152,7 +144,7 @@ impl Through<'_, '_, '_> {
                 if missing && self.has_room() {
                     self.miss(cursor, attempt);
                 }
-                Act::Done
+                None
             }
         }
     }
@@ -162,7 +154,7 @@ impl Through<'_, '_, '_> {
         let state = cursor.traveller.state;
         if !matches!(state.packet.protocol, 6 | 17) {
             self.miss(cursor, attempt);
-            return Act::Done;
+            return None;
         }
         let first = walker.first_address(state.input, state.is_ipv6());
         let address = tproxy.address.or(first).or(match state.flow.destination {
@@ -180,7 +172,7 @@ impl Through<'_, '_, '_> {
             ..attempt
         };
         if listens != Some(true)
-            && let Some(other) = self.beside(&cursor, state)
+            && let Some(other) = self.beside(&cursor, &state)
         {
             if tproxy.drops {
                 self.decide(other, &Verdict::Drop, unsure);
@@ -189,7 +181,7 @@ impl Through<'_, '_, '_> {
             }
         }
         if listens == Some(false) {
-            return Act::Done;
+            return None;
         }
         let taken = Attempt {
             effect: Some(Effect::Taken),
@@ -203,9 +195,9 @@ impl Through<'_, '_, '_> {
         }
         if tproxy.drops {
             self.decide(cursor, &Verdict::Accept, taken);
-            return Act::Done;
+            return None;
         }
-        Act::On(cursor, taken)
+        Some((cursor, taken))
     }
 }
 
@@ -223,6 +215,8 @@ fn set_zone(state: &mut State, zone: u16, direction: Option<u8>) {
     state.tracking = match state.tracking {
         Tracking::Entry { entry, .. } if zone == Fact::Known(entry.zone) => state.tracking,
         Tracking::Entry { .. } | Tracking::Established => Tracking::Unknown,
-        same => same,
+        Tracking::New | Tracking::Related | Tracking::Invalid | Tracking::Untracked | Tracking::Unknown => {
+            state.tracking
+        }
     };
 }

@@ -1,10 +1,9 @@
 //! A packet's way through one base chain and the chains that it leads to.
 
-use super::act::Act;
 use super::number::Truth;
 use super::state::{State, Traveller};
 use super::way::{OUTCOMES, Run};
-use super::{Walker, hook::Pass};
+use super::{Walker, guard, hook::Pass};
 use crate::model::rules::{Action, Backend, ChainId, Effect, End, Item, Match, Rule, RuleId, Step, Verdict};
 
 /// Where a traveller is.
@@ -82,9 +81,7 @@ impl<'r, 'w, 'a> Through<'r, 'w, 'a> {
         };
         let guards = walker.guards(cursor.place.chain);
         let rest = guards.get(cursor.place.index..).unwrap_or_default();
-        let state = &cursor.traveller.state;
-        let admits = |guard: &Option<super::Guard>| guard.as_ref().is_none_or(|guard| guard.admits(walker, state));
-        let skipped = rest.iter().position(admits).unwrap_or(rest.len());
+        let skipped = guard::skipped(walker, &cursor.traveller.state, rest);
         cursor.place.index += skipped;
         if !self.run.spend(skipped + 1) {
             return self.end(cursor, End::Unknown);
@@ -120,8 +117,8 @@ impl<'r, 'w, 'a> Through<'r, 'w, 'a> {
                         doubts.clear();
                     }
                     match self.act(cursor, action, attempt) {
-                        Act::On(same, met) => (cursor, attempt) = (same, met),
-                        Act::Done => return,
+                        Some(same) => (cursor, attempt) = same,
+                        None => return,
                     }
                 }
             }
@@ -278,10 +275,10 @@ impl<'r, 'w, 'a> Through<'r, 'w, 'a> {
     }
 
     /// A way beside this one.
-    pub(super) fn beside(&mut self, cursor: &Cursor, state: State) -> Option<Cursor> {
+    pub(super) fn beside(&mut self, cursor: &Cursor, state: &State) -> Option<Cursor> {
         self.has_room().then(|| {
             let mut other = cursor.clone();
-            other.traveller.state = state;
+            other.traveller.state = *state;
             other
         })
     }

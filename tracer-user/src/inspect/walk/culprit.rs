@@ -47,11 +47,8 @@ pub fn asked(rule: &Rule) -> Vec<(Target, u32, u32)> {
             within,
             negated: false,
         }) => {
-            let target = match field {
-                Field::Mark => Target::Mark,
-                Field::CtMark => Target::Connmark,
-                _ => return None,
-            };
+            let targets = [(Field::Mark, Target::Mark), (Field::CtMark, Target::Connmark)];
+            let (_, target) = targets.into_iter().find(|(asked, _)| asked == field)?;
             let [only] = within.as_slice() else {
                 return None;
             };

@@ -49,12 +49,12 @@ impl Walker<'_> {
             Field::SocketGid => Number::of(packet.gid, 32),
             Field::SocketTransparent | Field::SocketWildcard => Number::unknown(1),
             Field::SocketMark | Field::FibReversePath => Number::unknown(32),
-            Field::FibSource
-            | Field::FibDestination
-            | Field::FibSourceInput
-            | Field::FibDestinationInput
-            | Field::FibSourceOutput
-            | Field::FibDestinationOutput => self.fib(state, field),
+            Field::FibSource => self.route_type(state.flow.source, None),
+            Field::FibDestination => self.route_type(state.flow.destination, None),
+            Field::FibSourceInput => self.route_type(state.flow.source, Some(state.input)),
+            Field::FibDestinationInput => self.route_type(state.flow.destination, Some(state.input)),
+            Field::FibSourceOutput => self.route_type(state.flow.source, Some(state.output)),
+            Field::FibDestinationOutput => self.route_type(state.flow.destination, Some(state.output)),
             Field::CtState
             | Field::CtStatus
             | Field::CtMark
@@ -92,18 +92,6 @@ impl Walker<'_> {
         }
     }
 
-    fn fib(&self, state: &State, field: Field) -> Number {
-        let flow = &state.flow;
-        match field {
-            Field::FibSource => self.route_type(flow.source, None),
-            Field::FibDestination => self.route_type(flow.destination, None),
-            Field::FibSourceInput => self.route_type(flow.source, Some(state.input)),
-            Field::FibDestinationInput => self.route_type(flow.destination, Some(state.input)),
-            Field::FibSourceOutput => self.route_type(flow.source, Some(state.output)),
-            _ => self.route_type(flow.destination, Some(state.output)),
-        }
-    }
-
     /// `RTN_*` of an address; with a device, a local address of another device is an ordinary one.
     fn route_type(&self, site: Site, device: Option<Device>) -> Number {
         let address = match site {
@@ -119,13 +107,12 @@ impl Walker<'_> {
             return Number::known(BROADCAST);
         }
         match (self.is_local(address), device) {
-            (None, _) => Number::OneOf(&[UNICAST, LOCAL]),
             (Some(true), None) => Number::known(LOCAL),
             (Some(true), Some(Device::Known(index))) => {
                 let there = self.on_link(address, index);
                 Number::known(if there { LOCAL } else { UNICAST })
             }
-            (Some(true), Some(_)) => Number::OneOf(&[UNICAST, LOCAL]),
+            (None, _) | (Some(true), Some(_)) => Number::OneOf(&[UNICAST, LOCAL]),
             // IPv6 asks the routes, which are not read: there may be none.
             (Some(false), _) if address.is_ipv6() => Number::OneOf(&[UNICAST, ANYCAST, UNREACHABLE]),
             (Some(false), _) => Number::known(UNICAST),
@@ -166,6 +153,7 @@ impl Walker<'_> {
 }
 
 /// What a rule sees of the conntrack entry.
+#[expect(clippy::wildcard_enum_match_arm, reason = "all other fields are not conntrack's")]
 fn tracked(state: &State, field: Field) -> Number {
     let entry = match &state.track {
         Track::Entry(entry) => entry,

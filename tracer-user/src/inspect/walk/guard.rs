@@ -2,7 +2,7 @@
 //! rules.
 
 use super::Walker;
-use super::number::Truth;
+use super::number::{Number, Truth};
 use super::state::State;
 use crate::model::rules::{
     Action, Chain, ChainKind, Field, Item, Match, NatTarget, Operand, Rule, Ruleset, Source, Target,
@@ -19,11 +19,28 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// Whether the packet may fit the rule.
-    pub(super) fn admits(&self, walker: &Walker<'_>, state: &State) -> bool {
-        let range = self.first..=self.last;
-        walker.number(state, self.field, self.mask, &[range], self.negated) != Truth::No
+    fn admits(&self, number: Number) -> bool {
+        let fits = number.masked(self.mask, 0).within(&(self.first..=self.last));
+        number != Number::Absent && fits.turned(self.negated) != Truth::No
     }
+}
+
+/// How many rules the packet certainly does not fit, up to the first that it may.
+pub(super) fn skipped(walker: &Walker<'_>, state: &State, guards: &[Option<Guard>]) -> usize {
+    // Rules that follow each other mostly ask for the same field.
+    let mut last = None;
+    let mut admits = |guard: &Option<Guard>| {
+        let Some(guard) = guard else {
+            return true;
+        };
+        let number = match last {
+            Some((field, number)) if field == guard.field => number,
+            _ => walker.field(state, guard.field),
+        };
+        last = Some((guard.field, number));
+        guard.admits(number)
+    };
+    guards.iter().position(&mut admits).unwrap_or(guards.len())
 }
 
 /// The guards of all rules of a chain.
@@ -38,28 +55,36 @@ fn guard(rule: &Rule) -> Option<Guard> {
         Item::Action(Action::Harmless(_)) => Some(None),
         Item::Action(_) => None,
     });
-    let guards = leading.flatten().filter_map(|wanted| match wanted {
-        Match::Number {
+    let guards = leading.flatten().filter_map(|wanted| {
+        let Match::Number {
             field,
             mask,
             within,
             negated,
-        } => match within.as_slice() {
-            [range] => Some(Guard {
-                field: *field,
-                negated: *negated,
-                mask: *mask,
-                first: *range.start(),
-                last: *range.end(),
-            }),
-            _ => None,
-        },
-        _ => None,
+        } = wanted
+        else {
+            return None;
+        };
+        let [range] = within.as_slice() else {
+            return None;
+        };
+        // Of a device it is not the number alone that may be known.
+        if matches!(field, Field::InputInterface | Field::OutputInterface) {
+            return None;
+        }
+        Some(Guard {
+            field: *field,
+            negated: *negated,
+            mask: *mask,
+            first: *range.start(),
+            last: *range.end(),
+        })
     });
     guards.min_by_key(|guard| (guard.negated, rank(guard.field)))
 }
 
 /// How well a field tells packets apart; the lower the better.
+#[expect(clippy::wildcard_enum_match_arm, reason = "all other fields are alike")]
 fn rank(field: Field) -> u8 {
     match field {
         Field::Ip4Destination | Field::Ip6Destination => 0,

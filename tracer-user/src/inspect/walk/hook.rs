@@ -107,12 +107,12 @@ impl Run<'_, '_> {
                 continue;
             };
             let is_error = matches!(traveller.state.packet.protocol, 1 | 58);
-            let meets = !entry.is_bound(manip) && !(entry.state == Entry::RELATED && is_error);
+            let decided = entry.is_bound(manip) || (entry.state == Entry::RELATED && is_error);
             let vague = entry.reply.is_none();
             if vague {
                 done.extend([moved(&traveller, manip), traveller.clone()]);
             }
-            if meets {
+            if !decided {
                 meeting.push((traveller, manip));
             } else if !vague {
                 let mut traveller = traveller;
@@ -165,8 +165,8 @@ fn track(walker: &Walker<'_>, traveller: Traveller) -> Vec<Traveller> {
 pub(super) fn tracked(state: &State) -> Vec<State> {
     let all = entries(state).into_iter();
     all.map(|(track, connmark)| State {
-        track,
         connmark,
+        track,
         ..*state
     })
     .collect()

@@ -55,14 +55,7 @@ impl Walker<'_> {
         }
     }
 
-    pub(super) fn number(
-        &self,
-        state: &State,
-        field: Field,
-        mask: u128,
-        within: &[RangeInclusive<u128>],
-        negated: bool,
-    ) -> Truth {
+    fn number(&self, state: &State, field: Field, mask: u128, within: &[RangeInclusive<u128>], negated: bool) -> Truth {
         let is_device = matches!(field, Field::InputInterface | Field::OutputInterface);
         if is_device && mask == u128::MAX {
             let among = |link: Option<&Link>| {
@@ -80,10 +73,10 @@ impl Walker<'_> {
 
     /// What all devices that it may be say.
     fn device_fits(&self, state: &State, field: Field, fits: impl Fn(Option<&Link>) -> bool) -> Truth {
-        let device = match field {
-            Field::InputInterface | Field::InputName => state.input,
-            Field::OutputInterface | Field::OutputName => state.output,
-            _ => return Truth::Maybe,
+        let device = if matches!(field, Field::InputInterface | Field::InputName) {
+            state.input
+        } else {
+            state.output
         };
         let links = self.network.links.iter();
         match device {
@@ -166,10 +159,10 @@ impl Walker<'_> {
         } else {
             value
         };
-        match field {
-            Field::Mark => state.mark = state.mark.learn(mask, value),
-            Field::CtMark => state.connmark = state.connmark.learn(mask, value),
-            _ => {}
+        if *field == Field::Mark {
+            state.mark = state.mark.learn(mask, value);
+        } else if *field == Field::CtMark {
+            state.connmark = state.connmark.learn(mask, value);
         }
     }
 }

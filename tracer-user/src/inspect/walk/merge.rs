@@ -5,41 +5,42 @@ use crate::model::rules::{End, Step};
 
 /// Makes one of those that are alike but for the rules that they met.
 pub(super) fn alike(travellers: Vec<Traveller>) -> Vec<Traveller> {
-    fold(
-        travellers,
-        |left, right| left.state == right.state,
-        |traveller| traveller,
-    )
-}
-
-/// Makes one of those that end alike, by the same rule.
-pub(super) fn ended(ends: Vec<(Traveller, End)>) -> Vec<(Traveller, End)> {
-    let same = |(left, end): &(Traveller, End), (right, other): &(Traveller, End)| {
-        let decided = !matches!(end, End::Delivered | End::Left);
-        end == other
-            && left.state.flow == right.state.flow
-            && left.state.mark == right.state.mark
-            && left.state.connmark == right.state.connmark
-            && left.state.entry().is_some() == right.state.entry().is_some()
-            && (!decided || left.last() == right.last())
-    };
-    fold(ends, same, |(traveller, _)| traveller)
-}
-
-fn fold<T>(all: Vec<T>, same: impl Fn(&T, &T) -> bool, traveller: impl Fn(&mut T) -> &mut Traveller) -> Vec<T>
-where
-{
-    let mut kept: Vec<T> = Vec::with_capacity(all.len());
-    for mut one in all {
-        match kept.iter_mut().find(|other| same(other, &one)) {
-            Some(other) => {
-                let steps = std::mem::take(&mut traveller(&mut one).steps);
-                union(&mut traveller(other).steps, steps);
-            }
+    let mut kept: Vec<Traveller> = Vec::with_capacity(travellers.len());
+    for one in travellers {
+        match kept.iter_mut().find(|other| other.state == one.state) {
+            Some(other) => union(&mut other.steps, one.steps),
             None => kept.push(one),
         }
     }
     kept
+}
+
+/// Makes one of those that end alike, by the same rule. A mark that is not known takes in the one that is.
+pub(super) fn ended(ends: Vec<(Traveller, End)>) -> Vec<(Traveller, End)> {
+    let mut kept: Vec<(Traveller, End)> = Vec::with_capacity(ends.len());
+    for (one, end) in ends {
+        let same = |(other, its): &&mut (Traveller, End)| *its == end && ends_like(other, &one, end);
+        match kept.iter_mut().find(same) {
+            Some((other, _)) => {
+                other.state.mark = other.state.mark.either(one.state.mark);
+                other.state.connmark = other.state.connmark.either(one.state.connmark);
+                union(&mut other.steps, one.steps);
+            }
+            None => kept.push((one, end)),
+        }
+    }
+    kept
+}
+
+fn ends_like(left: &Traveller, right: &Traveller, end: End) -> bool {
+    let (one, other) = (&left.state, &right.state);
+    let decided = !matches!(end, End::Delivered | End::Left);
+    one.flow == other.flow
+        && one.mark.may_be(other.mark)
+        && one.connmark.may_be(other.connmark)
+        && one.entry().is_some() == other.entry().is_some()
+        && one.packet.time_to_live == other.packet.time_to_live
+        && (!decided || left.last() == right.last())
 }
 
 /// The steps of both, in order; what only one has is uncertain.

@@ -72,6 +72,11 @@ impl<'a> Walker<'a> {
         self
     }
 
+    /// Whether some rule makes the kernel track connections.
+    pub fn tracks(&self) -> bool {
+        self.tracks
+    }
+
     /// All that can become of the packet on its whole journey.
     pub fn walk(&self, packet: &Packet, journey: Journey) -> Walk {
         way::Run::new(self, packet).journey(journey)

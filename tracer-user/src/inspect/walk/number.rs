@@ -235,6 +235,20 @@ impl Mark {
         }
     }
 
+    /// What is known where it is the one or the other.
+    pub(super) fn either(self, other: Self) -> Self {
+        let known = self.known & other.known & !(self.value ^ other.value);
+        Self {
+            known,
+            value: self.value & known,
+        }
+    }
+
+    /// Told as one: the same, or one of them is not known.
+    pub(super) fn may_be(self, other: Self) -> bool {
+        self == other || self.fact() == Fact::Unknown || other.fact() == Fact::Unknown
+    }
+
     pub(super) fn number(self) -> Number {
         Number::Bits {
             known: u128::from(self.known) | !u128::from(u32::MAX),
@@ -242,14 +256,13 @@ impl Mark {
         }
     }
 
-    pub(super) fn of(number: Number) -> Self {
-        match number.bits() {
-            Some((known, value)) => Self {
-                known: low(known),
-                value: low(value),
-            },
-            None => Self::UNKNOWN,
-        }
+    /// `None`: absent.
+    pub(super) fn of(number: Number) -> Option<Self> {
+        let (known, value) = number.bits()?;
+        Some(Self {
+            known: low(known),
+            value: low(value),
+        })
     }
 
     pub(super) fn fact(self) -> Fact<u32> {

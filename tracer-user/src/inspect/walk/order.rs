@@ -132,7 +132,7 @@ impl Place<'_> {
             (Some(chain), Some(other)) => {
                 (chain.backend, chain.family, &chain.table) == (other.backend, other.family, &other.table)
             }
-            (None, Some(_)) | (Some(_), None) | (None, None) => false,
+            (None, _) | (_, None) => false,
         }
     }
 }

@@ -169,7 +169,7 @@ impl<'w, 'a> Run<'w, 'a> {
             local.state.flow.destination = own(state.flow.destination);
             local.state.output = Device::Absent;
             if !state.loopback {
-                self.meet_socket(&mut local.state);
+                meet_socket(&mut local.state);
             }
             pending.push(local);
         }
@@ -182,27 +182,12 @@ impl<'w, 'a> Run<'w, 'a> {
         state.output = match self.leaves_by {
             Device::Unknown => self.sole(),
             Device::Known(_) | Device::Absent | Device::Other if moved => self.sole(),
-            device => device,
+            Device::Known(_) | Device::Absent | Device::Other => self.leaves_by,
         };
         if let Fact::Known(hops) = state.packet.time_to_live {
             state.packet.time_to_live = Fact::Known(hops.saturating_sub(1));
         }
         pending.push(other);
-    }
-
-    /// An established connection's socket is found ahead of INPUT, and may own the packet there.
-    fn meet_socket(&self, state: &mut State) {
-        let is_first = state
-            .entry()
-            .is_some_and(|entry| entry.state == super::state::Entry::NEW);
-        let early = match state.packet.protocol {
-            6 => !is_first,
-            17 => true,
-            _ => false,
-        };
-        if early || state.taken {
-            (state.packet.uid, state.packet.gid) = (Fact::Unknown, Fact::Unknown);
-        }
     }
 
     /// Whether packets to there are for this namespace.
@@ -259,6 +244,21 @@ impl<'w, 'a> Run<'w, 'a> {
             outcomes: outcomes.collect(),
             truncated,
         }
+    }
+}
+
+/// An established connection's socket is found ahead of INPUT, and may own the packet there.
+fn meet_socket(state: &mut State) {
+    let is_first = state
+        .entry()
+        .is_some_and(|entry| entry.state == super::state::Entry::NEW);
+    let early = match state.packet.protocol {
+        6 => !is_first,
+        17 => true,
+        _ => false,
+    };
+    if early || state.taken {
+        (state.packet.uid, state.packet.gid) = (Fact::Unknown, Fact::Unknown);
     }
 }
 

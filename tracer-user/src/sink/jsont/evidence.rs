@@ -9,6 +9,7 @@ use crate::model::reason::{DropReason, RstReason};
 use crate::model::rules::End;
 use crate::model::tcp::TcpState;
 use crate::sink::clock::Clock;
+use crate::sink::jsont::inspected::InspectedLine;
 use crate::sink::jsont::socket::{Listener, Socket};
 use crate::sink::jsont::{Conntrack, Endpoint, Flags, Limits, Netns, Spelled, Time, Tuple};
 use crate::sink::words;
@@ -104,6 +105,12 @@ pub enum Observation<'a> {
         netns: Netns<'a>,
         #[serde(borrow)]
         why: Cow<'a, str>,
+    },
+    Inspected {
+        #[serde(borrow)]
+        netns: Netns<'a>,
+        #[serde(flatten, borrow)]
+        what: InspectedLine<'a>,
     },
     NotExamined {
         #[serde(borrow)]
@@ -235,6 +242,10 @@ impl<'a> Observation<'a> {
             Seen::RulesNotRead { netns, why, .. } => Self::RulesNotRead {
                 netns: Netns::new(*netns, None),
                 why: limits.text(why),
+            },
+            Seen::Inspected { netns, what, .. } => Self::Inspected {
+                netns: Netns::new(*netns, None),
+                what: InspectedLine::new(what, limits),
             },
             Seen::NotExamined { why, .. } => Self::NotExamined { why: limits.text(why) },
         }

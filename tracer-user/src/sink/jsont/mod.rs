@@ -10,6 +10,7 @@ mod event;
 mod evidence;
 mod finding;
 mod inquiry;
+mod inspected;
 mod limits;
 mod port;
 mod rule;

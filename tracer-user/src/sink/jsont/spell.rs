@@ -6,7 +6,7 @@ use crate::model::evidence::Place;
 use crate::model::finding::{Cause, Confidence, RuleRole, Severity, State, Way};
 use crate::model::hook::How;
 use crate::model::reason::{DropReason, RstReason};
-use crate::model::rules::{Backend, Component, End, Family, Hook, Reject};
+use crate::model::rules::{Backend, Component, End, Family, Hook, Reject, Target};
 use crate::model::tcp::{ConntrackState, TcpState};
 use crate::model::translation::{Class, Manner, Runtime};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
@@ -81,6 +81,7 @@ named! {
     "way to attach": How,
     "back end": Backend,
     "owner of rules": Component,
+    "mark": Target,
     "family": Family,
     "hook": Hook,
     "class of a translation": Class,

@@ -7,7 +7,6 @@ use crate::sink::clock::Clock;
 use crate::sink::jsont::Spell;
 use crate::sink::term::page::Page;
 use crate::sink::term::{line, revision, style};
-use crate::sink::text::Shown;
 use crate::sink::words;
 
 /// `before` is the cause that this id had until now.
@@ -84,6 +83,20 @@ fn connection(finding: &Finding, connection: &Connection, clock: Clock, page: &m
     page.field("state", &state(connection, finding.at, clock));
 }
 
+/// The rules that are known, each with what it has to do with it.
+fn rules(finding: &Finding, page: &mut Page<'_>) {
+    let rules = finding.culprits.iter().filter_map(|culprit| match culprit {
+        Culprit::Rule {
+            rule: Some(rule), role, ..
+        } => Some((rule, *role)),
+        _ => None,
+    });
+    for (at, (rule, role)) in rules.enumerate() {
+        let label = if at == 0 { "rule" } else { "" };
+        page.hanging(label, "- ", &words::rule_line(rule, role));
+    }
+}
+
 /// `SYN_SENT for 3.2 s (since 14:03:07.123), 3 SYN retransmits, 9 bytes unacknowledged`.
 fn state(connection: &Connection, now: Timestamp, clock: Clock) -> String {
     let state = connection.state.map_or("unknown", |state| state.name());
@@ -124,26 +137,6 @@ fn others(label: &str, what: &str, connections: &[Connection], finding: &Finding
     for connection in others {
         let holder = words::holder(connection).map_or(String::new(), |holder| format!(", {holder}"));
         page.hanging("", "- ", &format!("{}{holder}", words::connection(connection)));
-    }
-}
-
-/// The rules at fault, whole.
-fn rules(finding: &Finding, page: &mut Page<'_>) {
-    let rules = finding.culprits.iter().filter_map(|culprit| match culprit {
-        Culprit::Rule {
-            netns,
-            rule: Some(rule),
-            role,
-            ..
-        } => Some((netns, rule, role)),
-        Culprit::Rule { .. } | Culprit::ConntrackEntry(_) | Culprit::Listener(_) | Culprit::Peer { .. } => None,
-    });
-    for (at, (netns, rule, role)) in rules.enumerate() {
-        let label = if at == 0 { "rules" } else { "" };
-        let (name, place) = (words::rule_name(rule), words::rule_place(rule));
-        let netns = words::netns(finding, *netns);
-        page.hanging(label, "- ", &format!("{name} {}, {place}, {netns}:", role.name()));
-        page.command(&Shown(rule.text.as_bytes()).to_string());
     }
 }
 

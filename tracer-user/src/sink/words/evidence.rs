@@ -8,7 +8,7 @@ use crate::model::inquiry::{Listener, SocketInfo};
 use crate::model::rules::{End, Reject};
 use crate::model::time::Timestamp;
 use crate::sink::text::Shown;
-use crate::sink::words::{count, errno, facts, flags, netns, process, seconds, status};
+use crate::sink::words::{count, errno, facts, flags, inspected, netns, process, seconds, status};
 
 /// When it was seen.
 pub fn at(evidence: &Evidence) -> Timestamp {
@@ -28,6 +28,7 @@ pub fn at(evidence: &Evidence) -> Timestamp {
         | Evidence::RulesWalked { at, .. }
         | Evidence::MarkSetter { at, .. }
         | Evidence::RulesNotRead { at, .. }
+        | Evidence::Inspected { at, .. }
         | Evidence::NotExamined { at, .. } => *at,
     }
 }
@@ -49,7 +50,7 @@ pub fn source(evidence: &Evidence) -> Option<&'static str> {
         | Evidence::Listener { .. }
         | Evidence::Socket { .. }
         | Evidence::NotAccepted { .. } => Some("sock_diag"),
-        Evidence::RulesWalked { .. } | Evidence::MarkSetter { .. } => Some("rules"),
+        Evidence::RulesWalked { .. } | Evidence::MarkSetter { .. } | Evidence::Inspected { .. } => Some("rules"),
         Evidence::Errno { .. }
         | Evidence::GaveUp { .. }
         | Evidence::RulesNotRead { .. }
@@ -143,6 +144,7 @@ pub fn sentence(finding: &Finding, evidence: &Evidence) -> String {
             let netns = netns(finding, *of);
             format!("the rules of {netns} could not be read: {}", Shown(why.as_bytes()))
         }
+        Evidence::Inspected { what, .. } => inspected::sentence(what),
         Evidence::NotExamined { why, .. } => {
             format!("the namespace could not be looked at: {}", Shown(why.as_bytes()))
         }

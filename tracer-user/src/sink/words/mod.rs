@@ -8,6 +8,7 @@ mod facts;
 mod fixes;
 mod inspected;
 mod phrase;
+mod removal;
 mod rule;
 mod summary;
 mod why;
@@ -15,8 +16,9 @@ mod why;
 pub use command::netns_name;
 pub use evidence::{at as evidence_at, sentence as evidence, source as evidence_source};
 pub use fixes::{Fix, FixKind, fixes};
+pub use inspected::rule_line;
 pub use phrase::{after, bytes, connection, count, errno, flags, holder, netns, process, seconds, status, thousands};
-pub use rule::{rule, rule_name, rule_place};
+pub use rule::rule_name;
 pub use summary::summary;
 pub use why::why;
 

@@ -2,8 +2,9 @@
 
 use crate::model::finding::{Culprit, Finding, RuleRole};
 use crate::model::identity::Netns;
-use crate::model::rules::{Backend, Family, Located};
+use crate::model::rules::{Backend, Located};
 use crate::sink::text::{Shown, cut, quote};
+use crate::sink::words::removal;
 
 /// `nat OUTPUT rule 1 (mirrord)`, `inet filter input rule 2`, `filter INPUT's policy`.
 pub fn rule_name(rule: &Located) -> String {
@@ -19,11 +20,6 @@ pub fn rule_name(rule: &Located) -> String {
     }
 }
 
-/// Its name and its text, as much of that as fits into a sentence.
-pub fn rule(rule: &Located) -> String {
-    format!("{}: {}", rule_name(rule), text(rule, TEXT))
-}
-
 /// For the middle of a sentence.
 pub(super) fn quoted(rule: &Located) -> String {
     format!("{} (`{}`)", rule_name(rule), text(rule, TEXT))
@@ -34,35 +30,18 @@ pub(super) fn opening(rule: Option<&Located>) -> String {
     rule.map_or_else(|| "A rule".to_owned(), quoted)
 }
 
-/// Which tool shows it, and where: `iptables-legacy, IPv4`.
-pub fn rule_place(rule: &Located) -> String {
-    let tool = match (rule.backend, rule.family) {
-        (Backend::Nft, _) => "nft",
-        (Backend::IptablesNft, Family::Ip6) => "ip6tables-nft",
-        (Backend::IptablesNft, _) => "iptables-nft",
-        (Backend::IptablesLegacy, Family::Ip6) => "ip6tables-legacy",
-        (Backend::IptablesLegacy, _) => "iptables-legacy",
-    };
-    tool.to_owned()
-}
-
-/// Deletes the rule, or has the policy accept; `None` where nothing says which one it is.
+/// Deletes the rule, or has the policy accept; `None` where it cannot be named.
 pub(super) fn delete(rule: &Located) -> Option<String> {
+    if rule.index.is_some() {
+        return removal::rule(rule);
+    }
     let (table, chain) = (quote(&rule.table), quote(&rule.chain));
-    let tool = rule_place(rule);
-    Some(match (rule.backend, rule.index) {
-        (Backend::Nft, Some(_)) => {
-            let family = rule.family.name();
-            format!("nft delete rule {family} {table} {chain} handle {}", rule.handle?)
-        }
-        (Backend::Nft, None) => {
+    Some(match removal::tool(rule.backend, rule.family) {
+        Some(tool) => format!("{tool} -t {table} -P {chain} ACCEPT"),
+        None => {
             let family = rule.family.name();
             format!("nft chain {family} {table} {chain} '{{ policy accept; }}'")
         }
-        (Backend::IptablesNft | Backend::IptablesLegacy, Some(index)) => {
-            format!("{tool} -t {table} -D {chain} {index}")
-        }
-        (Backend::IptablesNft | Backend::IptablesLegacy, None) => format!("{tool} -t {table} -P {chain} ACCEPT"),
     })
 }
 
@@ -93,7 +72,7 @@ const TEXT: usize = 200;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::rules::Component;
+    use crate::model::rules::{Component, Family};
 
     fn located(backend: Backend, index: Option<u32>) -> Located {
         Located {
@@ -113,24 +92,22 @@ mod tests {
 
     #[test]
     fn a_rule_is_named_by_its_place_and_owner_and_shown_harmless() {
-        let text = rule(&located(Backend::IptablesLegacy, Some(1)));
-        assert_eq!(text, r"nat x;$(id) rule 1 (mirrord): -A x -j\x1b DROP");
+        let text = quoted(&located(Backend::IptablesLegacy, Some(1)));
+        assert_eq!(text, r"nat x;$(id) rule 1 (mirrord) (`-A x -j\x1b DROP`)");
         let text = rule_name(&located(Backend::Nft, None));
         assert_eq!(text, "ip6 nat x;$(id)'s policy (mirrord)");
     }
 
     #[test]
-    fn commands_are_complete_and_quoted() {
+    fn a_policy_is_set_and_a_rule_is_deleted() {
         let command = |backend, index| delete(&located(backend, index)).unwrap();
         assert_eq!(
             [
-                command(Backend::IptablesLegacy, Some(3)),
                 command(Backend::IptablesNft, None),
                 command(Backend::Nft, Some(3)),
                 command(Backend::Nft, None),
             ],
             [
-                "ip6tables-legacy -t nat -D 'x;$(id)' 3",
                 "ip6tables-nft -t nat -P 'x;$(id)' ACCEPT",
                 "nft delete rule ip6 nat 'x;$(id)' handle 7",
                 "nft chain ip6 nat 'x;$(id)' '{ policy accept; }'",

@@ -169,7 +169,7 @@ fn a_finding_that_knows_its_rule_names_it_and_deletes_it() {
          it, 10.77.0.3:9000 does not"
     );
     assert!(
-        commands(&dead).contains(&"nsenter --net=/run/netns/pod iptables-legacy -t nat -D OUTPUT 1".to_owned()),
+        commands(&dead).contains(&"nsenter --net=/run/netns/pod iptables-legacy -t nat -D OUTPUT -p tcp -m tcp --dport 9000 -j REDIRECT --to-ports 37673".to_owned()),
         "{:?}",
         commands(&dead)
     );
@@ -179,7 +179,8 @@ fn a_finding_that_knows_its_rule_names_it_and_deletes_it() {
          (`-A MIRRORD_INPUT_x;$(id) -p tcp -m connmark --mark 0x1 -j REJECT --reject-with tcp-reset`) in netns pod: only \
          the peer gets the RST, the local socket hangs"
     );
-    let delete = "nsenter --net=/run/netns/pod iptables-nft -t filter -D 'MIRRORD_INPUT_x;$(id)' 1";
+    let delete = "nsenter --net=/run/netns/pod iptables-nft -t filter -D 'MIRRORD_INPUT_x;$(id)' -p tcp -m \
+                  connmark --mark 0x1 -j REJECT --reject-with tcp-reset";
     assert_eq!(commands(&rejected)[0], delete);
     let text = text(&rejected);
     assert!(

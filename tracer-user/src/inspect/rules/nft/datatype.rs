@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_concatenation_is_taken_apart_with_its_padding() {
-        let kind = 7 << 12 | 13 << 6 | 41;
+        let kind = 7 << 12 | 0xd << 6 | 0x29;
         let all = parts(kind, 4 + 4 + 16, &[], None);
         let forms: Vec<_> = all.iter().map(|part| (part.length, part.form)).collect();
         assert_eq!(forms, [(4, WIRE), (2, WIRE), (16, Form::Name)]);
@@ -211,7 +211,7 @@ mod tests {
         };
         assert_eq!(parts(7, 8, &[], None), unknown(8));
         assert_eq!(parts(13, 4, &[], None), unknown(4));
-        assert_eq!(parts(7 << 6 | 13, 12, &[], None), unknown(12));
+        assert_eq!(parts(7 << 6 | 0xd, 12, &[], None), unknown(12));
         assert_eq!(parts(0, 4, &[], None), unknown(4));
         assert_eq!(parts(63, 4, &[], None), unknown(4));
     }
@@ -220,7 +220,7 @@ mod tests {
     fn the_order_of_an_integer_is_what_is_noted_of_it() {
         assert_eq!(parts(4, 4, &[], Some(Order::Host))[0].form, HOST);
         assert_eq!(parts(4, 1, &[], None)[0].form, WIRE);
-        let both = parts(4 << 6 | 13, 8, &[2, 2], None);
+        let both = parts(4 << 6 | 0xd, 8, &[2, 2], None);
         assert_eq!((both[0].form, both[1].form), (Form::Unknown, WIRE));
     }
 

@@ -121,7 +121,10 @@ pub(super) fn meta(key: u32) -> Held {
         16 => number(Field::L4Proto, 1, Order::Wire),
         19 => number(Field::PacketType, 1, Order::Wire),
         // prandom
-        24 => random(u32::MAX, 0),
+        24 => Held {
+            order: Order::Wire,
+            ..random(u32::MAX, 0)
+        },
         _ => Held::unknown(format!("meta {}", meta_name(key)), REGISTERS),
     }
 }
@@ -293,12 +296,17 @@ pub(super) fn bitwise(data: Block<'_>, registers: &Registers) -> Option<Held> {
             let places = i32::from_ne_bytes(data.value(BITWISE_DATA)?.try_into().ok()?);
             let sound = order == Order::Host || length == 1;
             let places = if operation == 1 { places.checked_neg()? } else { places };
-            match &value.what {
-                What::Bits(bits) if sound && length <= 4 && bits.right == 0 => Some(What::Bits(Bits {
+            if let What::Bits(bits) = &value.what
+                && sound
+                && length <= 4
+                && bits.right == 0
+            {
+                Some(What::Bits(Bits {
                     right: places,
                     ..bits.clone()
-                })),
-                _ => None,
+                }))
+            } else {
+                None
             }
         }
         _ => None,
@@ -310,10 +318,8 @@ pub(super) fn bitwise(data: Block<'_>, registers: &Registers) -> Option<Held> {
 }
 
 fn masked(what: &What, mask: u128, xor: u128) -> Option<What> {
-    match what {
-        What::Bits(bits) => bits.clone().masked(mask, xor).map(What::Bits),
-        _ => None,
-    }
+    let What::Bits(bits) = what else { return None };
+    bits.clone().masked(mask, xor).map(What::Bits)
 }
 
 /// What `byteorder` makes of a value: the same number with its bytes in the other order.
@@ -321,14 +327,13 @@ pub(super) fn byteorder(data: Block<'_>, registers: &Registers) -> Option<Held> 
     let (source, length) = (data.u32(BYTEORDER_SOURCE)?, data.length(BYTEORDER_LENGTH)?);
     let size = data.length(BYTEORDER_SIZE)?;
     let value = registers.read(source, length);
-    let what = match value.what {
-        What::Bits(_) | What::Operand(_) if size == length || length == 1 => value.what,
-        _ => return Some(Held::unknown(value.text(), length.min(REGISTERS))),
-    };
+    let is_number = matches!(value.what, What::Bits(_) | What::Operand(_));
+    if !is_number || (size != length && length != 1) {
+        return Some(Held::unknown(value.text(), length.min(REGISTERS)));
+    }
     Some(Held {
-        what,
         order: value.order.swapped(),
-        length,
+        ..value
     })
 }
 

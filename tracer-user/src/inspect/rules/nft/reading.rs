@@ -11,8 +11,9 @@ use super::set::{self, Layout, Raw};
 use super::table::{Table, family};
 use crate::inspect::nla::{NlaError, attributes};
 use crate::inspect::rules::Part;
-use crate::inspect::rules::text::{iptables_rule, nft_rule};
-use crate::model::rules::{Backend, Bypass, ChainId, Family, Item, Rule, Ruleset, SetId};
+use crate::inspect::rules::text::{Lookup, iptables_rule, nft_rule};
+use crate::inspect::rules::xt::settle_netmap;
+use crate::model::rules::{Backend, Bypass, ChainId, Family, Item, Link, Rule, Ruleset, Set, SetId};
 use std::collections::HashMap;
 use std::sync::Arc;
 use thiserror::Error;
@@ -29,6 +30,8 @@ pub enum NftError {
 
 #[derive(Debug, Default)]
 pub struct Reading {
+    /// Names of devices, for texts.
+    links: HashMap<u32, Arc<str>>,
     ruleset: Ruleset,
     tables: HashMap<Family, HashMap<Arc<str>, Table>>,
     layouts: Vec<Layout>,
@@ -40,6 +43,14 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// `links`: the devices of the namespace, which some rules name by their numbers.
+    pub fn new(links: &[Link]) -> Self {
+        Self {
+            links: links.iter().map(|link| (link.index, link.name.clone())).collect(),
+            ..Self::default()
+        }
+    }
+
     pub fn table(&mut self, payload: &[u8]) -> Result<(), NftError> {
         let (number, body) = open(payload)?;
         let Some(family) = family(number) else { return Ok(()) };
@@ -172,7 +183,11 @@ impl Reading {
         };
         let expressions = body.inside(RULE_EXPRESSIONS).unwrap_or(Block(&[]));
         let decoded = rule::decode(expressions, body.bytes(RULE_USERDATA).unwrap_or_default(), around);
-        let text = text(&self.ruleset, table, &name, family, &decoded);
+        let lookup = Names {
+            ruleset: &self.ruleset,
+            links: &self.links,
+        };
+        let text = text(&lookup, table, &name, family, &decoded);
         let rule = Rule {
             handle: body.u64(RULE_HANDLE),
             items: flatten(decoded.parts),
@@ -206,6 +221,7 @@ impl Reading {
 
     pub fn finish(mut self, generation: Option<u32>) -> Ruleset {
         self.ruleset.generation = generation;
+        settle_netmap(&mut self.ruleset.chains);
         if self.cut {
             let gap = "more rules, chains or sets of nf_tables than are read, or some that appeared meanwhile";
             self.ruleset.gaps.push(gap.into());
@@ -250,12 +266,31 @@ fn flatten(parts: Vec<Part>) -> Vec<Item> {
     items
 }
 
+struct Names<'a> {
+    ruleset: &'a Ruleset,
+    links: &'a HashMap<u32, Arc<str>>,
+}
+
+impl Lookup for Names<'_> {
+    fn chain(&self, id: ChainId) -> Option<&str> {
+        Lookup::chain(self.ruleset, id)
+    }
+
+    fn set(&self, id: SetId) -> Option<&Set> {
+        self.ruleset.set(id)
+    }
+
+    fn link(&self, index: u32) -> Option<&str> {
+        self.links.get(&index).map(|name| &**name)
+    }
+}
+
 /// The rule as its own tool prints it.
-fn text(ruleset: &Ruleset, table: &Table, chain: &str, family: Family, rule: &Decoded) -> Arc<str> {
+fn text(lookup: &dyn Lookup, table: &Table, chain: &str, family: Family, rule: &Decoded) -> Arc<str> {
     let comment = rule.comment.as_deref();
     match table.backend {
-        Backend::Nft => nft_rule(family, &rule.parts, rule.counters, comment, ruleset),
-        Backend::IptablesNft | Backend::IptablesLegacy => iptables_rule(family, chain, &rule.parts, comment, ruleset),
+        Backend::Nft => nft_rule(family, &rule.parts, rule.counters, comment, lookup),
+        Backend::IptablesNft | Backend::IptablesLegacy => iptables_rule(family, chain, &rule.parts, comment, lookup),
     }
     .into()
 }
@@ -301,7 +336,7 @@ mod tests {
         bodies
             .map(|body| match body {
                 Body::Data { kind, payload } => (kind & 0xff, payload.to_vec()),
-                other => panic!("{other:?}"),
+                Body::End(_) | Body::Overrun | Body::Nothing => panic!("no message of nf_tables"),
             })
             .collect()
     }

@@ -115,9 +115,10 @@ impl Held {
     }
 
     pub(super) fn constant(&self) -> Option<&[u8]> {
-        match &self.what {
-            What::Constant(bytes) => Some(bytes),
-            _ => None,
+        if let What::Constant(bytes) = &self.what {
+            Some(bytes)
+        } else {
+            None
         }
     }
 }
@@ -130,6 +131,10 @@ fn part_of(bits: &Bits, from: usize, length: usize) -> Option<Bits> {
 
 fn operand_text(operand: &Operand) -> Arc<str> {
     match operand {
+        Operand::Random {
+            modulus: u32::MAX,
+            offset: 0,
+        } => "meta random".into(),
         Operand::Random { modulus, offset: 0 } => format!("numgen mod {modulus}").into(),
         Operand::Random { modulus, offset } => format!("numgen mod {modulus} offset {offset}").into(),
         Operand::Hash { modulus, offset: 0 } => format!("hash mod {modulus}").into(),

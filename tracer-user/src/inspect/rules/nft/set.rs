@@ -134,8 +134,7 @@ pub(super) fn finish(set: &mut Set, layout: &Layout, mut raw: Vec<Raw>) {
     if !paired {
         set.elements.reserve_exact(raw.len());
         for element in raw {
-            let last = element.key_end.map(|end| values(&end, &layout.key));
-            push(set, layout, &element.key, last, element.data);
+            push(set, layout, &element.key, element.key_end.as_deref(), element.data);
         }
         return;
     }
@@ -149,21 +148,22 @@ pub(super) fn finish(set: &mut Set, layout: &Layout, mut raw: Vec<Raw>) {
         let last = rest
             .peek()
             .map_or_else(|| vec![u8::MAX; element.key.len()].into(), |next| before(&next.key));
-        let last = (last != element.key).then(|| values(&last, &layout.key));
+        let last = Some(&*last).filter(|&last| *last != *element.key);
         push(set, layout, &element.key, last, element.data);
     }
 }
 
-fn push(set: &mut Set, layout: &Layout, key: &[u8], last: Option<Option<Vec<Value>>>, data: Option<Data>) {
-    let key = values(key, &layout.key);
-    match (key, last) {
-        (Some(key), None) => set.elements.push(Element { key, last: None, data }),
-        (Some(key), Some(Some(last))) => set.elements.push(Element {
-            key,
-            last: Some(last),
-            data,
-        }),
-        (None, _) | (_, Some(None)) => set.incomplete = true,
+fn push(set: &mut Set, layout: &Layout, key: &[u8], last: Option<&[u8]>, data: Option<Data>) {
+    let decoded = || {
+        let last = match last {
+            Some(last) => Some(values(last, &layout.key)?),
+            None => None,
+        };
+        Some((values(key, &layout.key)?, last))
+    };
+    match decoded() {
+        Some((key, last)) => set.elements.push(Element { key, last, data }),
+        None => set.incomplete = true,
     }
 }
 

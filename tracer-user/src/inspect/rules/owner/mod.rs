@@ -72,11 +72,11 @@ fn is_mirrord(name: &str) -> bool {
 }
 
 fn of_jump(ruleset: &Ruleset, rule: &Rule) -> Option<Component> {
-    rule.items.iter().find_map(|item| match item {
-        Item::Action(Action::Verdict(Verdict::Jump(Some(to)) | Verdict::Goto(Some(to)))) => {
-            of_chain(&ruleset.chain(*to)?.name)
-        }
-        _ => None,
+    rule.items.iter().find_map(|item| {
+        let Item::Action(Action::Verdict(Verdict::Jump(Some(to)) | Verdict::Goto(Some(to)))) = item else {
+            return None;
+        };
+        of_chain(&ruleset.chain(*to)?.name)
     })
 }
 

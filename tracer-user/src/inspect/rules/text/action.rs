@@ -9,6 +9,7 @@ use crate::inspect::rules::Detail;
 use crate::model::rules::{
     Action, Assign, ChainId, Family, Field, Nat, NatTarget, Reject, Source, Target, Tproxy, Value, Verdict,
 };
+use std::fmt::Write;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
@@ -143,10 +144,12 @@ impl Context<'_> {
                 text.push_str(" map ");
                 text.push_str(&self.map(*map, key, Meaning::Target { address: *address }));
                 if let Some(port) = fixed_port {
-                    text.push_str(&format!(":{port}"));
+                    let _ = write!(text, ":{port}");
                 }
             }
-            NatTarget::Unknown(target) => text.push_str(&format!(" to {target}")),
+            NatTarget::Unknown(target) => {
+                let _ = write!(text, " to {}", unknown(target));
+            }
         }
         let random = if detail == Some(&Detail::FullyRandom) {
             "fully-random"
@@ -182,9 +185,9 @@ impl Context<'_> {
         let brackets = port && first.is_ipv6();
         let shown = |address: &IpAddr| {
             if brackets {
-                format!("[{address}]")
+                format!("[{}]", super::address(*address))
             } else {
-                address.to_string()
+                super::address(*address)
             }
         };
         if first == last {
@@ -204,12 +207,12 @@ impl Context<'_> {
         text.push_str(" to ");
         if let Some(address) = tproxy.address {
             text.push_str(&match address {
-                IpAddr::V6(address) => format!("[{address}]"),
+                IpAddr::V6(_) => format!("[{}]", super::address(address)),
                 IpAddr::V4(address) => address.to_string(),
             });
         }
         if let Some(port) = tproxy.port {
-            text.push_str(&format!(":{port}"));
+            let _ = write!(text, ":{port}");
         }
         text
     }

@@ -2,6 +2,7 @@
 //!
 //! Extensions print themselves (`inspect::rules::xt`).
 
+use super::address;
 use std::fmt::{self, Display};
 use std::net::IpAddr;
 
@@ -74,10 +75,33 @@ impl Display for Network {
             IpAddr::V6(mask) => (u128::from(mask).leading_ones(), u128::from(mask).count_ones()),
         };
         if ones == all {
-            write!(f, "{}/{ones}", self.address)
+            write!(f, "{}/{ones}", Numeric(self.address))
         } else {
-            write!(f, "{}/{}", self.address, self.mask)
+            write!(f, "{}/{}", Numeric(self.address), Numeric(self.mask))
         }
+    }
+}
+
+/// The same without the prefix where all bits are compared, as extensions print it.
+pub fn network(address: IpAddr, mask: IpAddr) -> String {
+    let whole = match mask {
+        IpAddr::V4(mask) => u32::from(mask) == u32::MAX,
+        IpAddr::V6(mask) => u128::from(mask) == u128::MAX,
+    };
+    if whole {
+        Numeric(address).to_string()
+    } else {
+        Network { address, mask }.to_string()
+    }
+}
+
+/// An address as C's library prints it: the last 32 bits in IPv4's form where nothing but zeros is before them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numeric(pub IpAddr);
+
+impl Display for Numeric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&address(self.0))
     }
 }
 
@@ -105,22 +129,57 @@ pub fn protocol(number: u16) -> Option<&'static str> {
 const PROTOCOLS: &[(u16, &str)] = &[
     (1, "icmp"),
     (2, "igmp"),
+    (3, "ggp"),
     (4, "ipencap"),
+    (5, "st"),
     (6, "tcp"),
+    (8, "egp"),
+    (9, "igp"),
+    (12, "pup"),
     (17, "udp"),
+    (20, "hmp"),
+    (22, "xns-idp"),
+    (27, "rdp"),
+    (29, "iso-tp4"),
     (33, "dccp"),
+    (36, "xtp"),
+    (37, "ddp"),
+    (38, "idpr-cmtp"),
     (41, "ipv6"),
+    (43, "ipv6-route"),
+    (44, "ipv6-frag"),
+    (45, "idrp"),
+    (46, "rsvp"),
     (47, "gre"),
     (50, "esp"),
     (51, "ah"),
+    (57, "skip"),
     (58, "ipv6-icmp"),
+    (59, "ipv6-nonxt"),
+    (60, "ipv6-opts"),
+    (73, "rspf"),
+    (81, "vmtp"),
     (88, "eigrp"),
     (89, "ospf"),
+    (93, "ax.25"),
     (94, "ipip"),
+    (97, "etherip"),
+    (98, "encap"),
     (103, "pim"),
     (108, "ipcomp"),
     (112, "vrrp"),
+    (115, "l2tp"),
+    (124, "isis"),
     (132, "sctp"),
+    (133, "fc"),
     (135, "mobility-header"),
     (136, "udplite"),
+    (137, "mpls-in-ip"),
+    (138, "manet"),
+    (139, "hip"),
+    (140, "shim6"),
+    (141, "wesp"),
+    (142, "rohc"),
+    (143, "ethernet"),
+    (262, "mptcp"),
 ];

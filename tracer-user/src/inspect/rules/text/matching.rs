@@ -40,7 +40,7 @@ impl Context<'_> {
             Match::NotAll(all) => unknown(&format!("not {}", self.all(all))),
             Match::Chance(text) => match detail {
                 Some(Detail::Operand(operand)) => made(operand, text),
-                _ => text.to_string(),
+                _ => text.replace("{ th ", &format!("{{ {} ", self.transport())),
             },
             Match::Unknown(text) => unknown(text),
         }
@@ -59,7 +59,10 @@ impl Context<'_> {
         negated: bool,
         detail: Option<&Detail>,
     ) -> String {
-        let name = self.field(field);
+        let name = match within.first() {
+            Some(range) if is_tracked(field) => self.tracked(field, *range.start()),
+            _ => self.field(field),
+        };
         let sign = not(negated);
         let [range] = within else {
             let ranges: Vec<_> = within.iter().map(|range| self.span(field, range)).collect();
@@ -153,6 +156,7 @@ impl Context<'_> {
     }
 
     /// The name of a field, for this protocol and family.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all other fields have one name")]
     pub(super) fn field(&self, field: Field) -> String {
         let six = self.network == Some(super::nft::IPV6);
         match field {
@@ -161,11 +165,8 @@ impl Context<'_> {
             Field::TimeToLive if six => "ip6 hoplimit".to_owned(),
             Field::Dscp if six => "ip6 dscp".to_owned(),
             Field::Nfproto if matches!(self.family, Family::Bridge | Family::Netdev) => "meta protocol".to_owned(),
-            Field::CtOriginalSource
-            | Field::CtOriginalDestination
-            | Field::CtReplySource
-            | Field::CtReplyDestination => self.tracked(field, 0),
-            field => field.name().to_owned(),
+            field if is_tracked(field) => self.tracked(field, 0),
+            _ => field.name().to_owned(),
         }
     }
 
@@ -222,10 +223,8 @@ impl Context<'_> {
 
     /// `(… & mask) ^ xor` in nft's way, which keeps the bits that it sets in the mask as well.
     pub(super) fn bitwise(&self, field: Field, mask: u128, xor: u128) -> String {
-        let all = match self.style(field, mask) {
-            Style::Mark => u128::from(u32::MAX),
-            _ => u128::MAX,
-        };
+        let is_mark = self.style(field, mask) == Style::Mark;
+        let all = if is_mark { u128::from(u32::MAX) } else { u128::MAX };
         let mask = mask & all;
         let (kept, flipped, set) = ((mask | xor) & all, xor & mask, xor & !mask);
         let parts = [
@@ -249,6 +248,14 @@ fn made(operand: &str, text: &str) -> String {
         [number, sign, _] => format!("{operand} {sign} {number}"),
         _ => text.to_owned(),
     }
+}
+
+/// An address whose family its name does not tell.
+fn is_tracked(field: Field) -> bool {
+    matches!(
+        field,
+        Field::CtOriginalSource | Field::CtOriginalDestination | Field::CtReplySource | Field::CtReplyDestination
+    )
 }
 
 pub(super) fn not(negated: bool) -> &'static str {

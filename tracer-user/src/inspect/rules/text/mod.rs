@@ -4,6 +4,7 @@
 //! groups and services are printed as numbers, since what they are called is another machine's business.
 
 mod action;
+mod address;
 mod interface;
 pub mod iptables;
 mod matching;
@@ -13,6 +14,7 @@ mod set;
 mod value;
 mod xtables;
 
+pub use address::address;
 pub use nft::nft_rule;
 pub use xtables::iptables_rule;
 
@@ -45,3 +47,6 @@ impl Lookup for Ruleset {
 fn unknown(what: &str) -> String {
     format!("[unknown: {what}]")
 }
+
+#[cfg(test)]
+mod tests;

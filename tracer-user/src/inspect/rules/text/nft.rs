@@ -112,6 +112,7 @@ impl<'a> Printer<'a> {
     }
 
     /// What a statement says about those to come.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "no other field says a protocol")]
     fn learn(&mut self, matching: &Match, place: usize) {
         let Match::Number {
             field,
@@ -271,7 +272,12 @@ fn in_match(matching: &Match, found: &mut Vec<Layer>) {
             in_operand(right, found);
         }
         Match::Any(all) | Match::NotAll(all) => all.iter().for_each(|one| in_match(one, found)),
-        Match::Chance(text) | Match::Unknown(text) => in_text(text, found),
+        // What is put into a set: `add @seen { ip saddr }`.
+        Match::Chance(text) => match text.split_once(" { ") {
+            Some((_, key)) => key.split(' ').for_each(|word| in_text(word, found)),
+            None => in_text(text, found),
+        },
+        Match::Unknown(text) => in_text(text, found),
     }
 }
 
@@ -319,6 +325,7 @@ fn in_text(text: &str, found: &mut Vec<Layer>) {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "all other fields are in no header")]
 fn layer(field: Field) -> Option<Layer> {
     match field {
         Field::Ip4Protocol

@@ -99,10 +99,10 @@ impl Context<'_> {
 }
 
 fn field(key: &[Operand], place: usize) -> Option<Field> {
-    match key.get(place)? {
-        Operand::Field { field, .. } => Some(*field),
-        _ => None,
-    }
+    let Operand::Field { field, .. } = key.get(place)? else {
+        return None;
+    };
+    Some(*field)
 }
 
 /// nft's order: by number, where several flags at once count as none, and names count by their last byte first.

@@ -2,7 +2,7 @@
 
 use super::names::{self, flags, named};
 use super::nft::Context;
-use super::{interface, unknown};
+use super::{address, interface, unknown};
 use crate::model::rules::{Family, Field, Value};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -26,6 +26,9 @@ pub(super) enum Style {
 impl Context<'_> {
     pub(super) fn style(&self, field: Field, number: u128) -> Style {
         match field {
+            Field::Nfproto if matches!(self.family, Family::Bridge | Family::Netdev) => {
+                Style::Words(&[(2, "ip"), (10, "ip6")])
+            }
             Field::Nfproto => Style::Words(&[(2, "ipv4"), (10, "ipv6")]),
             Field::L4Proto | Field::Ip4Protocol | Field::Ip6NextHeader | Field::CtL4Proto => Style::Protocol,
             Field::Ip4Source | Field::Ip4Destination => Style::Ipv4,
@@ -100,7 +103,7 @@ impl Context<'_> {
             Style::Ipv4 => {
                 u32::try_from(number).map_or_else(|_| unknown("address"), |bits| Ipv4Addr::from(bits).to_string())
             }
-            Style::Ipv6 => Ipv6Addr::from(number).to_string(),
+            Style::Ipv6 => address::v6(Ipv6Addr::from(number)),
             Style::Device => {
                 let name = u32::try_from(number).ok().and_then(|index| self.lookup.link(index));
                 name.map_or_else(|| number.to_string(), |name| interface::nft(name.as_bytes(), false))
@@ -134,10 +137,10 @@ impl Context<'_> {
 
 /// How many bits an address has.
 pub(super) fn bits(style: Style) -> Option<u32> {
-    match style {
-        Style::Ipv4 => Some(32),
-        Style::Ipv6 => Some(128),
-        _ => None,
+    if style == Style::Ipv4 {
+        Some(32)
+    } else {
+        (style == Style::Ipv6).then_some(128)
     }
 }
 

@@ -8,6 +8,7 @@ use super::{Lookup, unknown};
 use crate::inspect::rules::xt::quoted;
 use crate::inspect::rules::{Extension, Part};
 use crate::model::rules::{Action, ChainId, Family, Field, Item, Match, Value, Verdict};
+use std::fmt::Write;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
@@ -95,9 +96,10 @@ impl Printed {
                     inverted: *negated,
                     value: format!("{}{}", String::from_utf8_lossy(name), if *prefix { "+" } else { "" }),
                 });
-                match field {
-                    Field::InputName => self.head.input = device,
-                    _ => self.head.output = device,
+                if *field == Field::InputName {
+                    self.head.input = device;
+                } else {
+                    self.head.output = device;
                 }
             }
             Match::Chance(text) => {
@@ -112,12 +114,16 @@ impl Printed {
     }
 
     /// Whether there is a way to print it.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "iptables-nft writes no other field as a native expression"
+    )]
     fn number(&mut self, field: Field, mask: u128, range: &RangeInclusive<u128>, negated: bool) -> bool {
         let first = *range.start();
         let single = first == *range.end();
         match field {
             Field::Ip4Source | Field::Ip6Source if single => {
-                self.head.source = Some(self.network(first, mask, negated))
+                self.head.source = Some(self.network(first, mask, negated));
             }
             Field::Ip4Destination | Field::Ip6Destination if single => {
                 self.head.destination = Some(self.network(first, mask, negated));
@@ -147,7 +153,7 @@ impl Printed {
             }
             Field::Mark if single => {
                 self.words
-                    .push(format!("-m mark{} --mark {first:#x}{}", not(negated), under(mask)))
+                    .push(format!("-m mark{} --mark {first:#x}{}", not(negated), under(mask)));
             }
             _ => return false,
         }
@@ -284,7 +290,7 @@ fn nflog(text: &str) -> Option<String> {
     let mut target = "-j NFLOG".to_owned();
     if let Some(quoted_prefix) = rest.strip_prefix(" prefix \"") {
         let (prefix, after) = quoted_prefix.rsplit_once('"')?;
-        target.push_str(&format!(" --nflog-prefix {}", quoted(prefix)));
+        let _ = write!(target, " --nflog-prefix {}", quoted(prefix));
         rest = after;
     }
     let mut words = rest.split_ascii_whitespace();
@@ -292,9 +298,15 @@ fn nflog(text: &str) -> Option<String> {
         let number = words.next()?;
         match word {
             "group" if number == "0" => {}
-            "group" => target.push_str(&format!(" --nflog-group {number}")),
-            "snaplen" => target.push_str(&format!(" --nflog-size {number}")),
-            "queue-threshold" => target.push_str(&format!(" --nflog-threshold {number}")),
+            "group" => {
+                let _ = write!(target, " --nflog-group {number}");
+            }
+            "snaplen" => {
+                let _ = write!(target, " --nflog-size {number}");
+            }
+            "queue-threshold" => {
+                let _ = write!(target, " --nflog-threshold {number}");
+            }
             _ => return None,
         }
     }

@@ -4,11 +4,14 @@
 //! which only the kernel has: they are shown by number.
 
 mod draft;
+mod entry;
 mod info;
 mod matches;
+mod table;
 mod targets;
 
 pub(super) use draft::quoted;
+pub use table::{INFO, Shape, XtError, rebase, settle_netmap, table};
 
 use super::Extension;
 use crate::model::rules::{Action, Family, Item, Match};

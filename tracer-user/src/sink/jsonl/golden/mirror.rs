@@ -515,8 +515,41 @@ enum Evidence {
         netns: Netns,
         why: String,
     },
+    Inspected {
+        time: String,
+        from: String,
+        netns: Netns,
+        what: String,
+        hook: Option<String>,
+        family: Option<String>,
+        protocol: Option<u8>,
+        ports: Option<Vec<Ports>>,
+        target: Option<Ports>,
+        owner: Option<String>,
+        processes: Option<u32>,
+        chains: Option<Vec<ChainLine>>,
+        mark: Option<String>,
+        bits: Option<u32>,
+        erases: Option<bool>,
+        hooks: Option<Vec<String>>,
+        legacy: Option<u32>,
+        nft: Option<u32>,
+        translates: Option<bool>,
+        first: Option<String>,
+        address: Option<IpAddr>,
+        port: Option<u16>,
+        packets: Option<u32>,
+        arrived: Option<u32>,
+        missed: Option<Vec<u16>>,
+        on: Option<bool>,
+    },
     NotExamined {
         time: String,
         why: String,
     },
+}
+
+objects! {
+    Ports { first: u16, last: u16, }
+    ChainLine { backend: String, family: String, table: String, chain: String, }
 }

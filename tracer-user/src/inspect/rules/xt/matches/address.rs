@@ -1,5 +1,6 @@
 //! Matches on addresses: their kind, ranges of them, sets, routes back.
 
+use crate::inspect::rules::text::iptables::Numeric;
 use crate::inspect::rules::xt::draft::{Draft, all, listed, one_of};
 use crate::inspect::rules::xt::info::{Info, number};
 use crate::model::rules::{Field, Match};
@@ -104,7 +105,7 @@ pub(super) fn iprange(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
     for (at, bit, name, field) in [(0, 1, "src-range", source), (32, 2, "dst-range", destination)] {
         if flags & bit != 0 {
             let (first, last, negated) = (info.address(at)?, info.address(at + 16)?, flags & (bit << 4) != 0);
-            draft.option(negated, name, format_args!("{first}-{last}"));
+            draft.option(negated, name, format_args!("{}-{}", Numeric(first), Numeric(last)));
             draft.ask(Match::within(field, number(first)..=number(last)).negate(negated));
         }
     }

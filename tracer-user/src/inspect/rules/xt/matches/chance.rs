@@ -1,5 +1,6 @@
 //! Matches that chance, rates or memory decide.
 
+use crate::inspect::rules::text::iptables::Numeric;
 use crate::inspect::rules::xt::draft::{Draft, quoted};
 use crate::inspect::rules::xt::info::{Info, prefix};
 
@@ -54,7 +55,7 @@ pub(super) fn recent(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
     }
     draft.option(false, "name", info.text(10, 200)?);
     if info.revision == 1 {
-        draft.option(false, "mask", info.address(212)?);
+        draft.option(false, "mask", Numeric(info.address(212)?));
     }
     draft.flag(false, if info.u8(210)? == 1 { "rdest" } else { "rsource" });
     draft.chance();
@@ -129,12 +130,8 @@ pub(super) fn connbytes(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
 pub(super) fn cluster(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
     let (total, nodes, seed) = (info.u32(0)?, info.u32(4)?, info.u32(8)?);
     let negated = info.u32(12)? & 1 != 0;
+    draft.option(negated, "cluster-local-nodemask", format_args!("{nodes:#010x}"));
     draft.option(false, "cluster-total-nodes", total);
-    if nodes.is_power_of_two() {
-        draft.option(negated, "cluster-local-node", nodes.trailing_zeros() + 1);
-    } else {
-        draft.option(negated, "cluster-local-nodemask", format_args!("{nodes:#010x}"));
-    }
     draft.option(false, "cluster-hash-seed", format_args!("{seed:#010x}"));
     draft.chance();
     Some(())

@@ -1,7 +1,8 @@
 //! Matches on the connection that a packet belongs to.
 
+use crate::inspect::rules::text::iptables::network;
 use crate::inspect::rules::xt::draft::{Draft, compared, listed, quoted};
-use crate::inspect::rules::xt::info::{Info, number, prefix};
+use crate::inspect::rules::xt::info::{Info, number};
 use crate::model::rules::{Field, Match};
 
 pub(super) fn state(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
@@ -157,12 +158,7 @@ fn address(
     negated: bool,
 ) -> Option<Match> {
     let (address, mask) = (info.address(at)?, info.address(at + 16)?);
-    match prefix(mask) {
-        Some(32) if address.is_ipv4() => draft.option(negated, name, address),
-        Some(128) => draft.option(negated, name, address),
-        Some(length) => draft.option(negated, name, format_args!("{address}/{length}")),
-        None => draft.option(negated, name, format_args!("{address}/{mask}")),
-    }
+    draft.option(negated, name, network(address, mask));
     let (value, mask) = (number(address), number(mask));
     Some(compared(field, mask, value).negate(negated))
 }
@@ -191,7 +187,7 @@ pub(super) fn helper(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
 
 pub(super) fn connlabel(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
     let options = info.u16(2)?;
-    draft.option(options & 1 != 0, "label", info.u16(0)?);
+    draft.option(options & 1 != 0, "label", format_args!("\"{}\"", info.u16(0)?));
     if options & 2 != 0 {
         draft.flag(false, "set");
     }

@@ -55,13 +55,10 @@ pub(super) fn hashlimit(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
     };
     let lasts = if config.mode & BYTES == 0 {
         draft.option(false, name, rate(config.average, config.scale));
-        if config.burst != 5 {
-            draft.option(false, "hashlimit-burst", config.burst);
-        }
+        draft.option(false, "hashlimit-burst", config.burst);
         quantum(config.average, config.scale)
     } else {
-        bytes(draft, name, &config);
-        1
+        bytes(draft, name, &config)
     };
     let keys = [(2, "dstport"), (4, "srcip"), (8, "srcport"), (1, "dstip")];
     let order = [4_u32, 8, 1, 2];
@@ -110,17 +107,19 @@ fn quantum(period: u64, scale: u64) -> u32 {
     }
 }
 
-/// Rates in bytes: the kernel counts units of 16 bytes.
-fn bytes(draft: &mut Draft, name: &str, config: &Config) {
-    let cost = config.average;
-    let rate = u64::from(u32::MAX)
-        .checked_div(cost)
-        .map_or(0, |units| units.saturating_mul(16));
+/// Rates in bytes: the kernel counts units of 16 bytes. Tells how long an entry lasts.
+fn bytes(draft: &mut Draft, name: &str, config: &Config) -> u32 {
+    let units = u64::from(u32::MAX)
+        .checked_div(config.average)
+        .unwrap_or(u32::MAX.into());
+    let rate = units.saturating_sub(1).saturating_mul(16);
     draft.option(false, name, format_args!("{}b/s", scaled(rate)));
-    let burst = config.burst.saturating_mul(rate);
-    if rate != 0 && burst != rate && config.burst != 0 {
-        draft.option(false, "hashlimit-burst", format_args!("{}b", scaled(burst)));
+    if config.burst <= 1 {
+        return 15_000;
     }
+    let burst = config.burst.saturating_mul(rate);
+    draft.option(false, "hashlimit-burst", format_args!("{}b", scaled(burst)));
+    60_000
 }
 
 fn scaled(bytes: u64) -> String {

@@ -1,5 +1,6 @@
 //! Matches on IPsec's headers and on IPv6's extension headers: the model has no fields for them, so they are only shown.
 
+use crate::inspect::rules::text::iptables::Numeric;
 use crate::inspect::rules::xt::draft::{Draft, listed};
 use crate::inspect::rules::xt::info::Info;
 
@@ -14,11 +15,7 @@ pub(super) fn esp(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
 pub(super) fn ipcomp(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
     let (first, last, negated) = (info.u32(0)?, info.u32(4)?, info.u8(8)? & 1 != 0);
     if first != 0 || last != u32::MAX {
-        if first == last {
-            draft.option(negated, "ipcompspi", format_args!("{first:#x}"));
-        } else {
-            draft.option(negated, "ipcompspi", format_args!("{first:#x}:{last:#x}"));
-        }
+        draft.range(negated, "ipcompspi", first, last);
     }
     if info.u8(9)? != 0 {
         draft.flag(false, "compres");
@@ -84,7 +81,7 @@ pub(super) fn rt(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
     let count = usize::from(info.u8(276)?).min(16);
     if count > 0 {
         let addresses = (0..count)
-            .map(|hop| info.ipv6(20 + hop * 16))
+            .map(|hop| info.ipv6(20 + hop * 16).map(|address| Numeric(address.into())))
             .collect::<Option<Vec<_>>>()?;
         draft.option(false, "rt-0-addrs", listed(addresses));
     }

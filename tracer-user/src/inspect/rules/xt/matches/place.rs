@@ -1,8 +1,8 @@
 //! Matches on what IPsec and IPVS make of a packet.
 
+use crate::inspect::rules::text::iptables;
 use crate::inspect::rules::xt::draft::Draft;
-use crate::inspect::rules::xt::info::{Info, prefix};
-use std::net::IpAddr;
+use crate::inspect::rules::xt::info::Info;
 
 pub(super) fn policy(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
     let (flags, count) = (info.u16(ELEMENT * 4)?, info.u16(ELEMENT * 4 + 2)?);
@@ -28,7 +28,7 @@ fn policy_element(info: &Info<'_>, draft: &mut Draft, at: usize) -> Option<()> {
         draft.option(negated(32), "reqid", info.u32(at + 68)?);
     }
     if asked & 16 != 0 {
-        draft.option(negated(16), "spi", format_args!("{:#x}", info.be32(at + 64)?));
+        draft.option(negated(16), "spi", format_args!("{:#x}", info.u32(at + 64)?));
     }
     if asked & 4 != 0 {
         draft.option(negated(4), "proto", protocol(info.u8(at + 72)?));
@@ -57,11 +57,7 @@ fn protocol(number: u8) -> String {
 
 /// An address and its mask.
 fn network(info: &Info<'_>, at: usize) -> Option<String> {
-    let (address, mask) = (info.address(at)?, info.address(at + 16)?);
-    Some(match prefix(mask) {
-        Some(length) => format!("{address}/{length}"),
-        None => format!("{address}/{mask}"),
-    })
+    Some(iptables::network(info.address(at)?, info.address(at + 16)?))
 }
 
 pub(super) fn ipvs(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
@@ -74,13 +70,7 @@ pub(super) fn ipvs(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
         draft.option(negated(2), "vproto", info.u8(34)?);
     }
     if asked & 4 != 0 {
-        let (address, mask) = (info.address(0)?, info.address(16)?);
-        let shown = match prefix(mask) {
-            Some(32) if address.is_ipv4() => address.to_string(),
-            Some(128) => address.to_string(),
-            _ => with_mask(address, mask),
-        };
-        draft.option(negated(4), "vaddr", shown);
+        draft.option(negated(4), "vaddr", network(info, 0)?);
     }
     if asked & 8 != 0 {
         draft.option(negated(8), "vport", info.be16(32)?);
@@ -103,13 +93,6 @@ pub(super) fn ipvs(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
     }
     draft.unknown_match();
     Some(())
-}
-
-fn with_mask(address: IpAddr, mask: IpAddr) -> String {
-    match prefix(mask) {
-        Some(length) => format!("{address}/{length}"),
-        None => format!("{address}/{mask}"),
-    }
 }
 
 /// `sizeof(struct xt_policy_elem)`.

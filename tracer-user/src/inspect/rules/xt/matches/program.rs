@@ -89,7 +89,7 @@ pub(super) fn string(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
     let pattern = info.bytes(20, length.min(128))?;
     let plain = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
     if pattern.iter().all(plain) {
-        draft.option(flags & 1 != 0, "string", quoted(&String::from_utf8_lossy(pattern)));
+        draft.option(flags & 1 != 0, "string", plainly(pattern));
     } else {
         draft.option(flags & 1 != 0, "hex-string", hexed(pattern));
     }
@@ -106,6 +106,19 @@ pub(super) fn string(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
     }
     draft.unknown_match();
     Some(())
+}
+
+/// Always in double quotes.
+fn plainly(pattern: &[u8]) -> String {
+    let mut shown = String::from("\"");
+    for char in String::from_utf8_lossy(pattern).chars() {
+        if matches!(char, '"' | '\\') {
+            shown.push('\\');
+        }
+        shown.push(char);
+    }
+    shown.push('"');
+    shown
 }
 
 /// `"|0a|"`; the kernel's bytes are shown as numbers where one of them is no letter.

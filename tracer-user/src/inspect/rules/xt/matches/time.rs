@@ -26,7 +26,7 @@ pub(super) fn time(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
     if start != 0 {
         draft.option(false, "datestart", date(start));
     }
-    if stop != i32::MAX.unsigned_abs() && stop != u32::MAX {
+    if stop != u32::MAX {
         draft.option(false, "datestop", date(stop));
     }
     for (bit, name) in [(1, "kerneltz"), (2, "contiguous")] {

@@ -53,7 +53,7 @@ fn tcp_flags(flags: u8) -> String {
 }
 
 pub(super) fn sctp(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
-    let (flags, inverted) = (info.u32(60)?, info.u32(64)?);
+    let (flags, inverted) = (info.u32(284)?, info.u32(288)?);
     flagged_ports(info, draft, flags, inverted)?;
     if flags & 4 != 0 {
         draft.flag(inverted & 4 != 0, "chunk-types");
@@ -80,7 +80,7 @@ fn flagged_ports(info: &Info<'_>, draft: &mut Draft, flags: u32, inverted: u32) 
 }
 
 fn chunks(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
-    draft.word(match info.u32(40)? {
+    draft.word(match info.u32(264)? {
         1 => "any",
         2 => "all",
         4 => "only",
@@ -117,9 +117,9 @@ fn chunk_flags(info: &Info<'_>, kind: u8) -> Option<String> {
     };
     // DATA's letters are those of the lower four bits.
     let letters = letters.trim_start_matches('-');
-    let count = usize::try_from(info.u32(56)?).ok()?.min(4);
+    let count = usize::try_from(info.u32(280)?).ok()?.min(4);
     for entry in 0..count {
-        let at = 44 + entry * 3;
+        let at = 268 + entry * 3;
         let (chunk, flags, mask) = (info.u8(at)?, info.u8(at + 1)?, info.u8(at + 2)?);
         if chunk != kind {
             continue;
@@ -213,11 +213,11 @@ pub(super) fn multiport(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
     if info.revision > 1 || count > 15 {
         return None;
     }
-    let name = *["sports", "dports", "ports"].get(usize::from(kind.checked_sub(1)?))?;
+    let name = *["sports", "dports", "ports"].get(usize::from(kind))?;
     draft.option(negated, name, listed(ranges.iter().map(shown)));
     draft.ask(match kind {
-        1 => in_list(Field::SourcePort, &ranges).negate(negated),
-        2 => in_list(Field::DestinationPort, &ranges).negate(negated),
+        0 => in_list(Field::SourcePort, &ranges).negate(negated),
+        1 => in_list(Field::DestinationPort, &ranges).negate(negated),
         _ => either(&ranges, negated),
     });
     Some(())

@@ -1,5 +1,6 @@
 //! Targets that tell somebody of a packet, or remember it.
 
+use crate::inspect::rules::text::iptables::Numeric;
 use crate::inspect::rules::xt::draft::{Draft, quoted};
 use crate::inspect::rules::xt::info::Info;
 use crate::inspect::rules::xt::matches::directions;
@@ -104,18 +105,17 @@ pub(super) fn rateest(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
 }
 
 fn duration(microseconds: u64) -> String {
-    if microseconds >= 1_000_000 {
-        if microseconds.is_multiple_of(1_000_000) {
-            return format!("{}s", microseconds / 1_000_000);
-        }
-        return format!("{}.{:02}s", microseconds / 1_000_000, microseconds % 1_000_000 / 10_000);
-    }
-    format!("{}.{:02}ms", microseconds / 1000, microseconds % 1000 / 10)
+    let (whole, unit, name) = if microseconds >= 1_000_000 {
+        (1_000_000, 100_000, "s")
+    } else {
+        (1_000, 100, "ms")
+    };
+    format!("{}.{}{name}", microseconds / whole, microseconds % whole / unit)
 }
 
 pub(super) fn tee(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
     let (gateway, device) = (info.address(0)?, info.text(16, 16)?);
-    draft.option(false, "gateway", gateway);
+    draft.option(false, "gateway", Numeric(gateway));
     if !device.is_empty() {
         draft.option(false, "oif", device);
     }

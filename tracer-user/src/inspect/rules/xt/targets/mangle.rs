@@ -8,7 +8,7 @@ pub(super) fn classify(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
     draft.option(
         false,
         "set-class",
-        format_args!("{:x}:{:x}", class >> 16, class & 0xffff),
+        format_args!("{:04x}:{:04x}", class >> 16, class & 0xffff),
     );
     draft.harmless();
     Some(())
@@ -35,8 +35,7 @@ pub(super) fn tcpoptstrip(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
     let mut names = Vec::new();
     for option in 0..=u8::MAX {
         if info.u32(usize::from(option / 32) * 4)? & (1 << (option % 32)) != 0 {
-            let known = STRIPPED.iter().find(|(number, _)| *number == option);
-            names.push(known.map_or_else(|| option.to_string(), |(_, name)| (*name).to_owned()));
+            names.push(option);
         }
     }
     draft.option(false, "strip-options", listed(names));
@@ -116,12 +115,3 @@ pub(super) fn connsecmark(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
     draft.harmless();
     Some(())
 }
-
-const STRIPPED: &[(u8, &str)] = &[
-    (2, "mss"),
-    (3, "wscale"),
-    (4, "sack-permitted"),
-    (5, "sack"),
-    (8, "timestamp"),
-    (19, "md5"),
-];

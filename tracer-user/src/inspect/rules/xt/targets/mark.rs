@@ -1,7 +1,7 @@
 //! Targets that write the packet's and the connection's mark.
 
 use crate::inspect::rules::xt::draft::Draft;
-use crate::inspect::rules::xt::info::Info;
+use crate::inspect::rules::xt::info::{Info, prefix};
 use crate::model::rules::{Assign, Operand, Source, Target};
 
 pub(super) fn mark(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
@@ -105,10 +105,29 @@ fn shifted(value: u32, shift: i8) -> u32 {
     moved.unwrap_or_default()
 }
 
+/// Which of the packet's fields are hashed is shown, not modelled: the hash is unknown in any case.
 pub(super) fn hmark(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
-    let (modulus, offset) = (info.u32(52)?, info.u32(56)?);
-    draft.option(false, "hmark-mod", format_args!("{modulus:#x}"));
-    draft.option(false, "hmark-offset", format_args!("{offset:#x}"));
+    let (flags, modulus, offset) = (info.u32(40)?, info.u32(52)?, info.u32(56)?);
+    for (bit, at, name) in [(0, 0, "hmark-src-prefix"), (1, 16, "hmark-dst-prefix")] {
+        if flags & (1 << bit) != 0 {
+            draft.option(false, name, prefix(info.address(at)?)?);
+        }
+    }
+    for (bit, at, name) in [(6, 32, "hmark-sport-mask"), (7, 34, "hmark-dport-mask")] {
+        if flags & (1 << bit) != 0 {
+            draft.option(false, name, format_args!("{:#06x}", info.be16(at)?));
+        }
+    }
+    if flags & (1 << 8) != 0 {
+        draft.option(false, "hmark-proto-mask", format_args!("{:#x}", info.u16(44)?));
+    }
+    if flags & (1 << 9) != 0 {
+        draft.option(false, "hmark-rnd", format_args!("{:#010x}", info.u32(48)?));
+    }
+    draft.option(false, "hmark-mod", modulus);
+    if flags & (1 << 11) != 0 {
+        draft.option(false, "hmark-offset", offset);
+    }
     draft.assign(Assign {
         target: Target::Mark,
         keep: 0,

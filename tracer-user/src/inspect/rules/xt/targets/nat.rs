@@ -1,7 +1,8 @@
 //! Targets that change addresses and ports, and the transparent proxy's.
 
+use crate::inspect::rules::text::iptables::{Network, Numeric};
 use crate::inspect::rules::xt::draft::Draft;
-use crate::inspect::rules::xt::info::{Info, number, prefix};
+use crate::inspect::rules::xt::info::{Info, number};
 use crate::model::rules::{Action, Nat, NatKind, NatTarget, Tproxy};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
@@ -89,9 +90,9 @@ fn target_text(range: &Range) -> String {
     let (first, last) = (range.addresses.start(), range.addresses.end());
     if range.flags & ADDRESSES != 0 {
         text = if first == last {
-            first.to_string()
+            Numeric(*first).to_string()
         } else {
-            format!("{first}-{last}")
+            format!("{}-{}", Numeric(*first), Numeric(*last))
         };
         if first.is_ipv6() && range.flags & PORTS != 0 {
             text = format!("[{text}]");
@@ -149,16 +150,7 @@ pub(super) fn netmap(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
     let range = by_revision(info)?;
     let (first, last) = (*range.addresses.start(), *range.addresses.end());
     let mask = inverse(number(first) ^ number(last), first);
-    draft.option(
-        false,
-        "to",
-        match prefix(mask) {
-            Some(32) if first.is_ipv4() => first.to_string(),
-            Some(128) => first.to_string(),
-            Some(length) => format!("{first}/{length}"),
-            None => format!("{first}/{mask}"),
-        },
-    );
+    draft.option(false, "to", Network { address: first, mask });
     draft.act(Action::Nat(Nat {
         kind: NatKind::Destination,
         target: NatTarget::Fixed {
@@ -188,7 +180,7 @@ pub(super) fn tproxy(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
         _ => return None,
     };
     draft.option(false, "on-port", port);
-    draft.option(false, "on-ip", address);
+    draft.option(false, "on-ip", Numeric(address));
     draft.option(false, "tproxy-mark", format_args!("{value:#x}/{mask:#x}"));
     draft.act(Action::Tproxy(Tproxy {
         address: (!address.is_unspecified()).then_some(address),
@@ -203,8 +195,8 @@ pub(super) fn tproxy(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
 pub(super) fn npt(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
     let (source, destination) = (info.ipv6(0)?, info.ipv6(16)?);
     let [from, to] = info.array(32)?;
-    draft.option(false, "src-pfx", format_args!("{source}/{from}"));
-    draft.option(false, "dst-pfx", format_args!("{destination}/{to}"));
+    draft.option(false, "src-pfx", format_args!("{}/{from}", Numeric(source.into())));
+    draft.option(false, "dst-pfx", format_args!("{}/{to}", Numeric(destination.into())));
     draft.unknown_target();
     Some(())
 }

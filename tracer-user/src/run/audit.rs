@@ -1,0 +1,222 @@
+//! The audit of all namespaces: reads what each has, and looks again at what may only be starting.
+//!
+//! A namespace that vanishes meanwhile, or cannot be read, is left out and told; the others go on.
+
+use super::ports::{LookError, entries, wanted_places};
+use crate::audit::{self, Facts};
+use crate::failure::Failure;
+use crate::inspect::source::netns::{Namespaces, Place};
+use crate::inspect::source::probe::{Probe, ProbeError};
+use crate::inspect::source::{now, process, rules};
+use crate::inventory::Listeners;
+use crate::model::conntrack::Conntrack;
+use crate::model::evidence::Evidence;
+use crate::model::finding::{Cause, Culprit, Finding};
+use crate::model::identity::{Netns, Process};
+use crate::model::rules::Snapshot;
+use crate::model::time::Timestamp;
+use crate::model::tuple::Tuple;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct AuditSurvey {
+    /// The worst first.
+    pub findings: Vec<Finding>,
+    /// When the looking began, and how long it took.
+    pub began: Timestamp,
+    pub duration: Duration,
+    /// Namespaces that were looked into.
+    pub namespaces: usize,
+    /// What could not be read whole, one line each. Untrusted.
+    pub gaps: Vec<String>,
+    /// Namespaces that went meanwhile, one line each.
+    pub gone: Vec<String>,
+}
+
+/// Looks into the namespaces with these inodes; none: into all.
+pub fn survey_rules(wanted: &[u32]) -> Result<AuditSurvey, Failure> {
+    let mut namespaces = Namespaces::new().map_err(Failure::system("cannot look into network namespaces"))?;
+    let places = wanted_places(&namespaces, wanted)?;
+    let mut survey = AuditSurvey {
+        began: now(),
+        ..AuditSurvey::default()
+    };
+    let mut again = Vec::new();
+    for (place, findings) in survey.pass(&mut namespaces, places)? {
+        if audit::may_be_starting(&findings) {
+            again.push((place, findings));
+        } else {
+            survey.findings.extend(findings);
+        }
+    }
+    if !again.is_empty() {
+        std::thread::sleep(PAUSE);
+        let places = again.iter().map(|(place, _)| place.clone()).collect();
+        let mut second = AuditSurvey::default();
+        for (place, findings) in second.pass(&mut namespaces, places)? {
+            let before = again.iter().find(|(known, _)| known.inode == place.inode);
+            let before = before.map_or(&[][..], |(_, before)| before);
+            survey
+                .findings
+                .extend(findings.into_iter().filter(|finding| stays(finding, before)));
+        }
+        survey.gone.extend(second.gone);
+    }
+    survey.finish();
+    Ok(survey)
+}
+
+impl AuditSurvey {
+    fn pass(&mut self, namespaces: &mut Namespaces, places: Vec<Place>) -> Result<Vec<(Place, Vec<Finding>)>, Failure> {
+        let processes = process::by_namespace(audit::is_agent);
+        let mut all = Vec::new();
+        for place in places {
+            let own = processes.get(&place.inode).map_or(&[][..], Vec::as_slice);
+            match look(namespaces, &place, own) {
+                Ok((findings, gaps)) => {
+                    self.namespaces += 1;
+                    self.gaps
+                        .extend(gaps.iter().map(|gap| format!("{}: {gap}", place.path)));
+                    all.push((place, findings));
+                }
+                Err(error) if error.is_gone(&place) => self.gone.push(format!("{}: {error}", place.path)),
+                Err(error) => self.gaps.push(format!("{}: {error}", place.path)),
+            }
+            if namespaces.stranded() {
+                return Err(Failure::Usage("cannot go back to the own network namespace".to_owned()));
+            }
+        }
+        Ok(all)
+    }
+
+    fn finish(&mut self) {
+        self.duration = now().since(self.began);
+        self.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        for (id, finding) in (1..).zip(&mut self.findings) {
+            finding.id = id;
+        }
+        self.name_listeners();
+    }
+
+    /// Finds all holders in one walk over the processes.
+    fn name_listeners(&mut self) {
+        let listeners = || self.findings.iter().flat_map(|finding| &finding.evidence);
+        let inodes: HashSet<u32> = listeners()
+            .filter_map(|evidence| match evidence {
+                Evidence::Listener { listener, .. } => Some(listener.inode),
+                _ => None,
+            })
+            .collect();
+        let spaces: HashSet<u32> = listeners()
+            .filter_map(|evidence| match evidence {
+                Evidence::Inspected { netns, .. } => Some(netns.inode),
+                _ => None,
+            })
+            .collect();
+        let holders: HashMap<u32, Process> = process::holders_within(HOLDERS_TIME, inodes, &spaces);
+        for evidence in self.findings.iter_mut().flat_map(|finding| &mut finding.evidence) {
+            if let Evidence::Listener { listener, .. } = evidence {
+                listener.process = holders.get(&listener.inode).copied();
+            }
+        }
+    }
+}
+
+type Looked = (Vec<Finding>, Vec<Arc<str>>);
+
+fn look(namespaces: &mut Namespaces, place: &Place, processes: &[Process]) -> Result<Looked, LookError> {
+    let found = namespaces.open_path(place.inode, Arc::clone(&place.path))?;
+    let deadline = Instant::now() + TIME_MAX;
+    namespaces
+        .inside(&found, |netns| read(netns, place, processes, deadline))?
+        .map_err(LookError::from)
+}
+
+/// Reads no more than is needed: most namespaces have no rules.
+fn read(netns: Netns, place: &Place, processes: &[Process], deadline: Instant) -> Result<Looked, ProbeError> {
+    let (ruleset, network) = rules::read(deadline)?;
+    let mut gaps = ruleset.gaps.clone();
+    let mut probe = Probe::new(deadline);
+    let mut note = |error: ProbeError| gaps.push(error.to_string().into());
+    let entries = entries(&mut probe, &network).unwrap_or_else(|error| {
+        note(error);
+        None
+    });
+    if ruleset.is_empty() && entries.as_ref().is_none_or(Vec::is_empty) {
+        return Ok((Vec::new(), gaps));
+    }
+    let mut listeners = Listeners::default();
+    match probe.listeners(None) {
+        Ok(tcp) => listeners.tcp = Some(tcp),
+        Err(error) => note(error),
+    }
+    match probe.receivers() {
+        Ok(udp) => listeners.udp = udp,
+        Err(error) => note(error),
+    }
+    let sockets = entries.as_ref().and_then(|entries| sockets(&mut probe, entries));
+    let snapshot = Snapshot {
+        netns,
+        enter: Some(Arc::clone(&place.path)),
+        at: now(),
+        ruleset,
+        network,
+    };
+    let findings = audit::audit(&Facts {
+        snapshot: &snapshot,
+        listeners: &listeners,
+        entries: entries.as_deref(),
+        sockets: sockets.as_ref(),
+        processes: Some(processes),
+    });
+    Ok((findings, gaps))
+}
+
+/// Of the sockets that entries lead to, those that are there; `None`: too many entries to ask for, or it failed.
+fn sockets(probe: &mut Probe, entries: &[Conntrack]) -> Option<BTreeSet<Tuple>> {
+    if entries.len() > ASKED_MAX {
+        return None;
+    }
+    let mut there = BTreeSet::new();
+    for entry in entries {
+        if probe.socket(entry.reply).ok()?.is_some() {
+            there.insert(entry.reply);
+        }
+    }
+    Some(there)
+}
+
+/// What only started in between is not reported; other causes need one look.
+fn stays(finding: &Finding, before: &[Finding]) -> bool {
+    !matches!(finding.cause, Cause::DeadRedirect | Cause::LeftoverChain)
+        || before.iter().any(|other| {
+            other.cause == finding.cause
+                && other
+                    .culprits
+                    .iter()
+                    .map(place_of)
+                    .eq(finding.culprits.iter().map(place_of))
+        })
+}
+
+/// What tells a rule from others, whatever it counted meanwhile.
+fn place_of(culprit: &Culprit) -> Option<(&str, &str, Option<u32>, &str)> {
+    match culprit {
+        Culprit::Rule { rule: Some(rule), .. } => Some((&rule.table, &rule.chain, rule.index, &rule.text)),
+        Culprit::Rule { rule: None, .. } | Culprit::ConntrackEntry(_) | Culprit::Listener(_) | Culprit::Peer { .. } => {
+            None
+        }
+    }
+}
+
+/// A proxy makes its rules and listens within this time.
+const PAUSE: Duration = Duration::from_secs(2);
+/// For one namespace, whatever the kernel does.
+const TIME_MAX: Duration = Duration::from_secs(5);
+/// For the search for those who hold listening sockets.
+const HOLDERS_TIME: Duration = Duration::from_secs(1);
+/// Sockets asked for one by one in one namespace.
+const ASKED_MAX: usize = 1_024;

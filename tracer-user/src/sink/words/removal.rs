@@ -1,0 +1,117 @@
+//! Commands that remove rules and chains, every untrusted word quoted.
+
+use crate::model::inspected::ChainName;
+use crate::model::rules::{Backend, Family, Located};
+use crate::sink::text::quote;
+
+/// Deletes one rule; `None` where it cannot be named.
+pub(super) fn rule(rule: &Located) -> Option<String> {
+    let Some(tool) = tool(rule.backend, rule.family) else {
+        let handle = rule.handle?;
+        return Some(format!(
+            "nft delete rule {} {} {} handle {handle}",
+            rule.family.name(),
+            quote(&rule.table),
+            quote(&rule.chain)
+        ));
+    };
+    let words = words(&rule.text)?;
+    let (append, rest) = words.split_first()?;
+    if append != "-A" || rest.is_empty() {
+        return None;
+    }
+    let rest: Vec<_> = rest.iter().map(|word| quote(word)).collect();
+    Some(format!("{tool} -t {} -D {}", quote(&rule.table), rest.join(" ")))
+}
+
+pub(super) fn flush(chain: &ChainName) -> String {
+    on_chain(chain, "-F", "flush")
+}
+
+/// Deletes an empty chain.
+pub(super) fn chain(chain: &ChainName) -> String {
+    on_chain(chain, "-X", "delete")
+}
+
+fn on_chain(chain: &ChainName, option: &str, verb: &str) -> String {
+    let (table, name) = (quote(&chain.table), quote(&chain.chain));
+    match tool(chain.backend, chain.family) {
+        Some(tool) => format!("{tool} -t {table} {option} {name}"),
+        None => format!("nft {verb} chain {} {table} {name}", chain.family.name()),
+    }
+}
+
+/// The program for rules of xtables.
+pub(super) fn tool(backend: Backend, family: Family) -> Option<&'static str> {
+    match (backend, family) {
+        (Backend::IptablesLegacy, Family::Ip6) => Some("ip6tables-legacy"),
+        (Backend::IptablesLegacy, _) => Some("iptables-legacy"),
+        (Backend::IptablesNft, Family::Ip6) => Some("ip6tables-nft"),
+        (Backend::IptablesNft, _) => Some("iptables-nft"),
+        (Backend::Nft, _) => None,
+    }
+}
+
+/// The words of a rule as `iptables-save` writes it: in double quotes a backslash keeps the next character. `None`: a
+/// quote does not end.
+fn words(text: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quoted = false;
+    let mut chars = text.chars();
+    while let Some(char) = chars.next() {
+        match char {
+            '"' => {
+                quoted = !quoted;
+                word.get_or_insert_default();
+            }
+            '\\' if quoted => word.get_or_insert_default().push(chars.next()?),
+            ' ' if !quoted => words.extend(word.take()),
+            other => word.get_or_insert_default().push(other),
+        }
+    }
+    words.extend(word);
+    (!quoted).then_some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::rules::Hook;
+
+    fn located(backend: Backend, text: &str) -> Located {
+        Located {
+            backend,
+            family: Family::Ip,
+            table: "nat".into(),
+            chain: "x;$(id)".into(),
+            hook: Some(Hook::Prerouting),
+            index: Some(1),
+            handle: Some(7),
+            text: text.into(),
+            comment: None,
+            owner: None,
+            packets: None,
+        }
+    }
+
+    #[test]
+    fn a_rule_is_deleted_by_what_it_says_with_every_word_quoted() {
+        let text = r#"-A x;$(id) -m comment --comment "it's a \"b\" `id`" -j MIRRORD_INPUT_abcde"#;
+        assert_eq!(
+            rule(&located(Backend::IptablesLegacy, text)).unwrap(),
+            r#"iptables-legacy -t nat -D 'x;$(id)' -m comment --comment 'it'\''s a "b" `id`' -j MIRRORD_INPUT_abcde"#
+        );
+        assert_eq!(
+            rule(&located(Backend::Nft, "jump y")).unwrap(),
+            "nft delete rule ip nat 'x;$(id)' handle 7"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_as_a_rule_gets_no_command() {
+        for text in ["", "-A", "-P INPUT DROP", "-A x -m comment --comment \"open"] {
+            assert_eq!(rule(&located(Backend::IptablesLegacy, text)), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Legacy tables of the real kernel, read by us and by `iptables-legacy-save`. Needs root.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../inspect/space.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod space;
+
+use space::Space;
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use tracer_user::inspect::source::xt;
+use tracer_user::model::rules::{Chain, Family};
+
+/// A rule for each extension and each of its options that the kernel and the tools know.
+const RULES: &str = include_str!("rules.txt");
+const FAMILIES: [(Family, char, &str); 2] = [(Family::Ip, '4', "iptables"), (Family::Ip6, '6', "ip6tables")];
+
+#[test]
+fn every_rule_reads_as_its_own_tool_prints_it() {
+    let mut compared = 0;
+    for (family, digit, tool) in FAMILIES {
+        let space = Space::new();
+        restore(&space, tool, &ruleset(digit));
+        compared += compare(&space, family, tool);
+    }
+    assert!(compared > 500, "only {compared} rules");
+}
+
+#[test]
+fn rulesets_of_real_programs_read_as_they_were_saved() {
+    for (file, text) in SAVED {
+        let (family, _, tool) = FAMILIES[usize::from(file.contains(".v6."))];
+        let space = Space::new();
+        restore(&space, tool, text);
+        assert!(compare(&space, family, tool) > 0, "{file} has no rules");
+    }
+}
+
+#[test]
+fn reading_creates_no_table() {
+    let space = Space::new();
+    assert_eq!(space.inside(xt::read), (Vec::new(), Vec::new()));
+    assert_eq!(space.inside(names), ["", ""]);
+    restore(&space, "iptables", "*raw\nCOMMIT\n");
+    let (chains, gaps) = space.inside(xt::read);
+    assert_eq!((chains.len(), gaps.len()), (2, 0));
+    assert_eq!(space.inside(names), ["raw\n", ""]);
+}
+
+#[test]
+fn a_changed_table_has_another_key() {
+    let space = Space::new();
+    restore(&space, "iptables", "*raw\nCOMMIT\n");
+    let before = space.inside(xt::keys);
+    assert_eq!(before, space.inside(xt::keys));
+    restore(&space, "iptables", "*raw\n-A OUTPUT -p tcp\nCOMMIT\n");
+    assert_ne!(before, space.inside(xt::keys));
+}
+
+/// The rules of one family, as a file to restore.
+fn ruleset(digit: char) -> String {
+    let mut tables: BTreeMap<&str, String> = BTreeMap::new();
+    for line in RULES.lines().filter(|line| !line.starts_with('#')) {
+        let mut words = line.splitn(4, ' ');
+        let [families, table, chain, rule] = [(); 4].map(|()| words.next().unwrap());
+        if families.contains(digit) {
+            let text = tables.entry(table).or_default();
+            text.push_str(&format!("-A {chain} {rule}\n"));
+        }
+    }
+    let own = |table: &str| match table {
+        "filter" => ":USER - [0:0]\n:OTHER - [0:0]\n",
+        "nat" => ":CHAIN - [0:0]\n",
+        _ => "",
+    };
+    let file = |(table, rules): (&str, String)| format!("*{table}\n{}{rules}COMMIT\n", own(table));
+    tables.into_iter().map(file).collect()
+}
+
+/// How many rules were compared, line by line.
+fn compare(space: &Space, family: Family, tool: &str) -> usize {
+    let saved = space.inside(|| Command::new(format!("{tool}-legacy-save")).output().unwrap().stdout);
+    let saved = String::from_utf8(saved).unwrap();
+    let (chains, gaps) = space.inside(xt::read);
+    assert!(gaps.is_empty(), "{gaps:?}");
+    let chains = chains.iter().filter(|chain| chain.family == family).collect::<Vec<_>>();
+    let mut wrong = Vec::new();
+    let mut compared = 0;
+    for table in saved.split('*').skip(1) {
+        let name = table.lines().next().unwrap();
+        let theirs = table.lines().filter(|line| line.starts_with("-A ")).collect::<Vec<_>>();
+        let ours = texts(&chains, name);
+        compared += theirs.len();
+        wrong.extend(differences(&theirs, &ours));
+        assert_eq!(theirs.len(), ours.len(), "{name}: {wrong:#?}");
+        let heads = table.lines().filter(|line| line.starts_with(':')).count();
+        assert_eq!(heads, chains.iter().filter(|chain| &*chain.table == name).count());
+    }
+    assert!(wrong.is_empty(), "{} of {compared}: {wrong:#?}", wrong.len());
+    compared
+}
+
+/// Rules in the order of the chains, which the tools sort otherwise: by chain first.
+fn texts<'a>(chains: &[&'a Chain], table: &str) -> Vec<&'a str> {
+    let of_table = chains.iter().filter(|chain| &*chain.table == table);
+    of_table
+        .flat_map(|chain| chain.rules.iter().map(|rule| &*rule.text))
+        .collect()
+}
+
+fn differences(theirs: &[&str], ours: &[&str]) -> Vec<String> {
+    let chain = |line: &&&str| line.split(' ').nth(1).unwrap().to_owned();
+    let sorted = |lines: &[&str]| {
+        let mut lines = lines
+            .iter()
+            .map(|line| (chain(&line), (*line).to_owned()))
+            .collect::<Vec<_>>();
+        lines.sort_by(|(left, _), (right, _)| left.cmp(right));
+        lines
+    };
+    let pairs = sorted(theirs).into_iter().zip(sorted(ours));
+    pairs
+        .filter(|((_, theirs), (_, ours))| theirs != ours)
+        .map(|((_, theirs), (_, ours))| format!("{theirs}\n     {ours}"))
+        .collect()
+}
+
+fn restore(space: &Space, tool: &str, text: &str) {
+    let output = space.inside(|| {
+        let mut child = Command::new(format!("{tool}-legacy-restore"))
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    });
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn names() -> [String; 2] {
+    ["ip_tables_names", "ip6_tables_names"]
+        .map(|file| std::fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap())
+}
+
+const SAVED: &[(&str, &str)] = &[
+    (
+        "cni_iptables_default.legacy.v4.save",
+        include_str!("data/cni_iptables_default.legacy.v4.save"),
+    ),
+    (
+        "istio-iptables_capture_dns-uid-gid.legacy.v4.save",
+        include_str!("data/istio-iptables_capture_dns-uid-gid.legacy.v4.save"),
+    ),
+    (
+        "istio-iptables_capture_dns-uid-gid.legacy.v6.save",
+        include_str!("data/istio-iptables_capture_dns-uid-gid.legacy.v6.save"),
+    ),
+    (
+        "istio-iptables_capture_drop-invalid.legacy.v4.save",
+        include_str!("data/istio-iptables_capture_drop-invalid.legacy.v4.save"),
+    ),
+    (
+        "istio-iptables_capture_inbound-ports-wildcard.legacy.v4.save",
+        include_str!("data/istio-iptables_capture_inbound-ports-wildcard.legacy.v4.save"),
+    ),
+    (
+        "istio-iptables_capture_ipnets.legacy.v4.save",
+        include_str!("data/istio-iptables_capture_ipnets.legacy.v4.save"),
+    ),
+    (
+        "istio-iptables_capture_kube-virt-interfaces.legacy.v4.save",
+        include_str!("data/istio-iptables_capture_kube-virt-interfaces.legacy.v4.save"),
+    ),
+];
