@@ -8,7 +8,7 @@ use crate::track::flows::Flows;
 use std::num::NonZeroU64;
 
 /// The `n`-th connection of many to one destination.
-fn nth(n: u64, millis: u64) -> crate::model::event::Event {
+pub(super) fn nth(n: u64, millis: u64) -> crate::model::event::Event {
     let mut event = syn_retransmit(millis, 1);
     event.socket = NonZeroU64::new(n + 1);
     let port = 15_000 + u16::try_from(n % 50_000).expect("fits");

@@ -342,6 +342,22 @@ impl World {
         }
     }
 
+    /// Answers what was left unanswered.
+    pub(super) fn answer(&mut self, inquiry: &Inquiry, millis: u64, reply: Reply) {
+        self.tracker.handle_answer(Answer {
+            id: inquiry.id,
+            at: at(millis),
+            enter: None,
+            reply,
+        });
+        self.drain(at(millis));
+    }
+
+    pub(super) fn finish(&mut self, millis: u64) {
+        self.tracker.finish(at(millis));
+        self.drain(at(millis));
+    }
+
     /// The only finding, in its last revision.
     pub(super) fn only(&self) -> &Finding {
         let last = self.findings.last().expect("a finding");
