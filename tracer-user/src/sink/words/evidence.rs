@@ -126,20 +126,7 @@ pub fn sentence(finding: &Finding, evidence: &Evidence) -> String {
             connmark,
             rules,
             ..
-        } => {
-            let netns = netns(finding, *of);
-            match rules {
-                0 => format!(
-                    "no current rule in {netns} sets connmark {connmark:#x}: it came from outside the rules, such as by \
-                     `conntrack -U`"
-                ),
-                rules => format!(
-                    "the first packet of the connection meets no rule in {netns} that sets connmark {connmark:#x}, but {} \
-                     can set it",
-                    count(u64::from(*rules), "other rule")
-                ),
-            }
-        }
+        } => setters(&netns(finding, *of), *connmark, *rules),
         Evidence::RulesNotRead { netns: of, why, .. } => {
             let netns = netns(finding, *of);
             format!("the rules of {netns} could not be read: {}", Shown(why.as_bytes()))
@@ -191,6 +178,19 @@ fn dropped(finding: &Finding, evidence: &Evidence) -> String {
         parts.push("; the entry was CLOSE at the first of them already: the rule had answered with a RST".to_owned());
     }
     parts.concat()
+}
+
+fn setters(netns: &str, connmark: u32, rules: u32) -> String {
+    if rules == 0 {
+        return format!(
+            "no current rule in {netns} sets connmark {connmark:#x}: it came from outside the rules, such as by \
+             `conntrack -U`"
+        );
+    }
+    format!(
+        "the first packet of the connection meets no rule in {netns} that sets connmark {connmark:#x}, but {} can set it",
+        count(u64::from(rules), "other rule")
+    )
 }
 
 fn walked(netns: &str, passage: &Passage) -> String {

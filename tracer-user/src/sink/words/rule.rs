@@ -36,13 +36,11 @@ pub(super) fn delete(rule: &Located) -> Option<String> {
         return removal::rule(rule);
     }
     let (table, chain) = (quote(&rule.table), quote(&rule.chain));
-    Some(match removal::tool(rule.backend, rule.family) {
-        Some(tool) => format!("{tool} -t {table} -P {chain} ACCEPT"),
-        None => {
-            let family = rule.family.name();
-            format!("nft chain {family} {table} {chain} '{{ policy accept; }}'")
-        }
-    })
+    if let Some(tool) = removal::tool(rule.backend, rule.family) {
+        return Some(format!("{tool} -t {table} -P {chain} ACCEPT"));
+    }
+    let family = rule.family.name();
+    Some(format!("nft chain {family} {table} {chain} '{{ policy accept; }}'"))
 }
 
 /// The rules of a finding that are known by name and do this, with their namespaces.

@@ -62,7 +62,9 @@ fn walked(trails: Vec<Trail>) -> Walked {
 /// The rules answer each packet that was dropped with `stopped`, each other with `passed`.
 fn world(examined: Examined, stopped: Trail, passed: Trail) -> World {
     answering(examined, move |packets| {
-        let trails = packets.iter().map(|packet| if packet.dropped { &stopped } else { &passed });
+        let trails = packets
+            .iter()
+            .map(|packet| if packet.dropped { &stopped } else { &passed });
         Some(Reply::Walked(Box::new(walked(trails.cloned().collect()))))
     })
 }
@@ -85,7 +87,7 @@ fn rules(finding: &Finding) -> Vec<(RuleRole, &str)> {
         Culprit::Rule {
             rule: Some(rule), role, ..
         } => Some((*role, &*rule.chain)),
-        _ => None,
+        Culprit::Rule { .. } | Culprit::ConntrackEntry(_) | Culprit::Listener(_) | Culprit::Peer { .. } => None,
     });
     culprits.collect()
 }
@@ -93,7 +95,7 @@ fn rules(finding: &Finding) -> Vec<(RuleRole, &str)> {
 fn packets(inquiry: &Inquiry) -> &[Traveller] {
     match &inquiry.question {
         Question::Walk { packets, .. } => packets,
-        _ => &[],
+        Question::Connection { .. } | Question::Link { .. } | Question::Sweep | Question::Stalled => &[],
     }
 }
 
@@ -119,7 +121,10 @@ fn the_rule_that_drops_the_syn_is_asked_for_with_the_packet_and_named() {
     let mut world = world(waiting(), dropping(), passing());
     world.play(syns_dropped(), 2_000);
     let finding = world.only();
-    assert_eq!((finding.cause, finding.confidence), (Cause::SynDropped, Confidence::Proved));
+    assert_eq!(
+        (finding.cause, finding.confidence),
+        (Cause::SynDropped, Confidence::Proved)
+    );
     assert_eq!(rules(finding), [(RuleRole::Drops, "OUTPUT")]);
     let [inquiry] = asked(&world)[..] else {
         panic!("one question: {:?}", world.inquiries)
@@ -276,7 +281,10 @@ fn rules_that_contradict_what_was_seen_name_nobody_and_are_told() {
     world.play(syns_dropped(), 2_000);
     let finding = world.only();
     // The drop itself was seen.
-    assert_eq!((finding.cause, finding.confidence), (Cause::SynDropped, Confidence::Proved));
+    assert_eq!(
+        (finding.cause, finding.confidence),
+        (Cause::SynDropped, Confidence::Proved)
+    );
     assert!(rules(finding).is_empty());
     let told = |evidence: &Evidence| matches!(evidence, Evidence::RulesWalked { passage, .. } if !passage.agrees);
     assert!(finding.evidence.iter().any(told));
@@ -313,13 +321,19 @@ fn a_reject_rule_tells_a_rejection_that_nothing_else_did() {
     let mut world = world(waiting(), rejecting(), passing());
     world.play(syns_dropped(), 2_000);
     let finding = world.only();
-    assert_eq!((finding.cause, finding.confidence), (Cause::RejectedByRule, Confidence::Likely));
+    assert_eq!(
+        (finding.cause, finding.confidence),
+        (Cause::RejectedByRule, Confidence::Likely)
+    );
     assert_eq!(world.tracker.totals().findings.get(&Cause::RejectedByRule), Some(&1));
     // The error comes at last.
     world.feed([failed(2_500, 111)]);
     world.run_until(4_000);
     let finding = world.only();
-    assert_eq!((finding.cause, finding.confidence), (Cause::RejectedByRule, Confidence::Proved));
+    assert_eq!(
+        (finding.cause, finding.confidence),
+        (Cause::RejectedByRule, Confidence::Proved)
+    );
 }
 
 #[test]
@@ -357,11 +371,7 @@ fn an_answer_that_comes_late_is_a_revision() {
     let mut world = answering(waiting(), |_| None);
     world.play(syns_dropped(), 5_000);
     let inquiry = asked(&world)[0].clone();
-    world.answer(
-        &inquiry,
-        5_000,
-        Reply::Walked(Box::new(walked(vec![dropping()]))),
-    );
+    world.answer(&inquiry, 5_000, Reply::Walked(Box::new(walked(vec![dropping()]))));
     world.run_until(7_000);
     let finding = world.only();
     assert_eq!((finding.revision, finding.state), (1, State::Updated));
@@ -390,7 +400,8 @@ fn a_finding_whose_connection_ends_while_it_waits_is_told_whole_and_closed() {
 fn rules_that_cannot_be_read_are_said_to_be_unread() {
     let mut world = answering(waiting(), |_| Some(Reply::Unreachable("not permitted".into())));
     world.play(syns_dropped(), 2_000);
-    let unread = |evidence: &Evidence| matches!(evidence, Evidence::RulesNotRead { why, .. } if &**why == "not permitted");
+    let unread =
+        |evidence: &Evidence| matches!(evidence, Evidence::RulesNotRead { why, .. } if &**why == "not permitted");
     assert!(world.only().evidence.iter().any(unread));
 }
 

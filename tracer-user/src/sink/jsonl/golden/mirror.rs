@@ -3,7 +3,6 @@
 #![expect(
     dead_code,
     clippy::struct_field_names,
-    clippy::large_enum_variant,
     reason = "the types only say which fields there are"
 )]
 
