@@ -93,7 +93,7 @@ fn each(mut visit: impl FnMut(Family, &str, BorrowedFd<'_>) -> Result<(), Troubl
                 // It vanished in between.
                 Ok(()) | Err(Trouble::Call(Errno::NOENT)) => {}
                 Err(error) => {
-                    gaps.push(format!("cannot read the legacy table {} {name}: {error}", family.name()).into())
+                    gaps.push(format!("cannot read the legacy table {} {name}: {error}", family.name()).into());
                 }
             }
         }

@@ -206,10 +206,8 @@ impl Context<'_> {
         self.target_family(&mut text, tproxy.address.map(word), false);
         text.push_str(" to ");
         if let Some(address) = tproxy.address {
-            text.push_str(&match address {
-                IpAddr::V6(_) => format!("[{}]", super::address(address)),
-                IpAddr::V4(address) => address.to_string(),
-            });
+            let shown = super::address(address);
+            text.push_str(&if address.is_ipv6() { format!("[{shown}]") } else { shown });
         }
         if let Some(port) = tproxy.port {
             let _ = write!(text, ":{port}");

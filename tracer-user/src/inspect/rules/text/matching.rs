@@ -6,6 +6,7 @@ use super::value::{Style, prefix};
 use super::{interface, unknown};
 use crate::inspect::rules::{Comparison, Detail};
 use crate::model::rules::{Family, Field, Match, Operand, Value};
+use std::fmt::Write;
 use std::ops::RangeInclusive;
 
 impl Context<'_> {
@@ -232,11 +233,11 @@ impl Context<'_> {
             ("^", flipped, flipped != 0),
             ("|", set, set != 0),
         ];
-        parts
-            .into_iter()
-            .filter(|(_, _, shown)| *shown)
-            .map(|(sign, bits, _)| format!(" {sign} {}", self.number(field, bits)))
-            .collect()
+        let mut text = String::new();
+        for (sign, bits, _) in parts.into_iter().filter(|(_, _, shown)| *shown) {
+            let _ = write!(text, " {sign} {}", self.number(field, bits));
+        }
+        text
     }
 }
 

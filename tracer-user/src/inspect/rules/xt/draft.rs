@@ -49,7 +49,7 @@ impl Draft {
     }
 
     /// ` --name first:last`, or the one value that both are.
-    pub(super) fn range<T: Display + PartialEq>(&mut self, negated: bool, name: &str, first: T, last: T) {
+    pub(super) fn range<T: Copy + Display + PartialEq>(&mut self, negated: bool, name: &str, first: T, last: T) {
         if first == last {
             self.option(negated, name, first);
         } else {

@@ -40,15 +40,14 @@ impl Shape {
     pub fn parse(info: &[u8]) -> Result<Self, XtError> {
         let short = XtError::ShortInfo(info.len());
         let (words, _) = info.get(NAME..INFO).ok_or(short)?.as_chunks::<4>();
-        let words = words.iter().copied().map(u32::from_ne_bytes).collect::<Vec<_>>();
-        let words = <[u32; 13]>::try_from(words).map_err(|_| short)?;
-        let [valid_hooks, a, b, c, d, e, f, g, h, i, j, entries, size] = words;
+        let mut words = words.iter().copied().map(u32::from_ne_bytes);
+        let mut next = || words.next().ok_or(short);
         Ok(Self {
-            entries,
-            size,
-            valid_hooks,
-            hook_entry: [a, b, c, d, e],
-            underflow: [f, g, h, i, j],
+            valid_hooks: next()?,
+            hook_entry: [next()?, next()?, next()?, next()?, next()?],
+            underflow: [next()?, next()?, next()?, next()?, next()?],
+            entries: next()?,
+            size: next()?,
         })
     }
 
@@ -106,6 +105,7 @@ fn sections<'a>(shape: &Shape, entries: &[Entry<'a>]) -> Result<Vec<Section<'a>>
     let begins = shape.hooks().map(|(hook, first, last)| (first, (hook, last)));
     let begins = begins.collect::<BTreeMap<_, _>>();
     let mut sections: Vec<Section<'_>> = Vec::new();
+    let end = entries.last().map(|entry| entry.offset);
     let mut ends = None;
     let mut closed = true;
     for entry in entries {
@@ -121,7 +121,8 @@ fn sections<'a>(shape: &Shape, entries: &[Entry<'a>]) -> Result<Vec<Section<'a>>
             });
         } else if let Some(name) = entry.error_name() {
             ends = None;
-            closed = name == END;
+            // The last one is the table's end.
+            closed = end == Some(entry.offset);
             if !closed {
                 sections.push(Section {
                     name: String::from_utf8_lossy(until_nul(name)).into(),
@@ -276,5 +277,3 @@ const HOOKS: [Hook; 5] = [
     Hook::Output,
     Hook::Postrouting,
 ];
-/// The name of the entry behind the last chain.
-const END: &[u8] = b"ERROR";

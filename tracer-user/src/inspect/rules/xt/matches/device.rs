@@ -27,8 +27,8 @@ pub(super) fn physdev(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
 }
 
 pub(super) fn mac(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
-    let [a, b, c, d, e, f] = info.array(0)?;
-    let shown = format_args!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}");
+    let bytes = info.array::<6>(0)?.map(|byte| format!("{byte:02x}"));
+    let shown = bytes.join(":");
     draft.option(info.u32(8)? != 0, "mac-source", shown);
     draft.unknown_match();
     Some(())

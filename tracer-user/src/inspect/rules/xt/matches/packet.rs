@@ -70,7 +70,7 @@ pub(super) fn tos(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
     } else {
         draft.option(negated, "tos", format_args!("{value:#04x}/{mask:#04x}"));
     }
-    if mask & 3 == 0 && value & 3 == 0 {
+    if (mask | value).trailing_zeros() >= 2 {
         draft.ask(compared(Field::Dscp, (mask >> 2).into(), (value >> 2).into()).negate(negated));
     } else {
         draft.unknown_match();

@@ -3,10 +3,10 @@
 //! What changes neither a packet's way nor its addresses nor its marks is harmless.
 
 mod ct;
-mod log;
 mod mangle;
 mod mark;
 mod nat;
+mod report;
 mod verdict;
 
 use super::Decoder;
@@ -34,15 +34,15 @@ pub(super) fn decoder(name: &str, family: Family) -> Option<Decoder> {
         "MARK" => mark::mark,
         "CONNMARK" => mark::connmark,
         "HMARK" => mark::hmark,
-        "LOG" => log::log,
-        "NFLOG" => log::nflog,
-        "AUDIT" => log::audit,
-        "TRACE" => log::trace,
-        "LED" => log::led,
-        "IDLETIMER" => log::idletimer,
-        "RATEEST" => log::rateest,
-        "TEE" => log::tee,
-        "SET" => log::set,
+        "LOG" => report::log,
+        "NFLOG" => report::nflog,
+        "AUDIT" => report::audit,
+        "TRACE" => report::trace,
+        "LED" => report::led,
+        "IDLETIMER" => report::idletimer,
+        "RATEEST" => report::rateest,
+        "TEE" => report::tee,
+        "SET" => report::set,
         "CLASSIFY" => mangle::classify,
         "CHECKSUM" => mangle::checksum,
         "TCPMSS" => mangle::tcpmss,
