@@ -66,6 +66,57 @@ fn base_chains_are_read_with_their_hooks() {
 }
 
 #[test]
+fn a_table_that_iptables_cannot_print_is_nfts() {
+    let nat = |name: &str, rules: &str| {
+        format!("table ip {name} {{ chain PREROUTING {{ type nat hook prerouting priority dstnat; {rules} }}; }}")
+    };
+    let space = Space::with_nft(&format!(
+        "{}\n{}",
+        nat("nat", "tcp dport 79; counter; tcp dport 80 redirect to :8080;"),
+        nat("own", "counter;")
+    ));
+    space.run(
+        &[
+            "iptables-nft",
+            "-A",
+            "INPUT",
+            "-p",
+            "tcp",
+            "--dport",
+            "5",
+            "-j",
+            "ACCEPT",
+        ],
+        "",
+    );
+    let ruleset = space.snapshot().ruleset;
+    let told = |table: &str, name: &str| {
+        let mut found = ruleset.chains.iter();
+        let chain = found
+            .find(|chain| (&*chain.table, &*chain.name) == (table, name))
+            .unwrap();
+        let texts: Vec<_> = chain.rules.iter().map(|rule| &*rule.text).collect();
+        (chain.backend, texts)
+    };
+    assert_eq!(
+        told("nat", "PREROUTING"),
+        (
+            Backend::Nft,
+            vec![
+                "tcp dport 79",
+                "counter packets 0 bytes 0",
+                "tcp dport 80 redirect to :8080"
+            ]
+        )
+    );
+    assert_eq!(told("own", "PREROUTING").0, Backend::Nft);
+    assert_eq!(
+        told("filter", "INPUT"),
+        (Backend::IptablesNft, vec!["-A INPUT -p tcp -m tcp --dport 5 -j ACCEPT"])
+    );
+}
+
+#[test]
 fn the_generation_grows_with_every_change() {
     let space = Space::new();
     let mut reader = Reader::new().unwrap();

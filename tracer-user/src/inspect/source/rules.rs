@@ -87,6 +87,9 @@ fn everything(netlink: &mut Netlink, reading: &mut Reading) -> Result<bool, Netl
         whole &= told?;
     }
     whole &= dump(netlink, request::rules, |payload| reading.rule(payload))?;
+    if reading.misjudged() {
+        whole &= dump(netlink, request::rules, |payload| reading.rule(payload))?;
+    }
     match dump(netlink, request::flowtables, |payload| reading.flowtable(payload)) {
         Ok(told) => whole &= told,
         // Not in this kernel.

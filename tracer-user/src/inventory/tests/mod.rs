@@ -1,4 +1,4 @@
-mod save;
+pub(crate) mod save;
 
 use super::*;
 use crate::inspect::socket::{Info, Socket};
@@ -12,7 +12,7 @@ fn endpoint(text: &str) -> Endpoint {
     text.parse::<std::net::SocketAddr>().unwrap().into()
 }
 
-fn network() -> Network {
+pub(crate) fn network() -> Network {
     let link = |index, name: &str, loopback| Link {
         index,
         name: name.into(),
@@ -51,7 +51,7 @@ fn socket(address: &str, only_v6: bool) -> Socket {
     }
 }
 
-fn listeners(tcp: &[&str]) -> Listeners {
+pub(crate) fn listeners(tcp: &[&str]) -> Listeners {
     Listeners {
         tcp: Some(tcp.iter().map(|address| socket(address, false)).collect()),
         udp: Some(Vec::new()),

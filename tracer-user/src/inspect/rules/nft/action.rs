@@ -118,9 +118,10 @@ fn same(first: Option<u32>, last: Option<u32>) -> bool {
 }
 
 fn map_of(held: &Held) -> Option<(&[Operand], SetId)> {
-    match &held.what {
-        What::Map { key, map, .. } => Some((key, *map)),
-        _ => None,
+    if let What::Map { key, map, .. } = &held.what {
+        Some((key, *map))
+    } else {
+        None
     }
 }
 
@@ -132,9 +133,11 @@ fn mapped(
     layouts: &[Layout],
 ) -> Option<NatTarget> {
     let parts = &layouts.get(usize::try_from(map.1.0).ok()?)?.data;
-    let place = |held: &Held| match &held.what {
-        What::Map { key, map: other, from } => (key.as_slice() == map.0 && *other == map.1).then_some(*from),
-        _ => None,
+    let place = |held: &Held| {
+        let What::Map { key, map: other, from } = &held.what else {
+            return None;
+        };
+        (key.as_slice() == map.0 && *other == map.1).then_some(*from)
     };
     let (fixed_port, mapped_port) = match port {
         Some(held) if held.constant().is_some() => (Some(constant_port(held)?), None),
@@ -304,10 +307,14 @@ pub(super) fn set_payload(data: Block<'_>, source: u32, registers: &Registers, c
     let text = format!("{} set", payload_text(base, offset, length));
     let before = pieces(base, offset, length, context)?;
     let held = registers.read(source, length);
-    let kept = match &held.what {
-        // The same bytes, with what the mask left of them.
-        What::Bits(bits) if bits.right == 0 && same_pieces(&bits.pieces, &before) => bits.mask & !bits.xor,
-        _ => 0,
+    // The same bytes, with what the mask left of them.
+    let kept = if let What::Bits(bits) = &held.what
+        && bits.right == 0
+        && same_pieces(&bits.pieces, &before)
+    {
+        bits.mask & !bits.xor
+    } else {
+        0
     };
     let harmless = before
         .iter()

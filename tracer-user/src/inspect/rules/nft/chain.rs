@@ -1,6 +1,7 @@
 //! Chains: where they are hooked, and which tool made them.
 //!
-//! iptables-nft leaves no mark of its own: its tables are known by their names and by the chains that they must have.
+//! iptables-nft leaves no mark of its own: its tables are known by their names, by the chains that they must have, and by
+//! rules that it can have written (see [`super::Reading::misjudged`]).
 
 use super::block::Block;
 use super::table::Table;

@@ -63,33 +63,21 @@ pub(super) fn compare(held: &Held, comparison: Comparison, data: &[u8]) -> Vec<M
 }
 
 fn known(held: &Held, comparison: Comparison, data: &[u8]) -> Option<Vec<Match>> {
-    match comparison {
-        Comparison::Equal => equal(held, data),
-        Comparison::NotEqual => match &held.what {
-            What::Operand(Operand::Random { .. } | Operand::Hash { .. }) => {
-                Some(vec![chance(held, comparison, held.order.number(data)?)])
-            }
-            _ => equal(held, data).map(|all| vec![none_or_not_all(all)]),
-        },
-        Comparison::Less | Comparison::LessOrEqual | Comparison::Greater | Comparison::GreaterOrEqual => {
-            let value = held.order.number(data)?;
-            let bits = match &held.what {
-                What::Bits(bits) => bits,
-                What::Operand(Operand::Random { .. } | Operand::Hash { .. }) => {
-                    return Some(vec![chance(held, comparison, value)]);
-                }
-                _ => return None,
-            };
-            let never = 1..=0;
-            let range = match comparison {
-                Comparison::Less => value.checked_sub(1).map_or(never, |below| 0..=below),
-                Comparison::LessOrEqual => 0..=value,
-                Comparison::Greater => value.checked_add(1).map_or(never, |above| above..=u128::MAX),
-                _ => value..=u128::MAX,
-            };
-            bits.within(&range).map(|one| vec![one])
-        }
+    let number = || held.order.number(data);
+    if let What::Operand(Operand::Random { .. } | Operand::Hash { .. }) = &held.what {
+        let text = format!("{} {} {}", held.text(), comparison.sign(), number()?);
+        return Some(vec![Match::Chance(text.into())]);
     }
+    let range = match comparison {
+        Comparison::Equal => return equal(held, data),
+        Comparison::NotEqual => return equal(held, data).map(|all| vec![none_or_not_all(all)]),
+        Comparison::Less => number()?.checked_sub(1).map_or(NEVER, |below| 0..=below),
+        Comparison::LessOrEqual => 0..=number()?,
+        Comparison::Greater => number()?.checked_add(1).map_or(NEVER, |above| above..=u128::MAX),
+        Comparison::GreaterOrEqual => number()?..=u128::MAX,
+    };
+    let What::Bits(bits) = &held.what else { return None };
+    bits.within(&range).map(|one| vec![one])
 }
 
 /// Within a range of constants, or outside.
@@ -114,16 +102,17 @@ pub(super) fn joined(lower: &Match, upper: &Match) -> Option<Match> {
 }
 
 fn plain_range(one: &Match) -> Option<(Field, &RangeInclusive<u128>)> {
-    match one {
-        Match::Number {
-            field,
-            mask: u128::MAX,
-            within,
-            negated: false,
-        } => match within.as_slice() {
-            [range] => Some((*field, range)),
-            _ => None,
-        },
+    let Match::Number {
+        field,
+        mask: u128::MAX,
+        within,
+        negated: false,
+    } = one
+    else {
+        return None;
+    };
+    match within.as_slice() {
+        [range] => Some((*field, range)),
         _ => None,
     }
 }
@@ -134,9 +123,6 @@ fn equal(held: &Held, data: &[u8]) -> Option<Vec<Match>> {
         What::Exists(field) => exists(*field, held.order.number(data)?),
         What::Protocol => protocol(data).map(|one| vec![one]),
         What::Bits(bits) => bits.equal(held.order.number(data)?),
-        What::Operand(Operand::Random { .. } | Operand::Hash { .. }) => {
-            Some(vec![chance(held, Comparison::Equal, held.order.number(data)?)])
-        }
         What::Map { from: 0, .. } => Some(vec![Match::Equal {
             left: held.operand(),
             right: Operand::Constant(Value::Number(held.order.number(data)?)),
@@ -144,10 +130,6 @@ fn equal(held: &Held, data: &[u8]) -> Option<Vec<Match>> {
         }]),
         What::Operand(_) | What::Map { .. } | What::Constant(_) | What::Unknown(_) => None,
     }
-}
-
-fn chance(held: &Held, comparison: Comparison, value: u128) -> Match {
-    Match::Chance(format!("{} {} {value}", held.text(), comparison.sign()).into())
 }
 
 /// A name that is compared up to its NUL is the whole name.
@@ -198,5 +180,7 @@ fn unknown(held: &Held, sign: &str, data: &[&[u8]]) -> Match {
     Match::Unknown(text.into())
 }
 
+/// No number is in it.
+const NEVER: RangeInclusive<u128> = RangeInclusive::new(1, 0);
 /// `IFNAMSIZ`.
 const NAME: usize = 16;

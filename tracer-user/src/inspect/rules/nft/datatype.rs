@@ -67,7 +67,8 @@ impl Part {
     pub(super) fn in_intervals(self) -> Self {
         let form = match self.form {
             Form::Number(_) => Form::Number(Order::Wire),
-            form => form,
+            Form::Name => Form::Name,
+            Form::Unknown => Form::Unknown,
         };
         Self { form, ..self }
     }
@@ -122,8 +123,8 @@ fn part(kind: u32, size: Option<usize>, order: Option<Order>) -> Part {
         Form::Unknown if actual == 1 => Form::Number(Order::Wire),
         Form::Unknown => order.map_or(Form::Unknown, Form::Number),
         // Not what the type says: the type is not to be believed.
-        _ if length != actual && length != ANY => Form::Unknown,
-        form => form,
+        Form::Number(_) | Form::Name if length != actual && length != ANY => Form::Unknown,
+        Form::Number(_) | Form::Name => form,
     };
     Part { length: actual, form }
 }

@@ -7,6 +7,7 @@ use super::block::Block;
 use super::datatype::Order;
 use super::register::{Held, Registers, What};
 use crate::model::rules::{Family, Field, Operand};
+use std::fmt::Write;
 
 /// What is known of the packet that a rule looks at, by its table and by what it has matched so far.
 #[derive(Clone, Copy, Debug)]
@@ -254,7 +255,7 @@ pub(super) fn hash_text(data: Block<'_>, registers: &Registers, context: Context
     }
     let mut text = format!("jhash {} mod {modulus}", parts.join(" . "));
     if let Some(seed) = data.u32(HASH_SEED).filter(|&seed| seed != 0) {
-        text.push_str(&format!(" seed {seed:#x}"));
+        let _ = write!(text, " seed {seed:#x}");
     }
     Some(shifted(text, data.u32(HASH_OFFSET)))
 }

@@ -39,6 +39,7 @@ pub struct Reading {
     raw: Vec<Raw>,
     elements: usize,
     rules: usize,
+    misjudged: bool,
     cut: bool,
 }
 
@@ -97,12 +98,27 @@ impl Reading {
                 table.backend = chain::backend(family, &table.name, chains);
             }
         }
+        self.assign_chains();
+    }
+
+    /// After all rules: whether a table that looked like one of iptables' has rules that iptables cannot have written.
+    /// It is nft's then, and all rules have to be told once more.
+    pub fn misjudged(&mut self) -> bool {
+        if !std::mem::take(&mut self.misjudged) {
+            return false;
+        }
+        self.assign_chains();
+        self.rules = 0;
         for chain in &mut self.ruleset.chains {
-            let table = self
-                .tables
-                .get(&chain.family)
-                .and_then(|tables| tables.get(&chain.table));
-            if let Some(table) = table {
+            chain.rules.clear();
+        }
+        true
+    }
+
+    fn assign_chains(&mut self) {
+        for chain in &mut self.ruleset.chains {
+            let tables = self.tables.get(&chain.family);
+            if let Some(table) = tables.and_then(|tables| tables.get(&chain.table)) {
                 chain.backend = table.backend;
             }
         }
@@ -166,7 +182,7 @@ impl Reading {
         let Some(family) = family(number) else { return Ok(()) };
         let name = body.text(RULE_CHAIN).ok_or(NftError::Missing("rule's chain"))?;
         let place = table_of(&mut self.tables, family, body)
-            .and_then(|table| Some((&*table, *table.chains.get(name.as_str())?)));
+            .and_then(|table| table.chains.get(name.as_str()).copied().map(|id| (table, id)));
         let Some((table, id)) = place else {
             self.cut = true;
             return Ok(());
@@ -178,7 +194,7 @@ impl Reading {
         self.rules += 1;
         let around = Surroundings {
             family,
-            table,
+            table: &*table,
             layouts: &self.layouts,
         };
         let expressions = body.inside(RULE_EXPRESSIONS).unwrap_or(Block(&[]));
@@ -187,13 +203,20 @@ impl Reading {
             ruleset: &self.ruleset,
             links: &self.links,
         };
-        let text = text(&lookup, table, &name, family, &decoded);
+        let text = match text(&lookup, table.backend, &name, family, &decoded) {
+            Some(text) => text,
+            None => {
+                table.backend = Backend::Nft;
+                self.misjudged = true;
+                native_text(&lookup, family, &decoded)
+            }
+        };
         let rule = Rule {
             handle: body.u64(RULE_HANDLE),
             items: flatten(decoded.parts),
             counters: decoded.counters,
             comment: decoded.comment.map(Into::into),
-            text,
+            text: text.into(),
         };
         if let Some(chain) = usize::try_from(id.0)
             .ok()
@@ -285,14 +308,18 @@ impl Lookup for Names<'_> {
     }
 }
 
-/// The rule as its own tool prints it.
-fn text(lookup: &dyn Lookup, table: &Table, chain: &str, family: Family, rule: &Decoded) -> Arc<str> {
-    let comment = rule.comment.as_deref();
-    match table.backend {
-        Backend::Nft => nft_rule(family, &rule.parts, rule.counters, comment, lookup),
-        Backend::IptablesNft | Backend::IptablesLegacy => iptables_rule(family, chain, &rule.parts, comment, lookup),
+/// The rule as its own tool prints it; `None`: it is not of this tool.
+fn text(lookup: &dyn Lookup, backend: Backend, chain: &str, family: Family, rule: &Decoded) -> Option<String> {
+    match backend {
+        Backend::Nft => Some(native_text(lookup, family, rule)),
+        Backend::IptablesNft | Backend::IptablesLegacy => {
+            iptables_rule(family, chain, &rule.parts, rule.comment.as_deref(), lookup)
+        }
     }
-    .into()
+}
+
+fn native_text(lookup: &dyn Lookup, family: Family, rule: &Decoded) -> String {
+    nft_rule(family, &rule.parts, rule.counters, rule.comment.as_deref(), lookup)
 }
 
 const TABLES_MAX: usize = 4096;
@@ -498,6 +525,42 @@ mod tests {
             [&[unknown("frobnicate")][..], &[unknown("immediate")], &[queue]]
         );
         assert_eq!(ruleset.chains[0].backend, Backend::Nft);
+    }
+
+    #[test]
+    fn a_table_like_one_of_iptables_is_nfts_where_a_rule_is() {
+        let hook = |list: Request| list.with(1, &0_u32.to_be_bytes()).with(2, &(-100_i32).to_be_bytes());
+        let header = || named(1, b"nat")(Request::new(0, 0, 0, &[2, 0, 0, 0]));
+        let rule = |name: &[u8]| {
+            let list = |list: Request| list.with_nested(1, |one| named(1, name)(one).with_nested(2, |data| data));
+            let rule = named(2, b"PREROUTING")(header()).with_nested(RULE_EXPRESSIONS, list);
+            rule.finish().split_off(16)
+        };
+        let told = |rules: &[Vec<u8>]| {
+            let chain = named(7, b"nat")(named(3, b"PREROUTING")(header())).with_nested(4, hook);
+            let mut reading = Reading::default();
+            reading.table(&header().finish().split_off(16)).unwrap();
+            reading.chain(&chain.finish().split_off(16)).unwrap();
+            reading.chains_end();
+            rules.iter().for_each(|payload| reading.rule(payload).unwrap());
+            if reading.misjudged() {
+                rules.iter().for_each(|payload| reading.rule(payload).unwrap());
+                assert!(!reading.misjudged());
+            }
+            let chain = reading.finish(Some(1)).chains.remove(0);
+            let texts: Vec<_> = chain.rules.iter().map(|rule| rule.text.to_string()).collect();
+            (chain.backend, texts)
+        };
+        let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+        let counter = "counter packets 0 bytes 0";
+        assert_eq!(
+            told(&[rule(b"counter")]),
+            (Backend::IptablesNft, texts(&["-A PREROUTING"]))
+        );
+        assert_eq!(
+            told(&[rule(b"counter"), rule(b"redir"), rule(b"counter")]),
+            (Backend::Nft, texts(&[counter, "redirect", counter]))
+        );
     }
 
     #[test]

@@ -213,7 +213,7 @@ impl Machine<'_> {
             offset += part.padded();
             let fits = match (part.form, &held.what) {
                 (Form::Name, What::Name(_)) => true,
-                (Form::Name, _) | (_, What::Name(_)) | (Form::Unknown, _) => false,
+                (Form::Name | Form::Unknown, _) | (_, What::Name(_)) => false,
                 (Form::Number(order), _) => order == held.order || part.length == 1,
             };
             key.push(if fits {

@@ -207,7 +207,10 @@ impl Context<'_> {
         text.push_str(" to ");
         if let Some(address) = tproxy.address {
             let shown = super::address(address);
-            text.push_str(&if address.is_ipv6() { format!("[{shown}]") } else { shown });
+            let _ = match address {
+                IpAddr::V4(_) => write!(text, "{shown}"),
+                IpAddr::V6(_) => write!(text, "[{shown}]"),
+            };
         }
         if let Some(port) = tproxy.port {
             let _ = write!(text, ":{port}");

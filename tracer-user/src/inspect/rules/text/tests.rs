@@ -312,34 +312,68 @@ fn iptables_gathers_native_parts_under_their_match() {
         jump(0),
     ];
     assert_eq!(
-        iptables(&parts, Some("a b")),
+        iptables(&parts, Some("a b")).unwrap(),
         "-A X ! -s 10.0.0.0/8 -p tcp -m mark --mark 0x1/0xff -m tcp --sport 1:5 ! --dport 80 -m connmark --mark 0x1 \
          -m limit --limit 3/min --limit-burst 10 -m comment --comment \"a b\" -j C"
     );
 }
 
 #[test]
-fn iptables_marks_what_it_has_no_words_for() {
-    let unknown = [asks(Match::Unknown("meta cpu == 1".into())), accept()];
-    assert_eq!(iptables(&unknown, None), "-A X [unknown: meta cpu == 1] -j ACCEPT");
-    let log = [does(Action::Harmless("log prefix \"a b\" group 3".into()))];
-    assert_eq!(
-        iptables(&log, None),
-        "-A X -j NFLOG --nflog-prefix \"a b\" --nflog-group 3"
-    );
+fn iptables_has_words_for_flags_and_fragments_and_one_log() {
     let flags = [
         asks(Match::equals(Field::L4Proto, 6)),
         asks(Match::masked(Field::TcpFlags, 0x12, 0)),
-        asks(Match::equals(Field::Ip4Fragment, 0).negate(true)),
+        asks(Match::masked(Field::Ip4Fragment, 0x1fff, 0).negate(true)),
     ];
-    assert_eq!(iptables(&flags, None), "-A X -p tcp -f -m tcp --tcp-flags SYN,ACK NONE");
+    assert_eq!(
+        iptables(&flags, None).unwrap(),
+        "-A X -p tcp -f -m tcp --tcp-flags SYN,ACK NONE"
+    );
+    let log = [does(Action::Harmless("log prefix \"a b\" group 3".into()))];
+    assert_eq!(
+        iptables(&log, None).unwrap(),
+        "-A X -j NFLOG --nflog-prefix \"a b\" --nflog-group 3"
+    );
+}
+
+#[test]
+fn iptables_cannot_have_written_what_it_has_no_words_for() {
+    let tcp = || asks(Match::equals(Field::L4Proto, 6));
+    let source = || asks(Match::masked(Field::Ip4Source, 0xff00_0000, 0x0a00_0000));
+    let port = |mask| asks(Match::masked(Field::DestinationPort, mask, 80));
+    let harmless = |text: &str| does(Action::Harmless(text.into()));
+    let lookup = Match::Lookup {
+        key: vec![Operand::field(Field::Ip4Source)],
+        set: SetId(0),
+        negated: false,
+    };
+    for parts in [
+        vec![asks(Match::Unknown("meta cpu == 1".into())), accept()],
+        vec![asks(lookup)],
+        vec![asks(Match::equals(Field::CtState, 2))],
+        vec![source(), source()],
+        vec![accept(), source()],
+        vec![port(u128::MAX)],
+        vec![tcp(), port(0xff)],
+        vec![tcp(), asks(Match::equals(Field::TcpFlags, 2))],
+        vec![asks(Match::within(Field::Ip4Source, 1..=3))],
+        vec![harmless("log prefix \"a\"")],
+        vec![harmless("counter name \"a\"")],
+        vec![harmless("log group 1"), accept()],
+        vec![asks(Match::Chance("numgen mod 2 == 0".into()))],
+        vec![does(Action::Verdict(Verdict::Reject(Reject::Icmp)))],
+        vec![does(Action::Notrack)],
+    ] {
+        assert_eq!(iptables(&parts, None), None, "{parts:?}");
+    }
+    assert!(iptables(&[tcp(), port(u128::MAX)], None).is_some());
 }
 
 fn nft(family: Family, parts: &[Part]) -> String {
     nft_rule(family, parts, None, None, &ruleset())
 }
 
-fn iptables(parts: &[Part], comment: Option<&str>) -> String {
+fn iptables(parts: &[Part], comment: Option<&str>) -> Option<String> {
     iptables_rule(Family::Ip, "X", parts, comment, &ruleset())
 }
 

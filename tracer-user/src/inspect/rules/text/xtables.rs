@@ -1,7 +1,8 @@
 //! A rule of iptables-nft as `iptables-nft-save` prints it.
 //!
 //! Some of it are native expressions in place of `-m tcp`, `-m mark`, `-m limit` and `-j NFLOG`; the rest are extensions
-//! that come with their text. Chains stand in it by their names.
+//! that come with their text. Chains stand in it by their names. Other native expressions it has no words for: iptables
+//! never writes them.
 
 use super::iptables::{Asked, Head};
 use super::{Lookup, unknown};
@@ -12,22 +13,23 @@ use std::fmt::Write;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
-/// From `-A` on. `comment`: the one beside the rule, which stands for itself where no extension says it.
+/// From `-A` on. `comment`: the one beside the rule, which stands for itself where no extension says it. `None`: a rule
+/// that iptables cannot have written.
 pub fn iptables_rule(
     family: Family,
     chain: &str,
     parts: &[Part],
     comment: Option<&str>,
     lookup: &dyn Lookup,
-) -> String {
+) -> Option<String> {
     let mut rule = Printed {
         six: family == Family::Ip6,
         ..Printed::default()
     };
     for part in parts {
         match part {
-            Part::Native(item) | Part::Detailed(item, _) => rule.native(item, lookup),
-            Part::Extension(extension) => rule.extension(extension),
+            Part::Native(item) | Part::Detailed(item, _) => rule.native(item, lookup)?,
+            Part::Extension(extension) => rule.extension(extension)?,
         }
     }
     if let Some(comment) = comment
@@ -59,23 +61,26 @@ struct Transport {
 }
 
 impl Printed {
-    fn extension(&mut self, extension: &Extension) {
+    fn extension(&mut self, extension: &Extension) -> Option<()> {
         self.commented |= &*extension.name == "comment";
         if extension.text.starts_with("-j") || extension.text.starts_with("-g") {
-            self.target = Some(extension.text.clone());
+            once(&mut self.target, extension.text.clone())
         } else {
             self.words.push(extension.text.clone());
+            Some(())
         }
     }
 
-    fn native(&mut self, item: &Item, lookup: &dyn Lookup) {
+    fn native(&mut self, item: &Item, lookup: &dyn Lookup) -> Option<()> {
         match item {
+            // Nothing is asked after something was done.
+            Item::Match(_) if self.target.is_some() => None,
             Item::Match(matching) => self.matching(matching),
             Item::Action(action) => self.action(action, lookup),
         }
     }
 
-    fn matching(&mut self, matching: &Match) {
+    fn matching(&mut self, matching: &Match) -> Option<()> {
         match matching {
             Match::Number {
                 field,
@@ -83,8 +88,8 @@ impl Printed {
                 within,
                 negated,
             } => match within.as_slice() {
-                [range] if self.number(*field, *mask, range, *negated) => {}
-                _ => self.words.push(unknown(field.name())),
+                [range] => self.number(*field, *mask, range, *negated),
+                _ => None,
             },
             Match::Name {
                 field,
@@ -92,72 +97,73 @@ impl Printed {
                 prefix,
                 negated,
             } => {
-                let device = Some(Asked {
+                let device = Asked {
                     inverted: *negated,
                     value: format!("{}{}", String::from_utf8_lossy(name), if *prefix { "+" } else { "" }),
-                });
+                };
                 if *field == Field::InputName {
-                    self.head.input = device;
+                    once(&mut self.head.input, device)
                 } else {
-                    self.head.output = device;
+                    once(&mut self.head.output, device)
                 }
             }
             Match::Chance(text) => {
-                let text = limit(text).unwrap_or_else(|| unknown(text));
-                self.words.push(text);
+                self.words.push(limit(text)?);
+                Some(())
             }
-            Match::Unknown(text) => self.words.push(unknown(text)),
-            Match::Lookup { .. } => self.words.push(unknown("a set")),
-            Match::Equal { .. } => self.words.push(unknown("a comparison")),
-            Match::Any(_) | Match::NotAll(_) => self.words.push(unknown("several matches")),
+            Match::Lookup { .. } | Match::Equal { .. } | Match::Any(_) | Match::NotAll(_) | Match::Unknown(_) => None,
         }
     }
 
-    /// Whether there is a way to print it.
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "iptables-nft writes no other field as a native expression"
     )]
-    fn number(&mut self, field: Field, mask: u128, range: &RangeInclusive<u128>, negated: bool) -> bool {
+    fn number(&mut self, field: Field, mask: u128, range: &RangeInclusive<u128>, negated: bool) -> Option<()> {
         let first = *range.start();
         let single = first == *range.end();
-        match field {
-            Field::Ip4Source | Field::Ip6Source if single => {
-                self.head.source = Some(self.network(first, mask, negated));
+        match (field, mask) {
+            (Field::Ip4Source | Field::Ip6Source, _) if single => {
+                let network = self.network(first, mask, negated);
+                once(&mut self.head.source, network)
             }
-            Field::Ip4Destination | Field::Ip6Destination if single => {
-                self.head.destination = Some(self.network(first, mask, negated));
+            (Field::Ip4Destination | Field::Ip6Destination, _) if single => {
+                let network = self.network(first, mask, negated);
+                once(&mut self.head.destination, network)
             }
-            Field::L4Proto | Field::Ip4Protocol | Field::Ip6NextHeader if single => {
-                let Ok(number) = u16::try_from(first) else { return false };
-                self.head.protocol = Some(Asked {
+            (Field::L4Proto | Field::Ip4Protocol | Field::Ip6NextHeader, u128::MAX) if single => {
+                let protocol = Asked {
                     inverted: negated,
-                    value: number,
-                });
+                    value: u16::try_from(first).ok()?,
+                };
+                once(&mut self.head.protocol, protocol)
             }
-            Field::Ip4Fragment if single && first == 0 => {
-                self.head.fragment = Some(Asked {
+            (Field::Ip4Fragment, FRAGMENT_OFFSET) if single && first == 0 => {
+                let fragment = Asked {
                     inverted: !negated,
                     value: (),
-                });
+                };
+                once(&mut self.head.fragment, fragment)
             }
-            Field::SourcePort => {
-                self.transport().source = Some(format!("{} --sport {}", not(negated), ports(range)));
+            (Field::SourcePort, u128::MAX) => {
+                let text = format!("{} --sport {}", not(negated), ports(range));
+                once(&mut self.transport().source, text)
             }
-            Field::DestinationPort => {
-                self.transport().destination = Some(format!("{} --dport {}", not(negated), ports(range)));
+            (Field::DestinationPort, u128::MAX) => {
+                let text = format!("{} --dport {}", not(negated), ports(range));
+                once(&mut self.transport().destination, text)
             }
-            Field::TcpFlags if single => {
-                let flags = format!("{} --tcp-flags {} {}", not(negated), flags(mask), flags(first));
-                self.transport().flags = Some(flags);
+            (Field::TcpFlags, 0..=ALL_FLAGS) if single => {
+                let text = format!("{} --tcp-flags {} {}", not(negated), flags(mask), flags(first));
+                once(&mut self.transport().flags, text)
             }
-            Field::Mark if single => {
+            (Field::Mark, _) if single => {
                 self.words
                     .push(format!("-m mark{} --mark {first:#x}{}", not(negated), under(mask)));
+                Some(())
             }
-            _ => return false,
+            _ => None,
         }
-        true
     }
 
     fn transport(&mut self) -> &mut Transport {
@@ -182,31 +188,26 @@ impl Printed {
         }
     }
 
-    fn action(&mut self, action: &Action, lookup: &dyn Lookup) {
+    fn action(&mut self, action: &Action, lookup: &dyn Lookup) -> Option<()> {
         let target = match action {
-            Action::Verdict(verdict) => verdict_text(verdict, lookup),
-            Action::Harmless(text) if text.starts_with("counter") => return,
-            Action::Harmless(text) => nflog(text).unwrap_or_else(|| unknown(text)),
-            Action::Unknown(text) => unknown(text),
-            Action::VerdictMap { .. } => unknown("a verdict map"),
-            Action::Assign(assign) => unknown(assign.target.name()),
-            Action::Nat(nat) => unknown(nat.kind.name()),
-            Action::Tproxy(_) => unknown("tproxy"),
-            Action::Notrack => unknown("notrack"),
-            Action::Zone { .. } => unknown("ct zone"),
+            Action::Verdict(verdict) => verdict_text(verdict, lookup)?,
+            Action::Harmless(text) if &**text == "counter" => return Some(()),
+            Action::Harmless(text) => nflog(text)?,
+            Action::VerdictMap { .. }
+            | Action::Assign(_)
+            | Action::Nat(_)
+            | Action::Tproxy(_)
+            | Action::Notrack
+            | Action::Zone { .. }
+            | Action::Unknown(_) => return None,
         };
-        self.target = Some(match self.target.take() {
-            Some(before) => format!("{before} {target}"),
-            None => target,
-        });
+        once(&mut self.target, target)
     }
 
-    fn finish(mut self, chain: &str) -> String {
-        let protocol = self.head.protocol.as_ref().filter(|asked| !asked.inverted);
+    fn finish(mut self, chain: &str) -> Option<String> {
         if let Some((place, transport)) = self.transport {
-            let name = protocol
-                .and_then(|asked| super::iptables::protocol(asked.value))
-                .unwrap_or("th");
+            let protocol = self.head.protocol.as_ref().filter(|asked| !asked.inverted)?;
+            let name = super::iptables::protocol(protocol.value)?;
             let options = [transport.source, transport.destination, transport.flags];
             let text = options
                 .into_iter()
@@ -220,25 +221,28 @@ impl Printed {
             text.push(' ');
             text.push_str(&word);
         }
-        text
+        Some(text)
     }
 }
 
-fn verdict_text(verdict: &Verdict, lookup: &dyn Lookup) -> String {
+/// iptables asks for each thing once.
+fn once<T>(slot: &mut Option<T>, value: T) -> Option<()> {
+    slot.replace(value).is_none().then_some(())
+}
+
+fn verdict_text(verdict: &Verdict, lookup: &dyn Lookup) -> Option<String> {
     let name = |id: &Option<ChainId>| {
         let name = id.and_then(|id| lookup.chain(id));
         name.map_or_else(|| unknown("chain"), str::to_owned)
     };
-    match verdict {
+    Some(match verdict {
         Verdict::Accept => "-j ACCEPT".to_owned(),
         Verdict::Drop => "-j DROP".to_owned(),
         Verdict::Return => "-j RETURN".to_owned(),
         Verdict::Jump(chain) => format!("-j {}", name(chain)),
         Verdict::Goto(chain) => format!("-g {}", name(chain)),
-        Verdict::Queue { queues, .. } => format!("-j NFQUEUE --queue-num {}", queues.start()),
-        Verdict::Reject(reject) => unknown(reject.name()),
-        Verdict::Continue => unknown("continue"),
-    }
+        Verdict::Queue { .. } | Verdict::Reject(_) | Verdict::Continue => return None,
+    })
 }
 
 fn ports(range: &RangeInclusive<u128>) -> String {
@@ -258,7 +262,6 @@ fn under(mask: u128) -> String {
 }
 
 fn flags(bits: u128) -> String {
-    let bits = bits & 0x3f;
     if bits == 0 {
         return "NONE".to_owned();
     }
@@ -293,7 +296,8 @@ fn nflog(text: &str) -> Option<String> {
         let _ = write!(target, " --nflog-prefix {}", quoted(prefix));
         rest = after;
     }
-    let mut words = rest.split_ascii_whitespace();
+    // Without a group it is nft's log to the kernel's ring.
+    let mut words = rest.strip_prefix(" group").map(|_| rest.split_ascii_whitespace())?;
     while let Some(word) = words.next() {
         let number = words.next()?;
         match word {
@@ -318,3 +322,6 @@ fn not(negated: bool) -> &'static str {
 }
 
 const LAST_PORT: u128 = 65_535;
+const FRAGMENT_OFFSET: u128 = 0x1fff;
+/// Those that iptables has names for.
+const ALL_FLAGS: u128 = 0x3f;

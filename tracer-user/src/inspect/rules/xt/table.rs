@@ -42,10 +42,16 @@ impl Shape {
         let (words, _) = info.get(NAME..INFO).ok_or(short)?.as_chunks::<4>();
         let mut words = words.iter().copied().map(u32::from_ne_bytes);
         let mut next = || words.next().ok_or(short);
+        let valid_hooks = next()?;
+        let mut places = [[0; 5]; 2];
+        for place in places.iter_mut().flatten() {
+            *place = next()?;
+        }
+        let [hook_entry, underflow] = places;
         Ok(Self {
-            valid_hooks: next()?,
-            hook_entry: [next()?, next()?, next()?, next()?, next()?],
-            underflow: [next()?, next()?, next()?, next()?, next()?],
+            valid_hooks,
+            hook_entry,
+            underflow,
             entries: next()?,
             size: next()?,
         })

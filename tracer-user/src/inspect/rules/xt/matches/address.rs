@@ -152,7 +152,7 @@ pub(super) fn realm(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
     Some(())
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "one signature for all decoders")]
+#[expect(clippy::unnecessary_wraps, reason = "all decoders are of one type")]
 pub(super) fn eui64(_: &Info<'_>, draft: &mut Draft) -> Option<()> {
     draft.unknown_match();
     Some(())

@@ -27,9 +27,8 @@ pub(super) fn physdev(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
 }
 
 pub(super) fn mac(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
-    let bytes = info.array::<6>(0)?.map(|byte| format!("{byte:02x}"));
-    let shown = bytes.join(":");
-    draft.option(info.u32(8)? != 0, "mac-source", shown);
+    let address = info.array::<6>(0)?.map(|byte| format!("{byte:02x}"));
+    draft.option(info.u32(8)? != 0, "mac-source", address.join(":"));
     draft.unknown_match();
     Some(())
 }

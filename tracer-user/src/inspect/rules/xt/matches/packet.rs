@@ -70,7 +70,7 @@ pub(super) fn tos(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
     } else {
         draft.option(negated, "tos", format_args!("{value:#04x}/{mask:#04x}"));
     }
-    if (mask | value).trailing_zeros() >= 2 {
+    if (mask | value) & ECN == 0 {
         draft.ask(compared(Field::Dscp, (mask >> 2).into(), (value >> 2).into()).negate(negated));
     } else {
         draft.unknown_match();
@@ -97,3 +97,6 @@ pub(super) fn ecn(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
     draft.unknown_match();
     Some(())
 }
+
+/// The lower two bits of TOS.
+const ECN: u8 = 3;

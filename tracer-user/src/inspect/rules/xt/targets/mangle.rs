@@ -77,7 +77,7 @@ pub(super) fn tos(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
 
 pub(super) fn ecn(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
     let [operation, codepoint, bits] = info.array(0)?;
-    if operation & 0x30 == 0x30 && bits.trailing_zeros() >= 2 {
+    if operation & 0x30 == 0x30 && bits & FLAGS == 0 {
         draft.flag(false, "ecn-tcp-remove");
     } else {
         for (bit, at, name) in [(0x10, 1, "ecn-tcp-ece"), (0x20, 2, "ecn-tcp-cwr")] {
@@ -115,3 +115,6 @@ pub(super) fn connsecmark(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
     draft.harmless();
     Some(())
 }
+
+/// ECE and CWR.
+const FLAGS: u8 = 3;
