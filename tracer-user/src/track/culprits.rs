@@ -100,7 +100,7 @@ impl Tracker {
 
 impl Findings {
     /// Whether nobody asked for its rules yet.
-    fn is_unasked(&self, id: u64) -> bool {
+    pub(super) fn is_unasked(&self, id: u64) -> bool {
         self.naming(id).is_some_and(|naming| naming.asks.is_empty())
     }
 

@@ -54,16 +54,19 @@ impl Tracker {
         };
         let hangs = !flow.is_ended();
         let connection = flow.connection();
-        let asks = naming::asks(flow, diagnosis.cause);
-        let hint = flow.owner.map(|owner| (flow.netns, owner.pid));
-        // The rules are waited for no longer than an examination is.
-        let until = flow.asked.unwrap_or(now) + EXAMINATION_PATIENCE;
+        let cause = diagnosis.cause;
         let finding = self
             .findings
             .add(diagnosis, connection, hangs, supersedes, now, &mut self.totals);
         flow.finding = finding;
         if let Some(finding) = finding {
-            self.ask_rules(finding, asks, hint, now, until);
+            if self.config.walk && self.findings.is_unasked(finding) {
+                let asks = naming::asks(flow, cause);
+                let hint = flow.owner.map(|owner| (flow.netns, owner.pid));
+                // The rules are waited for no longer than an examination is.
+                let until = flow.asked.unwrap_or(now) + EXAMINATION_PATIENCE;
+                self.ask_rules(finding, asks, hint, now, until);
+            }
             self.findings.revise(finding, now);
         }
         if hangs && finding.is_some() {
