@@ -389,8 +389,8 @@ fn severity(cause: Cause) -> Severity {
         | Cause::RejectedByRule
         | Cause::AcceptQueueFull
         | Cause::DroppedInKernel
-        | Cause::Unanswered => Severity::Warning,
-        Cause::DeadRedirect
+        | Cause::Unanswered
+        | Cause::DeadRedirect
         | Cause::LeftoverChain
         | Cause::MarkOverlap
         | Cause::AddressFamilyGap
