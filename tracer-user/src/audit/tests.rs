@@ -116,9 +116,11 @@ fn a_repeated_jump_is_told_once_with_both_places() {
         &[],
     );
     assert_eq!(causes(&findings), [("duplicate-jump", Severity::Info)]);
-    let indices = findings[0].culprits.iter().map(|culprit| match culprit {
-        Culprit::Rule { rule: Some(rule), .. } => rule.index,
-        _ => None,
+    let indices = findings[0].culprits.iter().map(|culprit| {
+        let Culprit::Rule { rule: Some(rule), .. } = culprit else {
+            return None;
+        };
+        rule.index
     });
     assert_eq!(indices.collect::<Vec<_>>(), [Some(1), Some(3)]);
 }
