@@ -4,7 +4,11 @@ use std::hint::black_box;
 use tracer_user::ctnetlink::change::changes;
 use tracer_user::decode::Tables;
 use tracer_user::inspect::message::{Body, messages};
+use tracer_user::inspect::rules::nft::Reading;
+use tracer_user::inspect::rules::xt::{INFO, table};
+use tracer_user::inspect::walk::Walker;
 use tracer_user::inspect::{conntrack, link, nla, socket};
+use tracer_user::model::rules::{Fact, Family, Journey, Network, Packet, Ruleset, Tracking};
 use tracer_user::sink::jsonl;
 
 pub(crate) type Target = fn(&[u8]);
@@ -13,6 +17,8 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("record", |bytes| seen(Tables::default().decode(bytes, |_| None))),
     ("netlink", netlink),
     ("ctnetlink", |bytes| changes(bytes).for_each(seen)),
+    ("nft", nft),
+    ("xt", xt),
     ("jsonl", |bytes| {
         bytes
             .split(|&byte| byte == b'\n')
@@ -33,7 +39,86 @@ fn netlink(datagram: &[u8]) {
     }
 }
 
+/// A whole reading, whatever the order of its messages, and a walk through what came of it.
+fn nft(answers: &[u8]) {
+    let mut reading = Reading::new(&[]);
+    let mut chains = true;
+    for message in messages(answers) {
+        let Ok(message) = message else { break };
+        let Body::Data { kind, payload } = message.body else {
+            continue;
+        };
+        if chains && kind != TABLE && kind != CHAIN {
+            chains = false;
+            reading.chains_end();
+        }
+        match kind {
+            TABLE => seen(reading.table(payload)),
+            CHAIN => seen(reading.chain(payload)),
+            SET => seen(reading.set(payload)),
+            ELEMENTS => {
+                for (set, _) in reading.sets() {
+                    seen(reading.elements(set, payload));
+                    reading.elements_end(set, true);
+                }
+            }
+            RULE => seen(reading.rule(payload)),
+            _ => seen(reading.flowtable(payload)),
+        }
+    }
+    walk(&reading.finish(Some(1)));
+}
+
+/// A legacy table of either family: what the kernel says of it, and its entries.
+fn xt(bytes: &[u8]) {
+    let Some((info, entries)) = bytes.split_at_checked(INFO) else {
+        return;
+    };
+    for family in [Family::Ip, Family::Ip6] {
+        if let Ok(chains) = table(family, "nat", info, entries) {
+            walk(&Ruleset {
+                chains,
+                ..Ruleset::default()
+            });
+        }
+    }
+}
+
+fn walk(ruleset: &Ruleset) {
+    let network = Network::default();
+    let walker = Walker::over(ruleset, &network);
+    for (source, destination) in [("192.0.2.1", "198.51.100.1"), ("2001:db8::1", "2001:db8::2")] {
+        let (Ok(source), Ok(destination)) = (source.parse(), destination.parse()) else {
+            return;
+        };
+        let packet = Packet {
+            source,
+            destination,
+            protocol: 6,
+            source_port: Fact::Known(40_000),
+            destination_port: Fact::Known(80),
+            tcp_flags: Fact::Known(2),
+            icmp: Fact::Absent,
+            length: Fact::Known(60),
+            time_to_live: Fact::Known(64),
+            dscp: Fact::Known(0),
+            mark: Fact::Known(0),
+            uid: Fact::Unknown,
+            gid: Fact::Unknown,
+            tracking: Tracking::New,
+        };
+        seen(walker.walk(&packet, Journey::Output { device: Fact::Unknown }));
+    }
+}
+
 /// Keeps the work from being optimised away.
 fn seen<T>(value: T) {
     black_box(&value);
 }
+
+/// nf_tables' messages, as answers carry them.
+const TABLE: u16 = 10 << 8;
+const CHAIN: u16 = TABLE | 3;
+const RULE: u16 = TABLE | 6;
+const SET: u16 = TABLE | 9;
+const ELEMENTS: u16 = TABLE | 12;

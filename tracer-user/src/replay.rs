@@ -6,7 +6,7 @@ use crate::model::finding::Finding;
 use crate::model::inquiry::{Answer, Inquiry};
 use crate::model::time::Timestamp;
 use crate::sink::jsonl::{Input, Line, ReadError, read};
-use crate::sink::{Clock, NETNS_OPTION};
+use crate::sink::{Clock, NETNS_OPTION, RULES_OPTION};
 use crate::track::{Config, Totals, Tracker};
 use std::collections::BTreeMap;
 
@@ -36,6 +36,7 @@ impl Replay {
                     .and_then(|text| humantime::parse_duration(text).ok());
                 let config = Config {
                     hang_after: hang_after.unwrap_or(Config::default().hang_after),
+                    walk: options.contains_key(RULES_OPTION),
                     netns: options.get(NETNS_OPTION).map_or_else(Vec::new, |list| inodes(list)),
                     ..Config::default()
                 };

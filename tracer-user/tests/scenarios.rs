@@ -6,7 +6,7 @@
 mod demo;
 mod table;
 
-use demo::{Demo, above_info, expected, latest};
+use demo::{Demo, above_info, culprits, expected, latest};
 use serde_json::Value;
 use table::Case;
 use tracer_user::lab::Family;
@@ -58,7 +58,8 @@ fn assert_facts(case: &Case, cause: Cause, best: Confidence, finding: &Value, de
         "{confidence:?} is less than {least:?}\n{demo}"
     );
     if cause == Cause::Unanswered {
-        assert_eq!(confidence, Some("possible"), "{demo}");
+        // Nothing can prove it; that the rules let it pass makes it likelier than not.
+        assert_eq!(confidence, Some("likely"), "{demo}");
     }
 
     let connection = &finding["connection"];
@@ -78,11 +79,26 @@ fn assert_facts(case: &Case, cause: Cause, best: Confidence, finding: &Value, de
         assert_eq!(target["address"], loopback(case.family), "{demo}");
         assert_eq!(target["port"], 37673, "{demo}");
     }
+    assert_culprits(case, finding, demo);
     let fixes = finding["fixes"].as_array().map_or(0, Vec::len);
     assert!(
         fixes > 0 || finding["severity"] == "info" || cause == Cause::Unanswered,
         "no fix\n{demo}"
     );
+}
+
+/// Exactly the rules that make the failure are named, and each can be deleted.
+fn assert_culprits(case: &Case, finding: &Value, demo: &Demo) {
+    let rules = culprits::named(finding, |inode| demo.name_of(inode));
+    let expected = culprits::expected(case.scenario.name, case.backend, case.family);
+    assert_eq!(rules, expected, "{demo}");
+    let fixes = finding["fixes"].as_array().into_iter().flatten();
+    let deletes = |fix: &&Value| {
+        let command = fix["command"].as_str().unwrap_or_default();
+        command.contains(" -D ") && command.contains("tables-") || command.contains("nft delete rule")
+    };
+    let stops = expected.iter().filter(|rule| rule[0] != "sets-mark");
+    assert_eq!(fixes.filter(deletes).count(), stops.count(), "{demo}");
 }
 
 fn pod(family: Family) -> &'static str {

@@ -113,7 +113,7 @@ fn feed(tables: &Tables, records: &[Vec<u8>], tracker: &mut Tracker) {
 
 /// What the inspector would find out: nothing but an address without a listener.
 fn answer(inquiry: &Inquiry, at: Timestamp) -> Answer {
-    let reply = match inquiry.question {
+    let reply = match &inquiry.question {
         Question::Connection { tuple, .. } => Reply::Connection(Box::new(Examined {
             conntrack: None,
             socket: None,
@@ -124,6 +124,7 @@ fn answer(inquiry: &Inquiry, at: Timestamp) -> Answer {
         Question::Link { .. } => Reply::Link(None),
         Question::Sweep => Reply::Swept(Vec::new()),
         Question::Stalled => Reply::Stalled(Census::default()),
+        Question::Walk { .. } => Reply::Unreachable("not asked of the kernel here".into()),
     };
     Answer {
         id: inquiry.id,

@@ -4,7 +4,7 @@ use super::{Looked, Stolen, redirect};
 use crate::inspect::socket::Socket;
 use crate::model::evidence::Evidence;
 use crate::model::finding::{Cause, Confidence, Finding, RuleRole, Severity};
-use crate::model::rules::{Item, Match, RuleId, Ruleset};
+use crate::model::rules::{Family, Hook, Item, Match, RuleId, Ruleset};
 use crate::model::translation::{Listening, Translation};
 use crate::model::tuple::Endpoint;
 use std::collections::BTreeMap;
@@ -62,10 +62,10 @@ fn original<'a>(looked: &Looked<'a>, translation: &Translation) -> Option<&'a So
         translation.ports.iter().any(|ports| ports.contains(&port))
     });
     // In OUTPUT it is other hosts' ports that are taken.
-    taken.find(|_| translation.hook != Some(crate::model::rules::Hook::Output))
+    taken.find(|_| translation.hook != Some(Hook::Output))
 }
 
-/// Where somebody should listen: the address is the loopback one where the rule names none.
+/// Where somebody should listen: the address is unspecified where the rule names none.
 fn target(translation: &Translation) -> Option<Endpoint> {
     debug_assert!(translation.listening == Listening::Nobody, "only the dead are asked");
     let ports = translation.target.ports.as_ref().or(translation.ports.first())?;
@@ -74,9 +74,10 @@ fn target(translation: &Translation) -> Option<Endpoint> {
         .addresses
         .as_ref()
         .map(|addresses| *addresses.start());
-    let local = match translation.family {
-        crate::model::rules::Family::Ip6 => IpAddr::from(Ipv6Addr::UNSPECIFIED),
-        _ => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+    let local = if translation.family == Family::Ip6 {
+        IpAddr::from(Ipv6Addr::UNSPECIFIED)
+    } else {
+        Ipv4Addr::UNSPECIFIED.into()
     };
     Some(Endpoint::new(address.unwrap_or(local), *ports.start()))
 }

@@ -96,8 +96,8 @@ impl Write {
 
     /// Sets just the mark that is looked for.
     fn is_exactly(&self, read: &Read) -> bool {
-        !self.assign.keep == read.mask && self.assign.value == read.value
-            || self.assign.value == read.value && self.assign.value == read.mask
+        let bits = [!self.assign.keep, self.assign.value];
+        self.assign.value == read.value && bits.contains(&read.mask)
     }
 
     /// Takes away bits that are looked for, and puts nothing in their place.

@@ -185,3 +185,6 @@ fn find(snapshot: &Snapshot, located: &Located) -> Option<RuleId> {
 
 /// Findings of one namespace.
 const FINDINGS_MAX: usize = 256;
+
+#[cfg(test)]
+mod tests;

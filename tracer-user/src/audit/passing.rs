@@ -47,12 +47,17 @@ fn finding(looked: &Looked<'_>, rule: RuleId, ways: &[Way]) -> Option<Finding> {
         _ => Confidence::Likely,
     };
     let mut finding = looked.finding(Cause::BypassedRedirect, severity, confidence);
-    let is_dropped = matches!(culprit.1, Effect::Dropped);
     let role = match culprit.1 {
         Effect::Rejected(_) => RuleRole::Rejects,
         Effect::Translated(_) => RuleRole::Translates,
-        _ if is_dropped => RuleRole::Drops,
-        _ => RuleRole::Ends,
+        Effect::Dropped => RuleRole::Drops,
+        Effect::Passed
+        | Effect::Accepted
+        | Effect::Marked
+        | Effect::Queued
+        | Effect::Taken
+        | Effect::Tracking
+        | Effect::Unknown => RuleRole::Ends,
     };
     finding.culprits.push(looked.culprit(culprit.0, role));
     finding.culprits.push(looked.culprit(redirect, RuleRole::Translates));

@@ -2,6 +2,8 @@
 //!
 //! Which packets fit is not computed here: the rules of the way are left alone in a ruleset, and packets are led through.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "only what packets are made of is picked")]
+
 use crate::model::rules::{
     Action, Chain, ChainId, Fact, Family, Field, Hook, Item, Match, Network, Packet, RuleId, Ruleset, Tracking, Verdict,
 };
@@ -112,7 +114,7 @@ pub(super) fn candidates(ruleset: &Ruleset, network: &Network, way: &Way) -> Vec
         for &port in &asked.ports {
             for uid in asked.uids.iter().copied() {
                 for (source, destination, loopback) in ends(network, six, way.hook, &asked) {
-                    let link = device(network, loopback);
+                    let link = device(network, loopback, six);
                     let packet = syn(source, destination, port, (way.hook == Hook::Output).then_some(uid));
                     all.push(Candidate {
                         packet,
@@ -225,22 +227,24 @@ fn ends(network: &Network, six: bool, hook: Hook, asked: &Asked) -> Vec<(IpAddr,
         .iter()
         .copied()
         .filter(|address| address.is_ipv6() == six);
-    match hook {
-        Hook::Output => {
-            let there = std::iter::once(remote).chain(named).map(|to| (first, to, false));
-            there
-                .chain([(loopback, loopback, true), (first, first, true)])
-                .collect()
-        }
-        _ => {
-            let here = own.iter().copied().chain(named).map(|to| (remote, to, false));
-            here.chain([(loopback, loopback, true)]).collect()
-        }
+    if hook == Hook::Output {
+        let there = std::iter::once(remote).chain(named).map(|to| (first, to, false));
+        return there
+            .chain([(loopback, loopback, true), (first, first, true)])
+            .collect();
     }
+    let here = own.iter().copied().chain(named).map(|to| (remote, to, false));
+    here.chain([(loopback, loopback, true)]).collect()
 }
 
-fn device(network: &Network, loopback: bool) -> Fact<u32> {
-    let link = network.links.iter().find(|link| link.loopback == loopback);
+/// The loopback device, or the first other one with an address of the family: a redirect needs one.
+fn device(network: &Network, loopback: bool, six: bool) -> Fact<u32> {
+    let is_addressed = |index: u32| {
+        let mut own = network.addresses.iter().filter(|own| own.link == index);
+        own.any(|own| own.address.is_ipv6() == six)
+    };
+    let mut links = network.links.iter();
+    let link = links.find(|link| link.loopback == loopback && (loopback || is_addressed(link.index)));
     link.map(|link| link.index).into()
 }
 

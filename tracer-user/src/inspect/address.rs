@@ -3,7 +3,7 @@
 //! Marks and sources are not given: rules of policy routing that look at them are not followed.
 
 use crate::inspect::message::ONE;
-use crate::inspect::nla::Request;
+use crate::inspect::nla::{NlaError, Request, attributes};
 use std::net::IpAddr;
 use thiserror::Error;
 
@@ -33,9 +33,24 @@ pub fn parse(payload: &[u8]) -> Result<bool, ShortRoute> {
         .ok_or(ShortRoute(payload.len()))
 }
 
+/// The device of the route in the answer to [`get`].
+pub fn device(payload: &[u8]) -> Result<Option<u32>, NlaError> {
+    for attribute in attributes(payload.get(HEADER..).unwrap_or_default()) {
+        let attribute = attribute?;
+        if attribute.kind == OUTPUT {
+            return attribute.u32().map(Some);
+        }
+    }
+    Ok(None)
+}
+
 // uapi/linux/rtnetlink.h
 const GET_ROUTE: u16 = 26;
 const DESTINATION: u16 = 1;
+/// `RTA_OIF`.
+const OUTPUT: u16 = 4;
+/// `struct rtmsg`.
+const HEADER: usize = 12;
 /// Offset of `rtm_type` in `struct rtmsg`.
 const TYPE: usize = 7;
 /// `RTN_LOCAL`.
@@ -49,6 +64,8 @@ mod tests {
     fn a_local_route_is_told_from_others() {
         assert_eq!(parse(include_bytes!("testdata/route_local.bin")), Ok(true));
         assert_eq!(parse(include_bytes!("testdata/route_elsewhere.bin")), Ok(false));
+        assert_eq!(device(include_bytes!("testdata/route_local.bin")), Ok(Some(1)));
+        assert!(device(include_bytes!("testdata/route_elsewhere.bin")).unwrap() > Some(1));
         assert_eq!(parse(&[2, 32, 0, 0, 0, 0, 0]), Err(ShortRoute(7)));
     }
 }

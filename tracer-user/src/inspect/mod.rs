@@ -13,6 +13,7 @@ pub mod queue;
 pub mod rules;
 pub mod socket;
 pub mod source;
+pub mod trail;
 pub mod walk;
 
 pub use source::{Examiner, Inspector, ReadError, Reader};

@@ -42,6 +42,23 @@ pub fn link(payload: &[u8]) -> Result<Option<Link>, NetworkError> {
     }))
 }
 
+/// Whether the device in the answer to [`links`] is a bridge.
+pub fn is_bridge(payload: &[u8]) -> Result<bool, NetworkError> {
+    for attribute in attributes(payload.get(INTERFACE..).unwrap_or_default()) {
+        let attribute = attribute?;
+        if attribute.kind != LINKINFO {
+            continue;
+        }
+        for part in attribute.nested() {
+            let part = part?;
+            if part.kind == INFO_KIND {
+                return Ok(part.value.strip_suffix(&[0]).unwrap_or(part.value) == b"bridge");
+            }
+        }
+    }
+    Ok(false)
+}
+
 /// Asks for the addresses of all devices.
 pub fn addresses(sequence: u32) -> Vec<u8> {
     Request::new(GET_ADDRESS, DUMP, sequence, &[0; HEADER]).finish()
@@ -84,6 +101,8 @@ const HEADER: usize = 8;
 const GET_LINK: u16 = 18;
 const GET_ADDRESS: u16 = 22;
 const NAME: u16 = 3;
+const LINKINFO: u16 = 18;
+const INFO_KIND: u16 = 1;
 const PEER: u16 = 1;
 const LOCAL: u16 = 2;
 /// `IFF_LOOPBACK`.

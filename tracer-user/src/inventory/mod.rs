@@ -133,4 +133,4 @@ const PROTOCOLS_MAX: usize = 4;
 const ROWS_MAX: usize = 32_768;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

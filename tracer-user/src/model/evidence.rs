@@ -6,6 +6,7 @@ use crate::model::identity::Netns;
 use crate::model::inquiry::{Listener, SocketInfo};
 use crate::model::inspected::Inspected;
 use crate::model::reason::{DropReason, RstReason};
+use crate::model::rules::End;
 use crate::model::tcp::TcpState;
 use crate::model::time::Timestamp;
 use crate::model::tuple::{Endpoint, Tuple};
@@ -108,6 +109,24 @@ pub enum Evidence {
         at: Timestamp,
         count: u32,
     },
+    /// A packet was led through the rules, as they were read at this time.
+    RulesWalked {
+        at: Timestamp,
+        netns: Netns,
+        passage: Box<Passage>,
+    },
+    /// Of the connection's packets none met a rule that sets this connmark; so many others could set it.
+    MarkSetter {
+        at: Timestamp,
+        netns: Netns,
+        connmark: u32,
+        rules: u32,
+    },
+    RulesNotRead {
+        at: Timestamp,
+        netns: Netns,
+        why: Arc<str>,
+    },
     /// Read out of the rules of a namespace.
     Inspected {
         at: Timestamp,
@@ -119,4 +138,24 @@ pub enum Evidence {
         at: Timestamp,
         why: Arc<str>,
     },
+}
+
+/// The way of one packet through the rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passage {
+    /// nf_tables' generation.
+    pub generation: Option<u32>,
+    /// How many rules there were.
+    pub rules: u32,
+    /// Whether they changed between the packet and the reading; `None`: nothing was known of them before.
+    pub changed: Option<bool>,
+    /// As it began its way.
+    pub packet: Tuple,
+    pub end: End,
+    /// The rules explain what was seen of the packet.
+    pub agrees: bool,
+    /// Nothing else can have become of it.
+    pub certain: bool,
+    /// What was not read, and what leads packets around the rules. Untrusted.
+    pub caveats: Vec<Arc<str>>,
 }

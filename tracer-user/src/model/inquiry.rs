@@ -5,6 +5,7 @@ use crate::model::identity::{Netns, Process, SocketCookie};
 use crate::model::tcp::TcpState;
 use crate::model::time::Timestamp;
 use crate::model::tuple::{Endpoint, Tuple};
+use crate::model::walked::{Traveller, Walked};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ pub struct Inquiry {
     pub question: Question,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
     /// Everything about one connection: its conntrack entry, its socket, who listens where its packets really go.
     Connection {
@@ -36,6 +37,13 @@ pub enum Question {
     /// In every namespace: connections that wait for an answer to their SYN, or for data to be acknowledged that their
     /// retransmission timer has sent again already.
     Stalled,
+    /// Which rules of the namespace packets of a connection meet.
+    Walk {
+        /// At most [`Walked::PACKETS`].
+        packets: Vec<Traveller>,
+        /// Which rules can set this connmark is asked too.
+        connmark: Option<u32>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +63,7 @@ pub enum Reply {
     Link(Option<Netns>),
     Swept(Vec<Waiting>),
     Stalled(Census),
+    Walked(Box<Walked>),
     /// The namespace is gone.
     Gone,
     /// It could not be looked at, and why.

@@ -17,3 +17,4 @@ pub mod tcp;
 pub mod time;
 pub mod translation;
 pub mod tuple;
+pub mod walked;

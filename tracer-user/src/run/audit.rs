@@ -103,19 +103,14 @@ impl AuditSurvey {
 
     /// Finds all holders in one walk over the processes.
     fn name_listeners(&mut self) {
-        let listeners = || self.findings.iter().flat_map(|finding| &finding.evidence);
-        let inodes: HashSet<u32> = listeners()
-            .filter_map(|evidence| match evidence {
-                Evidence::Listener { listener, .. } => Some(listener.inode),
-                _ => None,
-            })
-            .collect();
-        let spaces: HashSet<u32> = listeners()
-            .filter_map(|evidence| match evidence {
-                Evidence::Inspected { netns, .. } => Some(netns.inode),
-                _ => None,
-            })
-            .collect();
+        let (mut inodes, mut spaces) = (HashSet::new(), HashSet::new());
+        for evidence in self.findings.iter().flat_map(|finding| &finding.evidence) {
+            if let Evidence::Listener { listener, .. } = evidence {
+                inodes.insert(listener.inode);
+            } else if let Evidence::Inspected { netns, .. } = evidence {
+                spaces.insert(netns.inode);
+            }
+        }
         let holders: HashMap<u32, Process> = process::holders_within(HOLDERS_TIME, inodes, &spaces);
         for evidence in self.findings.iter_mut().flat_map(|finding| &mut finding.evidence) {
             if let Evidence::Listener { listener, .. } = evidence {

@@ -8,7 +8,7 @@ use crate::kernel::plan::{HookStatus, Ladder};
 use crate::kernel::privilege::PrivilegeError;
 use crate::model::finding::Cause;
 use crate::model::hook::How;
-use crate::sink::{Hello, Hook, NETNS_OPTION};
+use crate::sink::{Hello, Hook, NETNS_OPTION, RULES_OPTION};
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -50,7 +50,7 @@ pub(super) fn hello(probes: &Probes, options: &Options) -> Hello {
         .iter()
         .map(|(name, value)| ((*name).to_owned(), value.clone()));
     Hello {
-        options: described.chain(namespaces(options)).collect(),
+        options: described.chain(namespaces(options)).chain([rules()]).collect(),
         ..bare(probes.hooks())
     }
 }
@@ -84,6 +84,11 @@ fn bare(hooks: &[HookStatus]) -> Hello {
 fn namespaces(options: &Options) -> Option<(String, String)> {
     let inodes: Vec<_> = options.filter.netns.iter().map(u32::to_string).collect();
     (!inodes.is_empty()).then(|| (NETNS_OPTION.to_owned(), inodes.join(",")))
+}
+
+/// What replay has to know too: that findings waited for their rules.
+fn rules() -> (String, String) {
+    (RULES_OPTION.to_owned(), "walked".to_owned())
 }
 
 fn hook(status: &HookStatus) -> Hook {

@@ -16,6 +16,7 @@ use crate::model::time::Timestamp;
 use crate::model::translation::{Listening, Port, Space};
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -78,7 +79,8 @@ pub(super) enum LookError {
 impl LookError {
     /// Whether the namespace is not there any more; what was asked of it may have failed in any way then.
     pub(super) fn is_gone(&self, place: &Place) -> bool {
-        matches!(self, Self::Netns(NetnsError::Gone)) || fs::symlink_metadata(&*place.path).is_err()
+        matches!(self, Self::Netns(NetnsError::Gone))
+            || fs::symlink_metadata(&*place.path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
     }
 }
 

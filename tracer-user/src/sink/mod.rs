@@ -12,7 +12,9 @@ pub mod words;
 pub mod writer;
 
 pub use clock::Clock;
-pub use record::{Format, Hello, Hook, HookStats, Loss, LossSource, NETNS_OPTION, Record, Stats, Summary};
+pub use record::{
+    Format, Hello, Hook, HookStats, Loss, LossSource, NETNS_OPTION, RULES_OPTION, Record, Stats, Summary,
+};
 pub use writer::{Writer, WriterReport, WriterState};
 
 #[cfg(test)]

@@ -178,3 +178,5 @@ impl Summary {
 
 /// The option in `hello` that lists the inodes of the namespaces that were traced; absent: all were.
 pub const NETNS_OPTION: &str = "netns-inodes";
+/// The option that says that the Tracker asked for rules: recordings without it are from before it did.
+pub const RULES_OPTION: &str = "rules";

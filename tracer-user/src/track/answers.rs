@@ -18,6 +18,11 @@ pub(super) enum Asker {
     },
     Sweep,
     Census,
+    /// The finding whose rules are asked for, and which of its questions.
+    Walk {
+        finding: u64,
+        index: usize,
+    },
 }
 
 #[derive(Debug, Default)]

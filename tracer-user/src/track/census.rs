@@ -55,7 +55,12 @@ impl Tracker {
                     self.count(seen);
                 }
             }
-            Reply::Connection(_) | Reply::Link(_) | Reply::Swept(_) | Reply::Gone | Reply::Unreachable(_) => {
+            Reply::Connection(_)
+            | Reply::Link(_)
+            | Reply::Swept(_)
+            | Reply::Walked(_)
+            | Reply::Gone
+            | Reply::Unreachable(_) => {
                 self.repeat_census(at);
             }
         }

@@ -36,6 +36,8 @@ pub struct Config {
     pub sweep: bool,
     /// Whether to ask, once at the start, for connections that hang already.
     pub census: bool,
+    /// Whether to ask for the rules behind a finding.
+    pub walk: bool,
     /// Inodes of the namespaces whose connections are wanted; empty: all. Packets of any namespace still reach them.
     pub netns: Vec<u32>,
 }
@@ -58,6 +60,7 @@ impl Default for Config {
             settle: Duration::from_millis(100),
             sweep: true,
             census: true,
+            walk: true,
             netns: Vec::new(),
         }
     }

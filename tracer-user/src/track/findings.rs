@@ -1,7 +1,9 @@
 //! Open findings: one per cause and target, with a count, examples and revisions; bounded.
 
 use super::config::{MAX_FINDINGS, MAX_INFORMATION, QUIET, REVISION_INTERVAL};
+use super::culprits::Naming;
 use super::judge::Diagnosis;
+use super::proof;
 use super::totals::Totals;
 use crate::model::finding::{Cause, Connection, Finding, Severity, State};
 use crate::model::identity::Comm;
@@ -53,7 +55,10 @@ impl Key {
 #[derive(Debug)]
 struct Open {
     key: Key,
+    /// The rules gave it another cause than the events did.
+    alias: Option<Key>,
     finding: Finding,
+    naming: Naming,
     /// Connections of it that still hang.
     active: u64,
     /// Something changed since the last revision was given out.
@@ -76,8 +81,8 @@ impl Findings {
         self.out.pop_front()
     }
 
-    /// Adds a connection to the finding of its cause, opening it if need be; `hangs`: it has not ended yet.
-    /// `None` where there are too many findings already.
+    /// Adds a connection to the finding of its cause, opening it if need be; `hangs`: it has not ended yet. It is given
+    /// out by [`Self::revise`]. `None` where there are too many findings already.
     pub(super) fn add(
         &mut self,
         diagnosis: Diagnosis,
@@ -102,6 +107,7 @@ impl Findings {
         };
         let open = self.open.get_mut(&id)?;
         open.active += u64::from(hangs);
+        open.naming.closing &= !hangs;
         let finding = &mut open.finding;
         finding.supersedes = finding.supersedes.or(supersedes);
         finding.count += 1;
@@ -109,13 +115,11 @@ impl Findings {
         if finding.examples.len() < Finding::EXAMPLES {
             finding.examples.push(connection);
         }
-        if diagnosis.confidence > finding.confidence {
-            finding.confidence = diagnosis.confidence;
-            finding.evidence = diagnosis.evidence;
-            finding.culprits = diagnosis.culprits;
-        }
         open.dirty = true;
-        self.revise(id, at);
+        if diagnosis.confidence > open.naming.base.confidence {
+            open.naming.base = diagnosis;
+            self.rename(id, totals);
+        }
         Some(id)
     }
 
@@ -138,15 +142,30 @@ impl Findings {
     /// Whether the diagnosis explains more than the finding does.
     pub(super) fn is_improved_by(&self, id: u64, diagnosis: &Diagnosis) -> bool {
         self.open.get(&id).is_some_and(|open| {
-            let (before, confidence) = (open.finding.cause, open.finding.confidence);
+            let (before, confidence) = (open.naming.base.cause, open.naming.base.confidence);
             // The answer of the rule may come after its second drop: an error that met a locked socket is kept back.
             let answered = (before, diagnosis.cause) == (Cause::SynDropped, Cause::RejectedByRule);
             before != diagnosis.cause
+                && open.finding.cause != diagnosis.cause
                 && (diagnosis.confidence > confidence || answered && diagnosis.confidence == confidence)
         })
     }
 
-    /// Takes the connection away from the finding: it has another cause. `true`: it was the only one.
+    /// What the events tell by now proves the cause that the rules alone told before.
+    pub(super) fn confirm(&mut self, id: u64, diagnosis: &Diagnosis, totals: &mut Totals) -> bool {
+        let confirmed =
+            |open: &&mut Open| open.finding.cause == diagnosis.cause && open.naming.base.cause != diagnosis.cause;
+        let Some(open) = self.open.get_mut(&id).filter(confirmed) else {
+            return false;
+        };
+        open.naming.base = diagnosis.clone();
+        open.dirty = true;
+        self.rename(id, totals);
+        true
+    }
+
+    /// Takes the connection away from the finding: it has another cause. `true`: it was the only one, and the finding had
+    /// been given out.
     pub(super) fn withdraw(&mut self, id: u64, connection: u64, at: Timestamp, totals: &mut Totals) -> bool {
         let Some(open) = self.open.get_mut(&id) else {
             return false;
@@ -161,15 +180,25 @@ impl Findings {
         if let Some(count) = totals.findings.get_mut(&open.finding.cause) {
             *count = count.saturating_sub(1);
         }
-        self.give_out(id, at, State::Retracted);
+        let shown = self.is_shown(id);
+        if shown {
+            self.give_out(id, at, State::Retracted);
+        }
         self.forget(id);
-        true
+        shown
     }
 
     /// Gives out the revisions that were held back, and closes what has been quiet.
     pub(super) fn handle_timeout(&mut self, now: Timestamp) {
         let due: Vec<_> = self.open.values().map(|open| open.finding.id).collect();
         for id in due {
+            if self
+                .naming(id)
+                .and_then(|naming| naming.held)
+                .is_some_and(|held| held <= now)
+            {
+                self.release_hold(id, now);
+            }
             self.revise(id, now);
             let quiet = self
                 .open
@@ -183,10 +212,12 @@ impl Findings {
 
     pub(super) fn poll_timeout(&self) -> Option<Timestamp> {
         let next = |open: &Open| {
-            let revision = open.dirty.then(|| {
-                open.last_revision
-                    .map_or(open.finding.at, |last| last + REVISION_INTERVAL)
-            });
+            let next = || match (open.naming.held, open.last_revision) {
+                (Some(held), _) => held,
+                (None, None) => open.finding.at,
+                (None, Some(last)) => last + REVISION_INTERVAL,
+            };
+            let revision = open.dirty.then(next);
             let quiet = (open.active == 0).then(|| open.finding.last + QUIET);
             revision.into_iter().chain(quiet).min()
         };
@@ -196,6 +227,7 @@ impl Findings {
     /// Gives out what was held back. What still hangs stays open: it did not end with the tracing.
     pub(super) fn finish(&mut self, now: Timestamp) {
         for id in self.open.keys().copied().collect::<Vec<_>>() {
+            self.release_hold(id, now);
             if self.open.get(&id).is_some_and(|open| open.active == 0) {
                 self.close(id, now);
             } else if self.open.get(&id).is_some_and(|open| open.dirty) {
@@ -231,7 +263,9 @@ impl Findings {
             id,
             Open {
                 key,
+                alias: None,
                 finding,
+                naming: Naming::new(diagnosis.clone()),
                 active: 0,
                 dirty: false,
                 last_revision: None,
@@ -242,8 +276,65 @@ impl Findings {
         id
     }
 
-    fn revise(&mut self, id: u64, now: Timestamp) {
-        let Some(open) = self.open.get(&id).filter(|open| open.dirty) else {
+    pub(super) fn naming(&self, id: u64) -> Option<&Naming> {
+        self.open.get(&id).map(|open| &open.naming)
+    }
+
+    pub(super) fn naming_mut(&mut self, id: u64) -> Option<&mut Naming> {
+        self.open.get_mut(&id).map(|open| &mut open.naming)
+    }
+
+    /// Whether anything of it was given out.
+    pub(super) fn is_shown(&self, id: u64) -> bool {
+        self.open.get(&id).is_some_and(|open| open.last_revision.is_some())
+    }
+
+    /// Concludes anew from what is known of the events and of the rules.
+    pub(super) fn rename(&mut self, id: u64, totals: &mut Totals) {
+        let Some(open) = self.open.get_mut(&id) else {
+            return;
+        };
+        let Diagnosis {
+            cause,
+            confidence,
+            evidence,
+            culprits,
+            ..
+        } = open.naming.diagnosis();
+        let finding = &mut open.finding;
+        (finding.confidence, finding.evidence, finding.culprits) = (confidence, evidence, culprits);
+        open.dirty = true;
+        if finding.cause == cause {
+            return;
+        }
+        if let Some(count) = totals.findings.get_mut(&finding.cause) {
+            *count = count.saturating_sub(1);
+        }
+        *totals.findings.entry(cause).or_default() += 1;
+        finding.cause = cause;
+        finding.considered = proof::considered(cause);
+        let alias = Key { cause, ..open.key };
+        open.alias = Some(alias);
+        self.by_key.entry(alias).or_insert(id);
+    }
+
+    /// Its first revision waits no more.
+    pub(super) fn release_hold(&mut self, id: u64, now: Timestamp) {
+        let Some(open) = self.open.get_mut(&id) else {
+            return;
+        };
+        open.naming.held = None;
+        let closing = open.naming.closing;
+        self.revise(id, now);
+        if closing {
+            self.close(id, now);
+        }
+    }
+
+    /// Gives out what changed, unless that has to wait.
+    pub(super) fn revise(&mut self, id: u64, now: Timestamp) {
+        let ready = |open: &&Open| open.dirty && open.naming.held.is_none();
+        let Some(open) = self.open.get(&id).filter(ready) else {
             return;
         };
         match open.last_revision {
@@ -254,13 +345,21 @@ impl Findings {
     }
 
     fn close(&mut self, id: u64, now: Timestamp) {
+        if let Some(naming) = self.naming_mut(id).filter(|naming| naming.held.is_some()) {
+            naming.closing = true;
+            return;
+        }
         self.give_out(id, now, State::Closed);
         self.forget(id);
     }
 
     fn forget(&mut self, id: u64) {
         if let Some(open) = self.open.remove(&id) {
-            self.by_key.remove(&open.key);
+            for key in std::iter::once(open.key).chain(open.alias) {
+                if self.by_key.get(&key) == Some(&id) {
+                    self.by_key.remove(&key);
+                }
+            }
             self.information -= usize::from(open.finding.severity == Severity::Info);
         }
     }
@@ -290,8 +389,8 @@ fn severity(cause: Cause) -> Severity {
         | Cause::RejectedByRule
         | Cause::AcceptQueueFull
         | Cause::DroppedInKernel
-        | Cause::Unanswered => Severity::Warning,
-        Cause::DeadRedirect
+        | Cause::Unanswered
+        | Cause::DeadRedirect
         | Cause::LeftoverChain
         | Cause::MarkOverlap
         | Cause::AddressFamilyGap

@@ -43,6 +43,8 @@ pub(super) struct Flow {
     /// It hung already when tracing began.
     pub(super) counted: Option<Box<Counted>>,
     pub(super) examination: Examination,
+    /// When it was examined for the first time.
+    pub(super) asked: Option<Timestamp>,
     /// A packet that may be its own waits for the answer where its device leads; until then at most.
     pub(super) awaits_link: Option<Timestamp>,
     /// The finding it belongs to.
@@ -81,6 +83,7 @@ pub(super) struct DropSeen {
     pub(super) location: Option<Arc<str>>,
     pub(super) netns: Netns,
     pub(super) place: Place,
+    pub(super) ifindex: Option<u32>,
     pub(super) direction: Direction,
     pub(super) packet: Tuple,
     pub(super) tcp_flags: u8,
@@ -116,6 +119,8 @@ pub(super) struct ResetSeen {
     pub(super) maker: RstMaker,
     pub(super) reason: Option<RstReason>,
     pub(super) packet: Tuple,
+    pub(super) ifindex: Option<u32>,
+    pub(super) mark: u32,
     pub(super) conntrack: Option<Conntrack>,
 }
 

@@ -275,6 +275,7 @@ fn drop_of<'a>(
     let Packet {
         tuple,
         mark,
+        ifindex,
         tcp_flags,
         conntrack,
         ..
@@ -301,6 +302,7 @@ fn drop_of<'a>(
         location: None,
         netns: seen.netns,
         place,
+        ifindex,
         direction,
         packet: tuple,
         tcp_flags,
@@ -319,6 +321,8 @@ fn reset_seen(seen: &PacketSeen, maker: RstMaker, reason: Option<RstReason>) -> 
         maker,
         reason,
         packet: seen.packet.tuple,
+        ifindex: seen.packet.ifindex,
+        mark: seen.packet.mark,
         conntrack: seen.packet.conntrack,
     }
 }

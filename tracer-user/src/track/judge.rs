@@ -51,7 +51,7 @@ pub(super) enum Ordinary {
     Recovered,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Diagnosis {
     pub(super) cause: Cause,
     pub(super) confidence: Confidence,

@@ -11,6 +11,7 @@
 mod answers;
 mod census;
 pub mod config;
+mod culprits;
 mod deadlines;
 mod findings;
 mod flow;
@@ -19,6 +20,7 @@ mod giveup;
 mod join;
 mod joining;
 mod judge;
+mod naming;
 mod packets;
 mod proof;
 mod resets;

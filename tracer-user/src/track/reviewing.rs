@@ -4,6 +4,7 @@ use super::answers::Asker;
 use super::config::{EXAMINATION_PATIENCE, REEXAMINE_MAX};
 use super::flow::{Examination, Flow, Phase, Result as Examined};
 use super::judge::{self, Diagnosis, Ordinary, Surroundings, Verdict};
+use super::naming;
 use super::tracker::Tracker;
 use crate::model::inquiry::{Question, Reply};
 use crate::model::time::Timestamp;
@@ -53,10 +54,22 @@ impl Tracker {
         };
         let hangs = !flow.is_ended();
         let connection = flow.connection();
-        flow.finding = self
+        let cause = diagnosis.cause;
+        let finding = self
             .findings
             .add(diagnosis, connection, hangs, supersedes, now, &mut self.totals);
-        if hangs && flow.finding.is_some() {
+        flow.finding = finding;
+        if let Some(finding) = finding {
+            if self.config.walk && self.findings.is_unasked(finding) {
+                let asks = naming::asks(flow, cause);
+                let hint = flow.owner.map(|owner| (flow.netns, owner.pid));
+                // The rules are waited for no longer than an examination is.
+                let until = flow.asked.unwrap_or(now) + EXAMINATION_PATIENCE;
+                self.ask_rules(finding, asks, hint, now, until);
+            }
+            self.findings.revise(finding, now);
+        }
+        if hangs && finding.is_some() {
             self.arm(id, now + self.config.hang_after.max(Duration::from_secs(1)));
         } else {
             self.flows.remove(id);
@@ -88,6 +101,12 @@ impl Tracker {
             Verdict::Found(diagnosis) if self.findings.is_improved_by(finding, &diagnosis) => {
                 let alone = self.findings.withdraw(finding, id, now, &mut self.totals);
                 self.report(id, *diagnosis, alone.then_some(finding), now);
+            }
+            Verdict::Found(diagnosis) if self.findings.confirm(finding, &diagnosis, &mut self.totals) => {
+                self.findings.revise(finding, now);
+                if ended {
+                    self.finish_flow(id, Ordinary::Recovered, now);
+                }
             }
             Verdict::Wait(until) if ended => self.arm(id, until),
             Verdict::Wait(_)
@@ -129,6 +148,7 @@ impl Tracker {
                 Examination::None | Examination::Asked { .. } => None,
             };
             flow.examination = Examination::Asked { since: now, previous };
+            flow.asked.get_or_insert(now);
             self.arm(id, now + EXAMINATION_PATIENCE);
         } else if now >= flow.first_seen + self.config.hang_after + EXAMINATION_PATIENCE {
             self.not_examined(id, now, "too many examinations at once".into());
@@ -171,7 +191,7 @@ impl Tracker {
             Reply::Connection(examined) => Ok(*examined),
             Reply::Gone => Err("the namespace is gone".into()),
             Reply::Unreachable(why) => Err(why),
-            Reply::Link(_) | Reply::Swept(_) | Reply::Stalled(_) => return,
+            Reply::Link(_) | Reply::Swept(_) | Reply::Stalled(_) | Reply::Walked(_) => return,
         };
         let Some(flow) = self.flows.get_mut(id) else {
             return;

@@ -2,6 +2,7 @@
 
 use super::config::MAX_WAITING;
 use super::judge::Diagnosis;
+use super::naming::{self, Ask};
 use crate::model::conntrack::Conntrack;
 use crate::model::evidence::Evidence;
 use crate::model::finding::{Cause, Confidence, Connection, Considered, Culprit, Way};
@@ -25,6 +26,16 @@ struct Entry {
     /// The finding, if it has one.
     finding: Option<u64>,
     connection: u64,
+}
+
+/// One that has waited for too long.
+#[derive(Debug)]
+pub(super) struct Overdue {
+    pub(super) place: Place,
+    pub(super) connection: Connection,
+    pub(super) diagnosis: Option<Diagnosis>,
+    /// What the rules are asked about it.
+    pub(super) ask: Option<Ask>,
 }
 
 #[derive(Debug, Default)]
@@ -72,15 +83,16 @@ impl Sweeps {
     }
 
     /// The connections that have waited for `patience` since they were first seen, each once.
-    pub(super) fn overdue(
-        &mut self,
-        now: Timestamp,
-        patience: Duration,
-    ) -> Vec<(Place, Connection, Option<Diagnosis>)> {
+    pub(super) fn overdue(&mut self, now: Timestamp, patience: Duration) -> Vec<Overdue> {
         let overdue = |entry: &Entry| !entry.judged && entry.last.since(entry.since) >= patience;
         let report = |(place, entry): (&Place, &mut Entry)| {
             entry.judged = true;
-            (*place, connection(entry, None), diagnose(entry, now))
+            Overdue {
+                place: *place,
+                connection: connection(entry, None),
+                diagnosis: diagnose(entry, now),
+                ask: naming::ask_waiting(&entry.waiting, entry.since),
+            }
         };
         self.waiting
             .iter_mut()

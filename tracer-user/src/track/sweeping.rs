@@ -1,7 +1,8 @@
 //! When to sweep, and what follows from a sweep.
 
 use super::answers::Asker;
-use super::config::ANSWER_LOST;
+use super::config::{ANSWER_LOST, EXAMINATION_PATIENCE};
+use super::sweep::Overdue;
 use super::tracker::Tracker;
 use crate::model::identity::Netns;
 use crate::model::inquiry::{Question, Waiting};
@@ -33,7 +34,13 @@ impl Tracker {
         for (finding, connection) in self.sweeps.update(at, waiting) {
             self.findings.release(finding, &connection, at);
         }
-        for (place, connection, diagnosis) in self.sweeps.overdue(at, self.config.hang_after) {
+        for Overdue {
+            place,
+            connection,
+            diagnosis,
+            ask,
+        } in self.sweeps.overdue(at, self.config.hang_after)
+        {
             let wanted = self.config.wants(connection.netns);
             let diagnosis = diagnosis.filter(|_| wanted);
             let finding = diagnosis.and_then(|diagnosis| {
@@ -41,7 +48,11 @@ impl Tracker {
                     .add(diagnosis, connection, true, None, at, &mut self.totals)
             });
             match finding {
-                Some(finding) => self.sweeps.set_finding(place, finding),
+                Some(finding) => {
+                    self.sweeps.set_finding(place, finding);
+                    self.ask_rules(finding, ask.into_iter().collect(), None, at, at + EXAMINATION_PATIENCE);
+                    self.findings.revise(finding, at);
+                }
                 None => self.totals.not_accepted += 1,
             }
         }

@@ -143,6 +143,7 @@ impl Tracker {
                 }
             }
             (Some(Asker::Census), reply) => self.census_answered(at, reply),
+            (Some(Asker::Walk { finding, index }), reply) => self.walked((finding, index), at, enter, reply),
             (None, _) => {}
         }
         self.review_touched(at);
@@ -386,6 +387,7 @@ pub(super) fn new_flow(event: &Event, tuple: Tuple, phase: Phase) -> Flow {
         conntrack: None,
         counted: None,
         examination: Examination::None,
+        asked: None,
         awaits_link: None,
         finding: None,
         deadline: None,

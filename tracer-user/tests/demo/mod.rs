@@ -1,5 +1,6 @@
 //! Runs `conntracer demo` and reads what it wrote.
 
+pub(crate) mod culprits;
 pub(crate) mod expected;
 
 use crate::table::Case;
@@ -65,6 +66,15 @@ impl Demo {
 
     pub(crate) fn namespace(&self, name: &str) -> Option<u64> {
         self.namespaces.get(name).copied()
+    }
+
+    /// The name of a namespace of the lab.
+    pub(crate) fn name_of(&self, inode: &Value) -> String {
+        let known = self
+            .namespaces
+            .iter()
+            .find(|(_, known)| inode.as_u64() == Some(**known));
+        known.map(|(name, _)| name.clone()).unwrap_or_default()
     }
 
     pub(crate) fn has_namespace(&self, inode: &Value) -> bool {

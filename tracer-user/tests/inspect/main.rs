@@ -3,6 +3,7 @@
 
 mod space;
 mod stalled;
+mod walked;
 
 use rustix::net::{AddressFamily, SocketType, bind, listen, netdevice::name_to_index, socket};
 use space::{Space, identity, ip};
@@ -23,6 +24,7 @@ use tracer_user::model::inquiry::{Answer, Examined, Inquiry, Question, Reply, Wa
 use tracer_user::model::tcp::{ConntrackState, TcpState};
 use tracer_user::model::time::Timestamp;
 use tracer_user::model::tuple::{Endpoint, Tuple};
+use walked::syn;
 
 #[test]
 fn a_redirected_connection_is_found_by_the_tuple_of_its_socket() {
@@ -349,7 +351,11 @@ fn a_deleted_namespace_does_not_live_on_in_the_inspector() {
     let tuple = Tuple::new(endpoint("127.0.0.1:1"), endpoint("127.0.0.1:2"));
     let connection = Question::Connection { tuple, target: None };
     let everywhere = [Question::Sweep, Question::Stalled];
-    for question in [connection, Question::Link { ifindex: 2 }]
+    let walk = Question::Walk {
+        packets: vec![syn(tuple)],
+        connmark: Some(1),
+    };
+    for question in [connection.clone(), Question::Link { ifindex: 2 }, walk.clone()]
         .into_iter()
         .chain(everywhere)
     {
@@ -357,8 +363,8 @@ fn a_deleted_namespace_does_not_live_on_in_the_inspector() {
         answers.blocking_recv().unwrap();
     }
     // Some are under way while it is deleted.
-    for _ in 0..20 {
-        inspector.ask(inquiry(&there, connection)).unwrap();
+    for question in [connection.clone(), walk].iter().cycle().take(20) {
+        inspector.ask(inquiry(&there, question.clone())).unwrap();
     }
     let last = inquiry(&there, connection);
     drop(there);

@@ -1,7 +1,7 @@
 //! `conntracer ports` on the real kernel: rules of every back end, listeners of both families, connections that outlive
 //! their rule, namespaces that go.
 
-#![expect(clippy::expect_used, reason = "the whole crate is tests")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "the whole crate is tests")]
 
 mod rulesets;
 mod space;

@@ -86,6 +86,12 @@ fn istio_that_takes_everything_and_dns_is_found_in_both_families() {
             let expected = if family == "v4" { "ip" } else { "ip6" };
             assert_eq!(row["family"], expected, "{tool}: {row}");
         }
+        let but_dns = "stolen output tcp 0-52,54-15007,15009-65535 -> :15006 (istio)";
+        assert!(
+            told(&found).contains(&but_dns.to_owned()),
+            "{tool}: {:#?}",
+            told(&found)
+        );
     }
 }
 
@@ -150,5 +156,133 @@ fn an_agent_beside_a_mesh_is_told_apart_from_it() {
         );
         let rest = "stolen prerouting tcp 0-8999,9001-15007,15009-65535 -> :15006 (istio)";
         assert!(found.contains(&rest.to_owned()), "{found:#?}");
+    }
+}
+
+/// A service with two endpoints, one of them on this host.
+const KUBE_PROXY: &str = "*nat
+:KUBE-SERVICES -
+:KUBE-SVC-A -
+:KUBE-SEP-A -
+:KUBE-SEP-B -
+-A PREROUTING -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES
+-A OUTPUT -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES
+-A KUBE-SERVICES -d 10.96.0.1/32 -p tcp -m tcp --dport 443 -j KUBE-SVC-A
+-A KUBE-SVC-A -m statistic --mode random --probability 0.50000000000 -j KUBE-SEP-A
+-A KUBE-SVC-A -j KUBE-SEP-B
+-A KUBE-SEP-A -p tcp -m tcp -j DNAT --to-destination 10.244.0.3:6443
+-A KUBE-SEP-B -p tcp -m tcp -j DNAT --to-destination 10.77.0.2:6443
+COMMIT
+";
+
+/// The same as kube-proxy's own nftables mode has it.
+const KUBE_PROXY_NFT: &str = "table ip kube-proxy {
+    map service-ips { type ipv4_addr . inet_proto . inet_service : verdict; }
+    chain nat-prerouting { type nat hook prerouting priority dstnat; jump services; }
+    chain nat-output { type nat hook output priority -100; jump services; }
+    chain services { ip daddr . meta l4proto . th dport vmap @service-ips; }
+    chain service-A { numgen random mod 2 vmap { 0 : goto endpoint-A, 1 : goto endpoint-B }; }
+    chain endpoint-A { meta l4proto tcp dnat to 10.244.0.3:6443; }
+    chain endpoint-B { meta l4proto tcp dnat to 10.77.0.2:6443; }
+}
+add element ip kube-proxy service-ips { 10.96.0.1 . tcp . 443 : goto service-A }
+";
+
+#[test]
+fn services_are_no_stolen_ports_even_with_an_endpoint_on_this_host() {
+    let ways = BOTH.map(|tool| (tool, KUBE_PROXY));
+    for (tool, rules) in ways.into_iter().chain([("nft -f -", KUBE_PROXY_NFT)]) {
+        let _alone = space::alone();
+        let space = Space::new();
+        space.run(tool, rules);
+        assert!(ports(&space, &[]).is_empty(), "{tool}");
+        let found = ports(&space, &["--all"]);
+        let mut expected = Vec::new();
+        for hook in ["output", "prerouting"] {
+            for target in ["10.244.0.3:6443", "10.77.0.2:6443"] {
+                expected.push(format!("service {hook} tcp 443 -> {target} (kube-proxy)"));
+            }
+        }
+        assert_eq!(told(&found), expected, "{tool}");
+        for row in &found {
+            assert_eq!(row["original"]["addresses"], serde_json::json!(["10.96.0.1"]));
+            // The endpoint on this host is judged, the other one cannot be.
+            let local = row["target"]["local"] == true;
+            assert_eq!(
+                row["listening"],
+                if local { false.into() } else { Value::Null },
+                "{row}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_transparent_proxy_is_found_in_every_back_end() {
+    let xt = "*mangle\n-A PREROUTING -m mark --mark 1337 -j RETURN\n\
+              -A PREROUTING -p tcp --dport 80 -j TPROXY --on-port 15006 --tproxy-mark 1337\nCOMMIT\n";
+    let nft = "table ip proxy { chain pre { type filter hook prerouting priority mangle; meta mark 1337 return; \
+               tcp dport 80 tproxy to :15006 meta mark set 1337 accept; }; }";
+    for (tool, rules) in BOTH.map(|tool| (tool, xt)).into_iter().chain([("nft -f -", nft)]) {
+        let _alone = space::alone();
+        let space = Space::new();
+        space.run(tool, rules);
+        let found = ports(&space, &[]);
+        assert_eq!(told(&found), ["stolen prerouting tcp 80 -> :15006 (-)"], "{tool}");
+        assert_eq!(
+            (&found[0]["manner"], &found[0]["listening"]),
+            (&"tproxy".into(), &false.into())
+        );
+        assert_eq!(
+            found[0]["conditions"],
+            serde_json::json!(["not (meta mark 0x539)"]),
+            "{tool}"
+        );
+        assert_eq!(found[0].get("connections"), None, "conntrack shows none");
+    }
+}
+
+#[test]
+fn what_meshes_ask_for_is_told() {
+    let linkerd = "*nat\n:PROXY_INIT_OUTPUT -\n:PROXY_INIT_REDIRECT -\n\
+        -A PREROUTING -m comment --comment \"proxy-init/install-proxy-init-prerouting\" -j PROXY_INIT_REDIRECT\n\
+        -A OUTPUT -j PROXY_INIT_OUTPUT\n\
+        -A PROXY_INIT_OUTPUT -m owner --uid-owner 2102 -j RETURN\n\
+        -A PROXY_INIT_OUTPUT -o lo -j RETURN\n\
+        -A PROXY_INIT_OUTPUT -p tcp -j REDIRECT --to-ports 4140\n\
+        -A PROXY_INIT_REDIRECT -p tcp -m multiport --dports 4190,4191 -j RETURN\n\
+        -A PROXY_INIT_REDIRECT -p tcp -j REDIRECT --to-ports 4143\nCOMMIT\n";
+    let kuma = "*nat\n:KUMA_MESH_INBOUND -\n:KUMA_MESH_OUTBOUND -\n\
+        -A PREROUTING -p tcp -j KUMA_MESH_INBOUND\n-A OUTPUT -p tcp -j KUMA_MESH_OUTBOUND\n\
+        -A KUMA_MESH_INBOUND -p tcp -j REDIRECT --to-ports 15006\n\
+        -A KUMA_MESH_OUTBOUND -m owner --uid-owner 5678 -j RETURN\n\
+        -A KUMA_MESH_OUTBOUND -p tcp -j REDIRECT --to-ports 15001\nCOMMIT\n";
+    for tool in BOTH {
+        let _alone = space::alone();
+        let space = Space::new();
+        space.run(tool, linkerd);
+        let found = ports(&space, &[]);
+        assert_eq!(
+            told(&found),
+            [
+                "stolen output tcp all -> :4140 (linkerd)",
+                "stolen prerouting tcp 0-4189,4192-65535 -> :4143 (linkerd)",
+            ]
+        );
+        let out = found.iter().find(|row| row["hook"] == "output").expect("a row");
+        assert_eq!(
+            out["conditions"],
+            serde_json::json!(["not (meta skuid 2102)", "not (oifname lo)"]),
+            "{tool}"
+        );
+        let space = Space::new();
+        space.run(tool, kuma);
+        assert_eq!(
+            told(&ports(&space, &[])),
+            [
+                "stolen output tcp all -> :15001 (kuma)",
+                "stolen prerouting tcp all -> :15006 (kuma)"
+            ]
+        );
     }
 }

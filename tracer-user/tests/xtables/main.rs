@@ -7,6 +7,7 @@ mod space;
 
 use space::Space;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use tracer_user::inspect::source::xt;
@@ -66,7 +67,7 @@ fn ruleset(digit: char) -> String {
         let [families, table, chain, rule] = [(); 4].map(|()| words.next().unwrap());
         if families.contains(digit) {
             let text = tables.entry(table).or_default();
-            text.push_str(&format!("-A {chain} {rule}\n"));
+            writeln!(text, "-A {chain} {rule}").unwrap();
         }
     }
     let own = |table: &str| match table {

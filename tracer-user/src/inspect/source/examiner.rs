@@ -5,8 +5,10 @@
 use super::clock::now;
 use super::netns::{Found, Namespaces, NetnsError};
 use super::probe::{Probe, ProbeError};
+use super::reader::ReadError;
+use super::rulebook::Rulebook;
 use super::zones::Zones;
-use super::{census, process, sweep};
+use super::{census, process, sweep, walking};
 use crate::inspect::link::Peer;
 use crate::inspect::socket::Socket;
 use crate::model::conntrack::{Conntrack, Direction};
@@ -22,6 +24,7 @@ use thiserror::Error;
 pub struct Examiner {
     namespaces: Namespaces,
     zones: Zones,
+    rulebook: Rulebook,
 }
 
 impl Examiner {
@@ -30,6 +33,7 @@ impl Examiner {
         Ok(Self {
             namespaces: Namespaces::new()?,
             zones: Zones::default(),
+            rulebook: Rulebook::default(),
         })
     }
 
@@ -49,7 +53,7 @@ impl Examiner {
 
     pub fn answer(&mut self, inquiry: &Inquiry) -> Answer {
         let deadline = Instant::now() + TIME_MAX;
-        let (enter, reply) = match inquiry.question {
+        let (enter, reply) = match &inquiry.question {
             Question::Sweep => (
                 None,
                 Ok(Reply::Swept(sweep::sweep(
@@ -59,14 +63,23 @@ impl Examiner {
                 ))),
             ),
             Question::Stalled => (None, Ok(Reply::Stalled(census::census(&mut self.namespaces, deadline)))),
-            Question::Connection { tuple, target } => self.at(inquiry, |examiner, found| {
+            &Question::Connection { tuple, target } => self.at(inquiry, |examiner, found| {
                 examiner.connection(found, tuple, target, deadline)
             }),
-            Question::Link { ifindex } => self.at(inquiry, |examiner, found| examiner.link(found, ifindex, deadline)),
+            &Question::Link { ifindex } => self.at(inquiry, |examiner, found| examiner.link(found, ifindex, deadline)),
+            Question::Walk { packets, connmark } => self.at(inquiry, |examiner, found| {
+                let Self {
+                    namespaces, rulebook, ..
+                } = examiner;
+                let walked = walking::walk(namespaces, rulebook, found, packets, *connmark, deadline)?;
+                Ok(Reply::Walked(Box::new(walked)))
+            }),
         };
         let reply = reply.unwrap_or_else(|error| match error {
             ExamineError::Netns(NetnsError::Gone) => Reply::Gone,
-            ExamineError::Netns(_) | ExamineError::Probe(_) => Reply::Unreachable(error.to_string().into()),
+            ExamineError::Netns(_) | ExamineError::Probe(_) | ExamineError::Rules(_) => {
+                Reply::Unreachable(error.to_string().into())
+            }
         });
         Answer {
             id: inquiry.id,
@@ -150,6 +163,8 @@ enum ExamineError {
     Netns(#[from] NetnsError),
     #[error(transparent)]
     Probe(#[from] ProbeError),
+    #[error(transparent)]
+    Rules(#[from] ReadError),
 }
 
 /// What was seen inside the namespace.

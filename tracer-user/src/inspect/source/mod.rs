@@ -13,8 +13,10 @@ pub(crate) mod probe;
 pub(crate) mod process;
 mod raw;
 mod reader;
+mod rulebook;
 pub(crate) mod rules;
 mod sweep;
+mod walking;
 pub mod xt;
 mod zones;
 
@@ -50,7 +52,7 @@ impl Inspector {
     pub fn ask(&self, inquiry: Inquiry) -> Result<(), Inquiry> {
         let queue = match inquiry.question {
             Question::Sweep | Question::Stalled => &self.sweeps,
-            Question::Connection { .. } | Question::Link { .. } => &self.inquiries,
+            Question::Connection { .. } | Question::Link { .. } | Question::Walk { .. } => &self.inquiries,
         };
         queue.try_send(inquiry).map_err(|error| match error {
             TrySendError::Full(inquiry) | TrySendError::Disconnected(inquiry) => inquiry,

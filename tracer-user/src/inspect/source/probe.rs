@@ -4,11 +4,13 @@
 
 use super::netlink::{Netlink, NetlinkError};
 use super::zones::{self, Zones};
+use crate::inspect::nla::NlaError;
 use crate::inspect::socket::{Family, Socket};
 use crate::inspect::{address, conntrack, link, socket};
 use crate::model::conntrack::Conntrack;
 use crate::model::tuple::{Endpoint, Tuple};
 use rustix::io::Errno;
+use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::os::fd::RawFd;
 use std::time::Instant;
@@ -124,6 +126,23 @@ impl Probe {
             Ok(()) => Ok(local),
             // No route: not here.
             Err(NetlinkError::Refused(_)) => Ok(false),
+            Err(error) => Err(ProbeError { what: "routes", error }),
+        }
+    }
+
+    /// The device that packets to the address leave by; `None`: there is no route.
+    pub(crate) fn route(&mut self, address: IpAddr) -> Result<Option<u32>, ProbeError> {
+        let mut device = None;
+        let answer = self.routes()?.ask(
+            |sequence| address::get(sequence, address),
+            |payload| {
+                device = address::device(payload)?;
+                Ok::<_, NlaError>(ControlFlow::Continue(()))
+            },
+        );
+        match answer {
+            Ok(()) => Ok(device),
+            Err(NetlinkError::Refused(_)) => Ok(None),
             Err(error) => Err(ProbeError { what: "routes", error }),
         }
     }

@@ -79,7 +79,7 @@ pub(crate) fn snapshot(namespaces: &mut Namespaces, found: &Found, deadline: Ins
     })
 }
 
-fn visit<T>(
+pub(super) fn visit<T>(
     namespaces: &mut Namespaces,
     found: &Found,
     work: impl FnOnce(Netns) -> Result<T, ProbeError>,

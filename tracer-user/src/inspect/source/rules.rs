@@ -16,7 +16,7 @@ use std::time::Instant;
 
 /// The rules of nf_tables and of the legacy tables, and what leads around them.
 pub(crate) fn read(deadline: Instant) -> Result<(Ruleset, Network), ProbeError> {
-    let network = network(deadline).map_err(|error| ProbeError {
+    let (network, bridges) = network(deadline).map_err(|error| ProbeError {
         what: "devices and addresses",
         error,
     })?;
@@ -28,7 +28,7 @@ pub(crate) fn read(deadline: Instant) -> Result<(Ruleset, Network), ProbeError> 
     rebase(&mut chains, u32::try_from(ruleset.chains.len()).unwrap_or(u32::MAX));
     ruleset.chains.append(&mut chains);
     ruleset.gaps.extend(gaps);
-    ruleset.bypasses.extend(bypasses());
+    ruleset.bypasses.extend(bypasses(bridges));
     Ok((ruleset, network))
 }
 
@@ -123,13 +123,16 @@ fn ask_generation(netlink: &mut Netlink) -> Result<Option<u32>, NetlinkError> {
     }
 }
 
-fn network(deadline: Instant) -> Result<Network, NetlinkError> {
+/// And whether there are bridges.
+fn network(deadline: Instant) -> Result<(Network, bool), NetlinkError> {
     let mut netlink = open(libc::NETLINK_ROUTE, deadline)?;
     let mut network = Network::default();
+    let mut bridges = false;
     netlink.ask(network::links, |payload| {
         if network.links.len() < LINKS_MAX {
             network.links.extend(network::link(payload)?);
         }
+        bridges |= network::is_bridge(payload)?;
         Ok::<_, network::NetworkError>(ControlFlow::Continue(()))
     })?;
     netlink.ask(network::addresses, |payload| {
@@ -138,15 +141,16 @@ fn network(deadline: Instant) -> Result<Network, NetlinkError> {
         }
         Ok::<_, network::NetworkError>(ControlFlow::Continue(()))
     })?;
-    Ok(network)
+    Ok((network, bridges))
 }
 
-fn bypasses() -> Vec<Bypass> {
+fn bypasses(bridges: bool) -> Vec<Bypass> {
     let mut all = Vec::new();
     let calls = |name: &str| fs::read_to_string(format!("{BRIDGE}/{name}")).is_ok_and(|text| text.trim() == "1");
-    if ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables"]
-        .into_iter()
-        .any(calls)
+    if bridges
+        && ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables"]
+            .into_iter()
+            .any(calls)
     {
         all.push(Bypass::BridgeNetfilter);
     }

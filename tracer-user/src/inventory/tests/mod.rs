@@ -1,4 +1,4 @@
-mod save;
+pub(crate) mod save;
 
 use super::*;
 use crate::inspect::socket::{Info, Socket};
@@ -12,7 +12,7 @@ fn endpoint(text: &str) -> Endpoint {
     text.parse::<std::net::SocketAddr>().unwrap().into()
 }
 
-fn network() -> Network {
+pub(crate) fn network() -> Network {
     let link = |index, name: &str, loopback| Link {
         index,
         name: name.into(),
@@ -51,7 +51,7 @@ fn socket(address: &str, only_v6: bool) -> Socket {
     }
 }
 
-fn listeners(tcp: &[&str]) -> Listeners {
+pub(crate) fn listeners(tcp: &[&str]) -> Listeners {
     Listeners {
         tcp: Some(tcp.iter().map(|address| socket(address, false)).collect()),
         udp: Some(Vec::new()),
@@ -425,12 +425,13 @@ fn jumps_in_a_cycle_and_very_many_ways_come_to_an_end() {
     };
     assert!(facts(&table("nat", cycle)).cut);
     // Two jumps to each next chain: 2^14 ways to the last one.
-    let mut doubling = String::from("-A OUTPUT -j C0\n");
-    for level in 0..14 {
-        for mark in ["1", "2"] {
-            doubling += &format!("-A C{level} -m mark --mark 0x{mark} -j C{}\n", level + 1);
-        }
-    }
+    let jump = |level| {
+        [1, 2]
+            .map(|mark| format!("-A C{level} -m mark --mark 0x{mark} -j C{}\n", level + 1))
+            .concat()
+    };
+    let mut doubling: String = (0..14).map(jump).collect();
+    doubling.insert_str(0, "-A OUTPUT -j C0\n");
     doubling.push_str("-A C14 -p tcp --dport 1 -j REDIRECT --to-ports 2\n");
     assert!(facts(&table("nat", &doubling)).translations.len() <= 16_384);
 }

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 /// One table, as `iptables-save` prints it.
-pub(super) fn table(name: &str, text: &str) -> Ruleset {
+pub(crate) fn table(name: &str, text: &str) -> Ruleset {
     let mut ruleset = Ruleset::default();
     let lines = text.lines().map(str::trim);
     for line in lines.clone().filter_map(|line| line.strip_prefix("-A ")) {

@@ -2,14 +2,18 @@
 
 use crate::model::conntrack::Conntrack;
 use crate::model::event::{Change, ConntrackChange, Dropped, Event, EventKind, Packet, Retransmit, RstMaker, RstSent};
+use crate::model::evidence::Place;
+use crate::model::finding::RuleRole;
 use crate::model::identity::{Comm, Netns, Owner, Process, SocketCookie};
 use crate::model::inquiry::{
     Answer, Census, Examined, Inquiry, Listener, Question, Reply, SocketInfo, Stalled, Waiting,
 };
 use crate::model::reason::{DropReason, RstReason};
+use crate::model::rules::{Backend, Component, End, Family, Hook, Located, Reject};
 use crate::model::tcp::{ConntrackState, TcpState};
 use crate::model::time::Timestamp;
 use crate::model::tuple::{Endpoint, Tuple};
+use crate::model::walked::{Named, Trail, Traveller, Walked};
 use crate::sink::clock::Clock;
 use crate::sink::jsonl::{Input, read, write};
 use crate::sink::record::Record;
@@ -187,6 +191,7 @@ fn inquiry() -> impl Strategy<Value = Inquiry> {
         any::<u32>().prop_map(|ifindex| Question::Link { ifindex }),
         Just(Question::Sweep),
         Just(Question::Stalled),
+        (vec(traveller(), 0..3), of(any::<u32>())).prop_map(|(packets, connmark)| Question::Walk { packets, connmark }),
     ];
     (any::<u64>(), timestamp(), netns(), of(any::<u32>()), question).prop_map(|(id, at, netns, hint, question)| {
         Inquiry {
@@ -197,6 +202,103 @@ fn inquiry() -> impl Strategy<Value = Inquiry> {
             question,
         }
     })
+}
+
+fn traveller() -> BoxedStrategy<Traveller> {
+    let place = select(vec![Place::Output, Place::Input, Place::Forward]);
+    let numbers = (of(any::<u32>()), any::<u8>(), of(any::<u32>()), of(any::<u32>()));
+    let flags = (any::<bool>(), any::<bool>());
+    (timestamp(), tuple(), place, numbers, of(conntrack()), flags)
+        .prop_map(|(at, tuple, place, numbers, conntrack, (first, dropped))| {
+            let (ifindex, tcp_flags, mark, uid) = numbers;
+            Traveller {
+                at,
+                tuple,
+                place,
+                ifindex,
+                tcp_flags,
+                mark,
+                uid,
+                conntrack,
+                first,
+                dropped,
+            }
+        })
+        .boxed()
+}
+
+fn located() -> BoxedStrategy<Located> {
+    let place = (select(Backend::ALL), select(Family::ALL), text(), text());
+    let numbers = (
+        of(select(Hook::ALL)),
+        of(any::<u32>()),
+        of(any::<u64>()),
+        of(any::<u64>()),
+    );
+    (place, numbers, text(), of(text()), of(select(Component::ALL)))
+        .prop_map(|((backend, family, table, chain), numbers, text, comment, owner)| {
+            let (hook, index, handle, packets) = numbers;
+            Located {
+                backend,
+                family,
+                table,
+                chain,
+                hook,
+                index,
+                handle,
+                text,
+                comment,
+                owner,
+                packets,
+            }
+        })
+        .boxed()
+}
+
+fn trail() -> BoxedStrategy<Trail> {
+    let end = select(vec![
+        End::Delivered,
+        End::Left,
+        End::Dropped,
+        End::Rejected(Reject::TcpReset),
+        End::Rejected(Reject::Icmp),
+        End::Queued,
+        End::Unknown,
+    ]);
+    let named = (select(RuleRole::ALL), located(), any::<bool>()).prop_map(|(role, rule, certain)| Named {
+        role,
+        rule,
+        certain,
+    });
+    let flags = (any::<bool>(), any::<bool>());
+    (vec(named, 0..3), end, flags, of(endpoint()), of(any::<u32>()))
+        .prop_map(|(rules, end, (agrees, certain), destination, connmark)| Trail {
+            rules,
+            end,
+            agrees,
+            certain,
+            destination,
+            connmark,
+        })
+        .boxed()
+}
+
+fn walked() -> BoxedStrategy<Walked> {
+    let numbers = (of(any::<u32>()), timestamp(), of(any::<bool>()), any::<u32>());
+    (numbers, vec(trail(), 0..3), vec(located(), 0..3), vec(text(), 0..3))
+        .prop_map(|(numbers, trails, setters, caveats)| {
+            let (generation, read_at, changed, rules) = numbers;
+            Walked {
+                generation,
+                read_at,
+                changed,
+                rules,
+                trails,
+                setters,
+                caveats,
+            }
+        })
+        .boxed()
 }
 
 fn socket() -> BoxedStrategy<SocketInfo> {
@@ -295,6 +397,7 @@ fn answer() -> impl Strategy<Value = Answer> {
         vec(waiting(), 0..3).prop_map(Reply::Swept),
         (vec(stalled(), 0..3), any::<u32>())
             .prop_map(|(sockets, left_out)| Reply::Stalled(Census { sockets, left_out })),
+        walked().prop_map(|walked| Reply::Walked(Box::new(walked))),
         Just(Reply::Gone),
         text().prop_map(Reply::Unreachable),
     ];

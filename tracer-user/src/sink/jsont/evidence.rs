@@ -1,10 +1,12 @@
 //! `evidence` of findings.
 
+use crate::model;
 use crate::model::conntrack::Direction;
 use crate::model::event::RstMaker;
 use crate::model::evidence;
 use crate::model::evidence::Place;
 use crate::model::reason::{DropReason, RstReason};
+use crate::model::rules::End;
 use crate::model::tcp::TcpState;
 use crate::sink::clock::Clock;
 use crate::sink::jsont::inspected::InspectedLine;
@@ -91,6 +93,19 @@ pub enum Observation<'a> {
     GaveUp {
         count: u32,
     },
+    RulesWalked(#[serde(borrow)] PassageLine<'a>),
+    MarkSetter {
+        #[serde(borrow)]
+        netns: Netns<'a>,
+        connmark: u32,
+        rules: u32,
+    },
+    RulesNotRead {
+        #[serde(borrow)]
+        netns: Netns<'a>,
+        #[serde(borrow)]
+        why: Cow<'a, str>,
+    },
     Inspected {
         #[serde(borrow)]
         netns: Netns<'a>,
@@ -101,6 +116,25 @@ pub enum Observation<'a> {
         #[serde(borrow)]
         why: Cow<'a, str>,
     },
+}
+
+/// The way of one packet through the rules.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PassageLine<'a> {
+    #[serde(borrow)]
+    netns: Netns<'a>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    generation: Option<u32>,
+    rules: u32,
+    /// Absent where nothing was known of the rules before they were read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    changed: Option<bool>,
+    packet: Tuple,
+    end: Spelled<End>,
+    agrees: bool,
+    certain: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    caveats: Vec<Cow<'a, str>>,
 }
 
 impl<'a> Evidence<'a> {
@@ -197,11 +231,49 @@ impl<'a> Observation<'a> {
                 receive_queue: *receive_queue,
             },
             Seen::GaveUp { count, .. } => Self::GaveUp { count: *count },
+            Seen::RulesWalked { netns, passage, .. } => Self::RulesWalked(PassageLine::new(*netns, passage, limits)),
+            Seen::MarkSetter {
+                netns, connmark, rules, ..
+            } => Self::MarkSetter {
+                netns: Netns::new(*netns, None),
+                connmark: *connmark,
+                rules: *rules,
+            },
+            Seen::RulesNotRead { netns, why, .. } => Self::RulesNotRead {
+                netns: Netns::new(*netns, None),
+                why: limits.text(why),
+            },
             Seen::Inspected { netns, what, .. } => Self::Inspected {
                 netns: Netns::new(*netns, None),
                 what: InspectedLine::new(what, limits),
             },
             Seen::NotExamined { why, .. } => Self::NotExamined { why: limits.text(why) },
+        }
+    }
+}
+
+impl<'a> PassageLine<'a> {
+    fn new(netns: model::identity::Netns, passage: &'a evidence::Passage, limits: Limits) -> Self {
+        let evidence::Passage {
+            generation,
+            rules,
+            changed,
+            packet,
+            end,
+            agrees,
+            certain,
+            caveats,
+        } = passage;
+        Self {
+            netns: Netns::new(netns, None),
+            generation: *generation,
+            rules: *rules,
+            changed: *changed,
+            packet: (*packet).into(),
+            end: Spelled(*end),
+            agrees: *agrees,
+            certain: *certain,
+            caveats: limits.list(caveats).iter().map(|text| limits.text(text)).collect(),
         }
     }
 }

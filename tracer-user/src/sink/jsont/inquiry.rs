@@ -6,6 +6,7 @@ use crate::model::inquiry::{Census, Examined, Question, Reply, Stalled, Waiting}
 use crate::model::time::Timestamp;
 use crate::sink::jsont::socket::{Listener, Socket};
 use crate::sink::jsont::spell::{Spell, spelled};
+use crate::sink::jsont::walk::{TravellerLine, WalkedLine};
 use crate::sink::jsont::{Conntrack, Decimal, Endpoint, Invalid, Limits, Netns, Spelled, Tuple};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -26,6 +27,12 @@ pub struct Inquiry<'a> {
     pub target: Option<Endpoint>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ifindex: Option<u32>,
+    /// Of `walk`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packets: Vec<TravellerLine>,
+    /// Of `walk`: who can set this is asked too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connmark: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +41,7 @@ pub enum QuestionName {
     Link,
     Sweep,
     Stalled,
+    Walk,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -59,6 +67,8 @@ pub struct Answer<'a> {
     /// Of `stalled`: how many more there were.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub left_out: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+    pub walked: Option<WalkedLine<'a>>,
     /// Of `unreachable`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<Cow<'a, str>>,
@@ -70,6 +80,7 @@ pub enum ReplyName {
     Link,
     Swept,
     Stalled,
+    Walked,
     Gone,
     Unreachable,
 }
@@ -80,12 +91,14 @@ spelled! {
         Link = "link",
         Sweep = "sweep",
         Stalled = "stalled",
+        Walk = "walk",
     }
     "answer": ReplyName {
         Connection = "connection",
         Link = "link",
         Swept = "swept",
         Stalled = "stalled",
+        Walked = "walked",
         Gone = "gone",
         Unreachable = "unreachable",
     }
@@ -146,21 +159,37 @@ impl Inquiry<'_> {
             hint,
             question,
         } = inquiry;
-        let (name, connection, target, ifindex) = match *question {
-            Question::Connection { tuple, target } => (QuestionName::Connection, Some(tuple.into()), target, None),
-            Question::Link { ifindex } => (QuestionName::Link, None, None, Some(ifindex)),
-            Question::Sweep => (QuestionName::Sweep, None, None, None),
-            Question::Stalled => (QuestionName::Stalled, None, None, None),
-        };
-        Self {
+        let mut line = Self {
             id: *id,
-            question: Spelled(name),
+            question: Spelled(QuestionName::Sweep),
             netns: Netns::new(*netns, None),
             hint: *hint,
-            connection,
-            target: target.map(Into::into),
-            ifindex,
-        }
+            connection: None,
+            target: None,
+            ifindex: None,
+            packets: Vec::new(),
+            connmark: None,
+        };
+        let name = match question {
+            Question::Connection { tuple, target } => {
+                line.connection = Some((*tuple).into());
+                line.target = target.map(Into::into);
+                QuestionName::Connection
+            }
+            Question::Link { ifindex } => {
+                line.ifindex = Some(*ifindex);
+                QuestionName::Link
+            }
+            Question::Sweep => QuestionName::Sweep,
+            Question::Stalled => QuestionName::Stalled,
+            Question::Walk { packets, connmark } => {
+                line.packets = packets.iter().map(Into::into).collect();
+                line.connmark = *connmark;
+                QuestionName::Walk
+            }
+        };
+        line.question = Spelled(name);
+        line
     }
 
     /// The inquiry of this line, which was made at `at`.
@@ -175,6 +204,10 @@ impl Inquiry<'_> {
             },
             QuestionName::Sweep => Question::Sweep,
             QuestionName::Stalled => Question::Stalled,
+            QuestionName::Walk => Question::Walk {
+                packets: self.packets.into_iter().map(Into::into).collect(),
+                connmark: self.connmark,
+            },
         };
         Ok(inquiry::Inquiry {
             id: self.id,
@@ -197,6 +230,7 @@ impl<'a> Answer<'a> {
             waiting: Vec::new(),
             stalled: Vec::new(),
             left_out: 0,
+            walked: None,
             why: None,
         };
         let name = match &answer.reply {
@@ -219,6 +253,10 @@ impl<'a> Answer<'a> {
             Reply::Stalled(census) => {
                 line.stalled(census, limits);
                 ReplyName::Stalled
+            }
+            Reply::Walked(walked) => {
+                line.walked = Some(WalkedLine::new(walked, limits));
+                ReplyName::Walked
             }
             Reply::Gone => ReplyName::Gone,
             Reply::Unreachable(why) => {
@@ -251,6 +289,10 @@ impl<'a> Answer<'a> {
                 sockets: self.stalled.into_iter().map(StalledLine::model).collect(),
                 left_out: self.left_out,
             }),
+            ReplyName::Walked => {
+                let walked = self.walked.ok_or(Invalid::Missing("walked"))?;
+                Reply::Walked(Box::new(walked.into()))
+            }
             ReplyName::Gone => Reply::Gone,
             ReplyName::Unreachable => Reply::Unreachable(self.why.ok_or(Invalid::Missing("why"))?.into()),
         };

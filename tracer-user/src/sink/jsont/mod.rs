@@ -18,6 +18,7 @@ mod session;
 mod short;
 mod socket;
 mod spell;
+mod walk;
 
 pub use address::{Endpoint, Netns, NetworkType, Tuple};
 pub use atom::{Decimal, Flags, Name, Status, Time};

@@ -6,7 +6,7 @@ use crate::model::evidence::Place;
 use crate::model::finding::{Cause, Confidence, RuleRole, Severity, State, Way};
 use crate::model::hook::How;
 use crate::model::reason::{DropReason, RstReason};
-use crate::model::rules::{Backend, Component, Family, Hook, Target};
+use crate::model::rules::{Backend, Component, End, Family, Hook, Reject, Target};
 use crate::model::tcp::{ConntrackState, TcpState};
 use crate::model::translation::{Class, Manner, Runtime};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
@@ -73,6 +73,7 @@ macro_rules! named {
 
 named! {
     "cause": Cause,
+    "role of a rule": RuleRole,
     "drop reason": DropReason,
     "reset reason": RstReason,
     "TCP state": TcpState,
@@ -81,12 +82,40 @@ named! {
     "back end": Backend,
     "owner of rules": Component,
     "mark": Target,
-    "role of a rule": RuleRole,
     "family": Family,
     "hook": Hook,
     "class of a translation": Class,
     "way to translate": Manner,
     "container runtime": Runtime,
+}
+
+impl Spell for End {
+    const WHAT: &'static str = "end of a packet";
+
+    fn spell(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Left => "left",
+            Self::Dropped => "dropped",
+            Self::Rejected(Reject::TcpReset) => "rejected-tcp-reset",
+            Self::Rejected(Reject::Icmp) => "rejected-icmp",
+            Self::Queued => "queued",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    fn unspell(name: &str) -> Option<Self> {
+        Some(match name {
+            "delivered" => Self::Delivered,
+            "left" => Self::Left,
+            "dropped" => Self::Dropped,
+            "rejected-tcp-reset" => Self::Rejected(Reject::TcpReset),
+            "rejected-icmp" => Self::Rejected(Reject::Icmp),
+            "queued" => Self::Queued,
+            "unknown" => Self::Unknown,
+            _ => return None,
+        })
+    }
 }
 
 /// For enums that are named here.

@@ -1,7 +1,9 @@
 //! Findings of inspection: without a connection.
 
+use crate::model::evidence::Evidence;
 use crate::model::finding::{Cause, Confidence, Culprit, Finding, RuleRole, Severity, State};
-use crate::model::rules::{Backend, Component, Family, Hook, Located};
+use crate::model::inspected::{ChainName, Inspected};
+use crate::model::rules::{Backend, Component, Family, Hook, Located, Target};
 use crate::sink::sample::{POD, ms};
 
 pub(super) fn finding_of(cause: Cause) -> Finding {
@@ -22,14 +24,70 @@ pub(super) fn finding_of(cause: Cause) -> Finding {
             netns: POD,
             enter: Some("/run/netns/pod".into()),
             rule: Some(Box::new(redirect())),
-            role: RuleRole::Translates,
+            role: role(cause),
             evidence: None,
         }],
-        evidence: Vec::new(),
+        evidence: evidence(cause),
         considered: Vec::new(),
         first: ms(3_001),
         last: ms(3_001),
     }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "only causes found by inspection come here")]
+fn role(cause: Cause) -> RuleRole {
+    match cause {
+        Cause::LeftoverChain | Cause::DuplicateJump => RuleRole::Jumps,
+        Cause::MarkOverlap => RuleRole::MatchesMark,
+        Cause::MixedBackends => RuleRole::Acts,
+        _ => RuleRole::Translates,
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "only causes found by inspection come here")]
+fn evidence(cause: Cause) -> Vec<Evidence> {
+    let what = match cause {
+        Cause::DeadRedirect | Cause::AddressFamilyGap => Inspected::Redirect {
+            hook: Some(Hook::Prerouting),
+            family: Family::Ip,
+            protocol: Some(6),
+            ports: vec![80..=80],
+            target: Some(37673..=37673),
+        },
+        Cause::LeftoverChain => Inspected::NoAgent {
+            component: Component::Mirrord,
+            processes: Some(3),
+            chains: vec![ChainName {
+                backend: Backend::IptablesLegacy,
+                family: Family::Ip,
+                table: "nat".into(),
+                chain: "MIRRORD_INPUT_RkDdj".into(),
+            }],
+        },
+        Cause::MarkOverlap => Inspected::Bits {
+            mark: Target::Connmark,
+            bits: 1,
+            erases: false,
+        },
+        Cause::MixedBackends => Inspected::BackEnds {
+            family: Family::Ip,
+            hooks: vec![Hook::Prerouting],
+            legacy: 1,
+            nft: 2,
+            translates: Some(Some(Backend::Nft)),
+        },
+        Cause::BypassedRedirect => Inspected::Led {
+            packets: 4,
+            arrived: 0,
+            missed: vec![80],
+        },
+        _ => Inspected::Tracking { on: true },
+    };
+    vec![Evidence::Inspected {
+        at: ms(3_001),
+        netns: POD,
+        what,
+    }]
 }
 
 fn redirect() -> Located {
@@ -37,11 +95,11 @@ fn redirect() -> Located {
         backend: Backend::IptablesLegacy,
         family: Family::Ip,
         table: "nat".into(),
-        chain: "MIRRORD_REDIRECT".into(),
+        chain: "MIRRORD_INPUT_RkDdj".into(),
         hook: Some(Hook::Prerouting),
         index: Some(2),
         handle: None,
-        text: "-A MIRRORD_REDIRECT -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 37673".into(),
+        text: "-A MIRRORD_INPUT_RkDdj -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 37673".into(),
         comment: None,
         owner: Some(Component::Mirrord),
         packets: Some(4),

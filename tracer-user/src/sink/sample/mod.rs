@@ -3,9 +3,11 @@
 mod findings;
 mod inspected;
 mod ports;
+mod rules;
 
 pub(super) use findings::{finding_of, findings};
 pub(super) use ports::ports;
+pub(super) use rules::{named_findings, policy, redirect};
 
 use crate::model::conntrack::Conntrack;
 use crate::model::finding::Cause;

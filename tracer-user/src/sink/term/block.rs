@@ -85,11 +85,14 @@ fn connection(finding: &Finding, connection: &Connection, clock: Clock, page: &m
 
 /// The rules that are known, each with what it has to do with it.
 fn rules(finding: &Finding, page: &mut Page<'_>) {
-    let rules = finding.culprits.iter().filter_map(|culprit| match culprit {
-        Culprit::Rule {
+    let rules = finding.culprits.iter().filter_map(|culprit| {
+        let Culprit::Rule {
             rule: Some(rule), role, ..
-        } => Some((rule, *role)),
-        _ => None,
+        } = culprit
+        else {
+            return None;
+        };
+        Some((rule, *role))
     });
     for (at, (rule, role)) in rules.enumerate() {
         let label = if at == 0 { "rule" } else { "" };

@@ -2,9 +2,10 @@
 
 use crate::model::conntrack::Conntrack;
 use crate::model::event::RstMaker;
-use crate::model::evidence::Evidence;
+use crate::model::evidence::{Evidence, Passage};
 use crate::model::finding::Finding;
 use crate::model::inquiry::{Listener, SocketInfo};
+use crate::model::rules::{End, Reject};
 use crate::model::time::Timestamp;
 use crate::sink::text::Shown;
 use crate::sink::words::{count, errno, facts, flags, inspected, netns, process, seconds, status};
@@ -24,6 +25,9 @@ pub fn at(evidence: &Evidence) -> Timestamp {
         | Evidence::Socket { at, .. }
         | Evidence::NotAccepted { at, .. }
         | Evidence::GaveUp { at, .. }
+        | Evidence::RulesWalked { at, .. }
+        | Evidence::MarkSetter { at, .. }
+        | Evidence::RulesNotRead { at, .. }
         | Evidence::Inspected { at, .. }
         | Evidence::NotExamined { at, .. } => *at,
     }
@@ -46,8 +50,11 @@ pub fn source(evidence: &Evidence) -> Option<&'static str> {
         | Evidence::Listener { .. }
         | Evidence::Socket { .. }
         | Evidence::NotAccepted { .. } => Some("sock_diag"),
-        Evidence::Inspected { .. } => Some("rules"),
-        Evidence::Errno { .. } | Evidence::GaveUp { .. } | Evidence::NotExamined { .. } => None,
+        Evidence::RulesWalked { .. } | Evidence::MarkSetter { .. } | Evidence::Inspected { .. } => Some("rules"),
+        Evidence::Errno { .. }
+        | Evidence::GaveUp { .. }
+        | Evidence::RulesNotRead { .. }
+        | Evidence::NotExamined { .. } => None,
     }
 }
 
@@ -113,6 +120,17 @@ pub fn sentence(finding: &Finding, evidence: &Evidence) -> String {
                 count(u64::from(*times), "connect")
             )
         }
+        Evidence::RulesWalked { netns: of, passage, .. } => walked(&netns(finding, *of), passage),
+        Evidence::MarkSetter {
+            netns: of,
+            connmark,
+            rules,
+            ..
+        } => setters(&netns(finding, *of), *connmark, *rules),
+        Evidence::RulesNotRead { netns: of, why, .. } => {
+            let netns = netns(finding, *of);
+            format!("the rules of {netns} could not be read: {}", Shown(why.as_bytes()))
+        }
         Evidence::Inspected { what, .. } => inspected::sentence(what),
         Evidence::NotExamined { why, .. } => {
             format!("the namespace could not be looked at: {}", Shown(why.as_bytes()))
@@ -158,6 +176,54 @@ fn dropped(finding: &Finding, evidence: &Evidence) -> String {
     );
     if *rejected {
         parts.push("; the entry was CLOSE at the first of them already: the rule had answered with a RST".to_owned());
+    }
+    parts.concat()
+}
+
+fn setters(netns: &str, connmark: u32, rules: u32) -> String {
+    if rules == 0 {
+        return format!(
+            "no current rule in {netns} sets connmark {connmark:#x}: it came from outside the rules, such as by \
+             `conntrack -U`"
+        );
+    }
+    format!(
+        "the first packet of the connection meets no rule in {netns} that sets connmark {connmark:#x}, but {} can set it",
+        count(u64::from(rules), "other rule")
+    )
+}
+
+fn walked(netns: &str, passage: &Passage) -> String {
+    let generation = passage
+        .generation
+        .map_or(String::new(), |number| format!(", generation {number}"));
+    let rules = count(u64::from(passage.rules), "rule");
+    let end = match passage.end {
+        End::Delivered => "let it in",
+        End::Left => "let it out",
+        End::Dropped => "drop it",
+        End::Rejected(Reject::TcpReset) => "reject it with a TCP reset",
+        End::Rejected(Reject::Icmp) => "reject it with an ICMP error",
+        End::Queued => "hand it to a program (NFQUEUE)",
+        End::Unknown => "do something that is not understood",
+    };
+    let sure = if passage.certain {
+        ""
+    } else {
+        " if what is not known of it fits"
+    };
+    let mut parts = vec![format!(
+        "the rules of {netns} ({rules}{generation}) {end}{sure}: {}",
+        passage.packet
+    )];
+    if !passage.agrees {
+        parts.push("; that is not what was seen, so no rule is named".to_owned());
+    }
+    if passage.changed == Some(true) {
+        parts.push("; the rules changed between the packet and the reading".to_owned());
+    }
+    for caveat in &passage.caveats {
+        parts.push(format!("; {}", Shown(caveat.as_bytes())));
     }
     parts.concat()
 }

@@ -2,12 +2,13 @@
 
 use crate::model::conntrack::Conntrack;
 use crate::model::evidence::{Evidence, Place};
-use crate::model::finding::{Connection, Culprit, Finding, Way};
+use crate::model::finding::{Connection, Culprit, Finding, RuleRole, Way};
 use crate::model::identity::Netns;
 use crate::model::inquiry::{Listener, SocketInfo};
 use crate::model::reason::DropReason;
+use crate::model::rules::Located;
 use crate::model::tuple::{Endpoint, Tuple};
-use crate::sink::words::phrase;
+use crate::sink::words::{phrase, rule};
 
 /// Looks things up in the finding of a connection.
 #[derive(Clone, Copy)]
@@ -53,6 +54,37 @@ impl<'a> Facts<'a> {
             })
         };
         dropped.or_else(seen).or_else(named)
+    }
+
+    /// The rule that drops or rejects the packets, where its name is known.
+    pub(super) fn dropping(self) -> Option<&'a Located> {
+        let ends = |role| matches!(role, RuleRole::Drops | RuleRole::Rejects);
+        rule::named(self.0, ends).next().map(|(rule, _)| rule)
+    }
+
+    /// Whether the rule that stops the packets answers them.
+    pub(super) fn rejects(self) -> bool {
+        let rejects = |role| role == RuleRole::Rejects;
+        self.drop().is_some_and(|drop| drop.rejected) || rule::named(self.0, rejects).next().is_some()
+    }
+
+    /// The rule that translates the connection, where its name is known.
+    pub(super) fn translating(self) -> Option<&'a Located> {
+        let translates = |role| role == RuleRole::Translates;
+        rule::named(self.0, translates).next().map(|(rule, _)| rule)
+    }
+
+    /// The rule that sets the connection's mark, where one is known.
+    pub(super) fn marking(self) -> Option<&'a Located> {
+        rule::named(self.0, |role| role == RuleRole::SetsMark)
+            .next()
+            .map(|(rule, _)| rule)
+    }
+
+    /// Whether the rules of the connection's namespace were read.
+    pub(super) fn rules_read(self) -> bool {
+        let walked = |evidence: &Evidence| matches!(evidence, Evidence::RulesWalked { .. });
+        self.0.evidence.iter().any(walked)
     }
 
     /// Where the packets go after translation; `None` where nothing says that they are translated.

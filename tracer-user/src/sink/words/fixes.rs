@@ -1,11 +1,12 @@
 //! What a person can do: complete commands first, then what to change. Nothing that the evidence does not name.
 
-use crate::model::finding::{Cause, Finding};
+use crate::model::finding::{Cause, Finding, RuleRole};
 use crate::model::identity::Netns;
 use crate::model::reason::DropReason;
+use crate::model::rules::Component;
 use crate::sink::words::command::{self, Family};
 use crate::sink::words::facts::{Drop, Facts, hooks};
-use crate::sink::words::{inspected, process};
+use crate::sink::words::{inspected, process, rule};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,11 +89,7 @@ fn reply_rejected(facts: Facts<'_>) -> Vec<Fix> {
     let finding = facts.0;
     let entry = facts.entry();
     let mark = entry.map_or(0, |(entry, _)| entry.mark);
-    let mut fixes: Vec<_> = facts
-        .drop()
-        .map(|drop| dropping_rule(facts, drop))
-        .into_iter()
-        .collect();
+    let mut fixes = dropping_rules(facts);
     if let (Some((entry, netns)), true) = (entry, mark != 0) {
         let why = format!(
             "If the rule matches connmark {mark:#x}: forget the marked entry. At its next retransmission the connection \
@@ -105,21 +102,26 @@ fn reply_rejected(facts: Facts<'_>) -> Vec<Fix> {
         );
         fixes.push(Fix::command(finding, netns, &command::delete(entry), why));
     }
-    if mark == MIRRORD_MARK {
+    if is_mirrord(facts, mark) {
+        let known = if owner(facts).is_some() {
+            ""
+        } else {
+            "If mirrord is used on this workload: "
+        };
         fixes.push(Fix {
             kind: FixKind::Upgrade,
             netns: None,
             command: None,
-            why:
-                "If mirrord is used on this workload: releases before 3.134.0 set connmark 0x1 on live connections and \
-                  reject their answers. Upgrade mirrord to 3.134.0 or later."
-                    .to_owned(),
+            why: format!(
+                "{known}mirrord before 3.134.0 sets connmark 0x1 on live connections and rejects their answers. Upgrade \
+                 mirrord to 3.134.0 or later."
+            ),
         });
         fixes.push(Fix {
             kind: FixKind::Setting,
             netns: None,
             command: Some("MIRRORD_AGENT_STEALER_FLUSH_CONNECTIONS=false".to_owned()),
-            why: "If mirrord is used and cannot be upgraded: set this in the environment of its agent.".to_owned(),
+            why: "If mirrord cannot be upgraded: set this in the environment of its agent.".to_owned(),
         });
     } else {
         fixes.push(Fix::setting(
@@ -130,11 +132,8 @@ fn reply_rejected(facts: Facts<'_>) -> Vec<Fix> {
 }
 
 fn redirect_target_blocked(facts: Facts<'_>) -> Vec<Fix> {
-    let mut fixes: Vec<_> = facts
-        .drop()
-        .map(|drop| dropping_rule(facts, drop))
-        .into_iter()
-        .collect();
+    let mut fixes = dropping_rules(facts);
+    fixes.extend(translating_rules(facts));
     fixes.push(Fix::setting(format!(
         "Let packets to {} pass in the rule that drops them, or remove the rule that redirects {} there.",
         facts.end(),
@@ -145,6 +144,7 @@ fn redirect_target_blocked(facts: Facts<'_>) -> Vec<Fix> {
 
 fn redirect_target_stalled(facts: Facts<'_>) -> Vec<Fix> {
     let mut fixes = server(facts);
+    fixes.extend(translating_rules(facts));
     fixes.push(Fix::setting(format!(
         "Make that process accept again, or restart it; else remove the rule that redirects {} to {}.",
         facts.1.tuple.destination,
@@ -158,14 +158,15 @@ fn redirect_to_dead_port(facts: Facts<'_>) -> Vec<Fix> {
     let destination = facts.1.tuple.destination;
     let family = Family::of(facts.1.tuple);
     let netns = facts.1.netns;
-    vec![
-        Fix::command(
-            finding,
-            netns,
-            &command::listeners(end.port),
-            format!("Check that nobody listens on port {} (it prints nothing).", end.port),
-        ),
-        Fix::command(
+    let mut fixes = vec![Fix::command(
+        finding,
+        netns,
+        &command::listeners(end.port),
+        format!("Check that nobody listens on port {} (it prints nothing).", end.port),
+    )];
+    fixes.extend(translating_rules(facts));
+    if facts.translating().is_none() {
+        fixes.push(Fix::command(
             finding,
             netns,
             &command::rules(None, family),
@@ -174,20 +175,17 @@ fn redirect_to_dead_port(facts: Facts<'_>) -> Vec<Fix> {
                  none, an older conntrack entry does it.",
                 destination.port, end.port
             ),
-        ),
-        Fix::setting(format!(
-            "Restart the program that should listen on port {}, or remove the rule if it is a leftover.",
-            end.port
-        )),
-    ]
+        ));
+    }
+    fixes.push(Fix::setting(format!(
+        "Restart the program that should listen on port {}, or remove the rule if it is a leftover.",
+        end.port
+    )));
+    fixes
 }
 
 fn blocked(facts: Facts<'_>) -> Vec<Fix> {
-    let mut fixes: Vec<_> = facts
-        .drop()
-        .map(|drop| dropping_rule(facts, drop))
-        .into_iter()
-        .collect();
+    let mut fixes = dropping_rules(facts);
     if facts.drop().is_none_or(|drop| drop.is_by_rule()) {
         fixes.push(Fix::setting(format!(
             "If the connection to {} is meant to work: change that rule, or allow the connection ahead of it.",
@@ -220,6 +218,49 @@ fn unanswered(facts: Facts<'_>) -> Vec<Fix> {
         ),
         Fix::setting(format!("Look at {} and at the path to it.", facts.peer())),
     ]
+}
+
+/// The rules that drop or reject the packets: each deleted by name, or how to find it.
+fn dropping_rules(facts: Facts<'_>) -> Vec<Fix> {
+    let ends = |role| matches!(role, RuleRole::Drops | RuleRole::Rejects);
+    let named: Vec<_> = deletions(facts, ends, "stops the packets").collect();
+    if named.is_empty() {
+        return facts
+            .drop()
+            .map(|drop| dropping_rule(facts, drop))
+            .into_iter()
+            .collect();
+    }
+    named
+}
+
+fn translating_rules(facts: Facts<'_>) -> impl Iterator<Item = Fix> {
+    deletions(facts, |role| role == RuleRole::Translates, "translates the connection")
+}
+
+fn deletions(facts: Facts<'_>, does: impl Fn(RuleRole) -> bool, what: &str) -> impl Iterator<Item = Fix> {
+    rule::named(facts.0, does).filter_map(move |(of, netns)| {
+        let owner = of.owner.map_or(String::new(), |owner| {
+            format!(" It is {}'s: see to that first, or it comes back.", owner.name())
+        });
+        let verb = if of.index.is_some() {
+            "Delete the rule"
+        } else {
+            "Change the policy"
+        };
+        let why = format!("{verb} that {what}, {}.{owner}", rule::rule_name(of));
+        Some(Fix::command(facts.0, netns, &rule::delete(of)?, why))
+    })
+}
+
+/// Who owns the rule that stops the packets.
+fn owner(facts: Facts<'_>) -> Option<Component> {
+    facts.dropping()?.owner
+}
+
+/// Whether the rule is mirrord's, or may be by the mark alone.
+fn is_mirrord(facts: Facts<'_>, mark: u32) -> bool {
+    owner(facts).map_or(mark == MIRRORD_MARK, |owner| owner == Component::Mirrord)
 }
 
 /// Lists the rules where the packets were dropped, and says which one to look for.

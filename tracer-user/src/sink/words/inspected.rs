@@ -1,11 +1,17 @@
 //! The words for what inspection found, without a connection.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "one piece of evidence is picked out of many"
+)]
+
 use crate::model::evidence::Evidence;
 use crate::model::finding::{Cause, Culprit, Finding, RuleRole};
 use crate::model::identity::Netns;
 use crate::model::inspected::{ChainName, Inspected};
 use crate::model::rules::{Family, Located, Target};
 use crate::sink::text::Shown;
+use crate::sink::words::phrase::capitalised;
 use crate::sink::words::{Fix, command, count, netns, removal};
 use std::ops::RangeInclusive;
 
@@ -95,11 +101,11 @@ pub(super) fn fixes(finding: &Finding) -> Vec<Fix> {
             let mut fixes = vec![Fix::setting(
                 "Restart the program that should listen there, or remove the rule if it is a leftover.",
             )];
-            fixes.extend(delete_rule(finding, None, "Removes the rule."));
+            fixes.extend(delete_rule(finding, None, "Remove the rule."));
             fixes
         }
         Cause::LeftoverChain => leftover(finding),
-        Cause::DuplicateJump => delete_rule(finding, Some(RuleRole::Jumps), "Removes one of the two.")
+        Cause::DuplicateJump => delete_rule(finding, Some(RuleRole::Jumps), "Remove one of the two.")
             .into_iter()
             .collect(),
         Cause::MarkOverlap => vec![Fix::setting(
@@ -230,7 +236,10 @@ fn mark_overlap(finding: &Finding, place: &str) -> String {
         Some((_, _, true)) => "erases",
         _ => "sets",
     };
-    format!("{setter} {verb} bits {bits:#x} of {mark} that {matcher} matches{place}")
+    format!(
+        "{} {verb} bits {bits:#x} of {mark} that {matcher} matches{place}",
+        capitalised(&setter)
+    )
 }
 
 fn mixed_why(finding: &Finding) -> String {
@@ -267,7 +276,7 @@ fn leftover(finding: &Finding) -> Vec<Fix> {
         if role == RuleRole::Jumps
             && let Some(command) = removal::rule(rule)
         {
-            fixes.push(Fix::command(finding, of, &command, "Removes the jump."));
+            fixes.push(Fix::command(finding, of, &command, "Remove the jump."));
         }
     }
     let chains = inspected(finding, |what| match what {
@@ -281,12 +290,12 @@ fn leftover(finding: &Finding) -> Vec<Fix> {
     fixes.extend(
         chains
             .iter()
-            .map(|chain| Fix::command(finding, of, &removal::flush(chain), "Empties the chain.")),
+            .map(|chain| Fix::command(finding, of, &removal::flush(chain), "Empty the chain.")),
     );
     fixes.extend(
         chains
             .iter()
-            .map(|chain| Fix::command(finding, of, &removal::chain(chain), "Removes the chain.")),
+            .map(|chain| Fix::command(finding, of, &removal::chain(chain), "Remove the chain.")),
     );
     fixes
 }
@@ -300,7 +309,7 @@ fn stale(finding: &Finding) -> Vec<Fix> {
         _ => None,
     });
     entries
-        .map(|entry| Fix::command(finding, of, &command::delete(entry), "Forgets the entry."))
+        .map(|entry| Fix::command(finding, of, &command::delete(entry), "Forget the entry."))
         .collect()
 }
 
@@ -388,15 +397,11 @@ fn tracks(finding: &Finding) -> Option<bool> {
 }
 
 fn inspected<'a, T>(finding: &'a Finding, pick: impl FnMut(&'a Inspected) -> Option<T>) -> Option<T> {
-    let all = finding.evidence.iter().filter_map(|evidence| match evidence {
+    let mut all = finding.evidence.iter().filter_map(|evidence| match evidence {
         Evidence::Inspected { what, .. } => Some(what),
         _ => None,
     });
-    all.filter_map({
-        let mut pick = pick;
-        move |what| pick(what)
-    })
-    .next()
+    all.find_map(pick)
 }
 
 /// `TCP port 80`.

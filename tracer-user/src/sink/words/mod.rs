@@ -9,6 +9,7 @@ mod fixes;
 mod inspected;
 mod phrase;
 mod removal;
+mod rule;
 mod summary;
 mod why;
 
@@ -17,6 +18,7 @@ pub use evidence::{at as evidence_at, sentence as evidence, source as evidence_s
 pub use fixes::{Fix, FixKind, fixes};
 pub use inspected::rule_line;
 pub use phrase::{after, bytes, connection, count, errno, flags, holder, netns, process, seconds, status, thousands};
+pub use rule::rule_name;
 pub use summary::summary;
 pub use why::why;
 

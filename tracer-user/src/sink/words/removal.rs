@@ -42,7 +42,7 @@ fn on_chain(chain: &ChainName, option: &str, verb: &str) -> String {
 }
 
 /// The program for rules of xtables.
-fn tool(backend: Backend, family: Family) -> Option<&'static str> {
+pub(super) fn tool(backend: Backend, family: Family) -> Option<&'static str> {
     match (backend, family) {
         (Backend::IptablesLegacy, Family::Ip6) => Some("ip6tables-legacy"),
         (Backend::IptablesLegacy, _) => Some("iptables-legacy"),

@@ -5,6 +5,7 @@ use crate::model::inquiry::Listener;
 use crate::model::tcp::TcpState;
 use crate::sink::words::facts::Facts;
 use crate::sink::words::phrase::capitalised;
+use crate::sink::words::rule::{opening, quoted};
 use crate::sink::words::{count, errno, inspected, netns, process};
 
 /// One sentence without its full stop, on one line.
@@ -30,7 +31,7 @@ pub fn summary(finding: &Finding) -> String {
         ),
         Cause::SynDropped | Cause::DroppedInKernel => format!(
             "{} the SYNs of {} to {}: connect hangs",
-            capitalised(&dropper(facts)),
+            opening_dropper(facts),
             facts.who(),
             connection.tuple.destination
         ),
@@ -54,14 +55,16 @@ pub fn summary(finding: &Finding) -> String {
 }
 
 fn reply_rejected(facts: Facts<'_>) -> String {
-    let (verb, end) = match facts.drop() {
-        Some(drop) if drop.rejected => ("rejected", "only the peer gets the RST, the local socket hangs"),
-        _ => ("dropped", "the connection hangs"),
+    let (verb, end) = if facts.rejects() {
+        ("rejected", "only the peer gets the RST, the local socket hangs")
+    } else {
+        ("dropped", "the connection hangs")
     };
     format!(
-        "Answers of {} to {} are {verb} by a rule{}: {end}",
+        "Answers of {} to {} are {verb} by {}{}: {end}",
         facts.peer(),
         facts.who(),
+        dropping(facts),
         whereabouts(facts)
     )
 }
@@ -91,7 +94,8 @@ fn rejected_by_rule(facts: Facts<'_>) -> String {
         _ => "it is reset".to_owned(),
     };
     format!(
-        "A rule{} rejects the connection of {} to {}: {how}, and that is not the peer's answer",
+        "{}{} rejects the connection of {} to {}: {how}, and that is not the peer's answer",
+        opening(facts.dropping()),
         whereabouts(facts),
         facts.who(),
         facts.1.tuple.destination
@@ -136,9 +140,12 @@ fn unanswered(facts: Facts<'_>) -> String {
 
 fn redirected(facts: Facts<'_>) -> String {
     let (who, destination) = (facts.who(), facts.1.tuple.destination);
+    let by = facts
+        .translating()
+        .map_or(String::new(), |rule| format!(" by {}", quoted(rule)));
     match facts.target() {
-        Some(target) => format!("The connection of {who} to {destination} is redirected to {target}"),
-        None => format!("The connection of {who} to {destination} is redirected to a local port"),
+        Some(target) => format!("The connection of {who} to {destination} is redirected to {target}{by}"),
+        None => format!("The connection of {who} to {destination} is redirected to a local port{by}"),
     }
 }
 
@@ -148,7 +155,20 @@ fn dropper(facts: Facts<'_>) -> String {
         Some(drop) if !drop.is_by_rule() => {
             format!("the kernel ({}){} drops", drop.reason.name(), whereabouts(facts))
         }
-        _ => format!("a rule{} drops", whereabouts(facts)),
+        _ => format!("{}{} drops", dropping(facts), whereabouts(facts)),
+    }
+}
+
+/// The rule that drops or rejects, as far as it is known.
+fn dropping(facts: Facts<'_>) -> String {
+    facts.dropping().map_or_else(|| "a rule".to_owned(), quoted)
+}
+
+fn opening_dropper(facts: Facts<'_>) -> String {
+    let dropper = dropper(facts);
+    match facts.dropping() {
+        Some(_) => dropper,
+        None => capitalised(&dropper),
     }
 }
 

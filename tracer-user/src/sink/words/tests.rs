@@ -1,6 +1,7 @@
 use super::*;
 use crate::model::evidence::Evidence;
-use crate::model::finding::{Cause, Connection, Finding, State};
+use crate::model::finding::{Cause, Connection, Culprit, Finding, State};
+use crate::model::rules::Component;
 use crate::model::tuple::{Endpoint, Tuple};
 use crate::sink::sample;
 use std::net::IpAddr;
@@ -156,4 +157,51 @@ fn summaries_are_one_sentence_on_one_line() {
         );
         assert!(summary.len() < 200, "{summary}");
     }
+}
+
+#[test]
+fn a_finding_that_knows_its_rule_names_it_and_deletes_it() {
+    let [dead, rejected] = sample::named_findings().try_into().unwrap();
+    assert_eq!(
+        summary(&dead),
+        "The connection of curl (pid 4711) to 10.77.0.3:9000 is redirected to 127.0.0.1:37673 by nat OUTPUT rule 1 \
+         (`-A OUTPUT -p tcp -m tcp --dport 9000 -j REDIRECT --to-ports 37673`), where nobody listens: this host refuses \
+         it, 10.77.0.3:9000 does not"
+    );
+    assert!(
+        commands(&dead).contains(&"nsenter --net=/run/netns/pod iptables-legacy -t nat -D OUTPUT -p tcp -m tcp --dport 9000 -j REDIRECT --to-ports 37673".to_owned()),
+        "{:?}",
+        commands(&dead)
+    );
+    assert_eq!(
+        summary(&rejected),
+        "Answers of 10.77.0.3:9000 to curl (pid 4711) are rejected by filter MIRRORD_INPUT_x;$(id) rule 1 (mirrord) \
+         (`-A MIRRORD_INPUT_x;$(id) -p tcp -m connmark --mark 0x1 -j REJECT --reject-with tcp-reset`) in netns pod: only \
+         the peer gets the RST, the local socket hangs"
+    );
+    let delete = "nsenter --net=/run/netns/pod iptables-nft -t filter -D 'MIRRORD_INPUT_x;$(id)' -p tcp -m \
+                  connmark --mark 0x1 -j REJECT --reject-with tcp-reset";
+    assert_eq!(commands(&rejected)[0], delete);
+    let text = text(&rejected);
+    assert!(
+        text.contains("mirrord before 3.134.0") && !text.contains("If mirrord is used"),
+        "{text}"
+    );
+    assert!(
+        text.contains("it came from outside the rules, such as by `conntrack -U`"),
+        "{text}"
+    );
+    assert!(text.contains("IPVS has services here"), "{text}");
+}
+
+#[test]
+fn another_owners_rule_is_not_taken_for_mirrords() {
+    let mut finding = sample::named_findings().pop().unwrap();
+    for culprit in &mut finding.culprits {
+        if let Culprit::Rule { rule: Some(rule), .. } = culprit {
+            (rule.owner, rule.chain) = (Some(Component::Ufw), "ufw-input".into());
+            rule.text = "-A ufw-input -j DROP".into();
+        }
+    }
+    assert!(!text(&finding).contains("mirrord"), "{}", text(&finding));
 }

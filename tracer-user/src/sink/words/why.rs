@@ -1,13 +1,13 @@
 //! What is going on: the mechanism behind a finding, what is seen and what is inferred.
 
 use crate::model::evidence::Place;
-use crate::model::finding::{Cause, Finding};
+use crate::model::finding::{Cause, Confidence, Finding};
 use crate::model::inquiry::Listener;
 use crate::model::reason::DropReason;
 use crate::model::tcp::{ConntrackState, TcpState};
 use crate::sink::words::facts::{Drop, Facts, hooks};
 use crate::sink::words::phrase::capitalised;
-use crate::sink::words::{count, inspected, netns};
+use crate::sink::words::{count, inspected, netns, rule_name};
 
 /// A few short sentences.
 pub fn why(finding: &Finding) -> String {
@@ -47,7 +47,7 @@ fn reply_rejected(facts: Facts<'_>) -> Vec<String> {
         ),
         None => format!("The packets of {} do not reach the socket.", facts.peer()),
     }];
-    if facts.drop().is_some_and(|drop| drop.rejected) {
+    if facts.rejects() {
         text.push(
             "It rejects with a TCP reset: that RST goes back to the peer, so the local socket never learns of it, and waits."
                 .to_owned(),
@@ -59,14 +59,26 @@ fn reply_rejected(facts: Facts<'_>) -> Vec<String> {
             text.push("Conntrack has closed the connection while the socket is still ESTABLISHED.".to_owned());
         }
         if entry.mark != 0 {
-            text.push(format!(
-                "The connection carries connmark {:#x}: inferred, not seen, that the rule matches this mark; connections \
-                 without it would then be unharmed.",
-                entry.mark
-            ));
+            text.push(marked(facts, entry.mark));
         }
     }
     text
+}
+
+fn marked(facts: Facts<'_>, mark: u32) -> String {
+    if facts.dropping().is_none() {
+        return format!(
+            "The connection carries connmark {mark:#x}: inferred, not seen, that the rule matches this mark; connections \
+             without it would then be unharmed."
+        );
+    }
+    match facts.marking() {
+        Some(rule) => format!(
+            "The connection carries connmark {mark:#x}, which {} sets.",
+            rule_name(rule)
+        ),
+        None => format!("The connection carries connmark {mark:#x}."),
+    }
 }
 
 fn redirect_target_blocked(facts: Facts<'_>) -> Vec<String> {
@@ -121,7 +133,10 @@ fn syn_dropped(facts: Facts<'_>) -> Vec<String> {
     let Some(drop) = facts.drop() else {
         return vec!["The SYN is dropped on this node.".to_owned()];
     };
-    let dropper = capitalised(&dropper(facts, drop));
+    let dropper = match facts.dropping() {
+        Some(_) => dropper(facts, drop),
+        None => capitalised(&dropper(facts, drop)),
+    };
     let mut text = vec![format!(
         "{dropper} drops {} {}: {}.",
         drop.packet,
@@ -140,7 +155,8 @@ fn rejected_by_rule(facts: Facts<'_>) -> Vec<String> {
     if let Some(drop) = facts.drop() {
         let place = netns(facts.0, drop.netns);
         text.push(format!(
-            "A rule rejects {} {}, in {place}: {}.",
+            "{} rejects {} {}, in {place}: {}.",
+            facts.dropping().map_or_else(|| "A rule".to_owned(), rule_name),
             drop.packet,
             hooks(drop.place),
             reach(drop.place)
@@ -183,11 +199,14 @@ fn reset_by_peer(facts: Facts<'_>) -> Vec<String> {
 }
 
 fn unanswered(facts: Facts<'_>) -> Vec<String> {
-    let mut text = vec![
-        "No drop, no RST and no full queue was seen on this node. What is beyond it cannot be seen from here, and rules \
-         were not read."
-            .to_owned(),
-    ];
+    let rules = match (facts.rules_read(), facts.0.confidence) {
+        (false, _) => ", and rules were not read",
+        (true, Confidence::Possible) => ", and the rules do not say for sure that they let its packets pass",
+        (true, _) => "; the rules that were read let its packets and their answers pass",
+    };
+    let mut text = vec![format!(
+        "No drop, no RST and no full queue was seen on this node. What is beyond it cannot be seen from here{rules}."
+    )];
     if let Some(target) = facts.target() {
         text.push(format!("The packets are translated and go to {target}."));
     }
@@ -196,18 +215,23 @@ fn unanswered(facts: Facts<'_>) -> Vec<String> {
 
 fn translation(facts: Facts<'_>) -> String {
     let destination = facts.1.tuple.destination;
-    match facts.target() {
-        Some(target) => {
-            format!("NAT sends the connection for {destination} to {target}: seen in conntrack; its rule was not read.")
+    let target = facts
+        .target()
+        .map_or("elsewhere".to_owned(), |target| format!("to {target}"));
+    match (facts.translating(), facts.rules_read()) {
+        (Some(rule), _) => format!("{} sends the connection for {destination} {target}.", rule_name(rule)),
+        (None, true) => {
+            format!("NAT sends the connection for {destination} {target}; no current rule was seen to do it.")
         }
-        None => format!("NAT sends the connection for {destination} elsewhere; its rule was not read."),
+        (None, false) => format!("NAT sends the connection for {destination} {target}; its rule was not read."),
     }
 }
 
 fn dropper(facts: Facts<'_>, drop: Drop<'_>) -> String {
     let netns = netns(facts.0, drop.netns);
     if drop.is_by_rule() {
-        format!("a rule in {netns}")
+        let rule = facts.dropping().map_or_else(|| "a rule".to_owned(), rule_name);
+        format!("{rule} in {netns}")
     } else {
         format!("the kernel ({}) in {netns}", drop.reason.name())
     }

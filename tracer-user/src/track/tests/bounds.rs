@@ -8,7 +8,7 @@ use crate::track::flows::Flows;
 use std::num::NonZeroU64;
 
 /// The `n`-th connection of many to one destination.
-fn nth(n: u64, millis: u64) -> crate::model::event::Event {
+pub(super) fn nth(n: u64, millis: u64) -> crate::model::event::Event {
     let mut event = syn_retransmit(millis, 1);
     event.socket = NonZeroU64::new(n + 1);
     let port = 15_000 + u16::try_from(n % 50_000).expect("fits");
@@ -78,8 +78,8 @@ fn an_answer_that_nobody_asked_for_changes_nothing() {
 fn answers_that_never_come_do_not_end_the_questions() {
     let mut world = World::with(crate::track::Config::default(), |_| None);
     world.run_until(100_000);
-    let asked = world.inquiries.iter().map(|inquiry| inquiry.question);
-    let sweeps = asked.filter(|question| *question == Question::Sweep).count();
+    let asked = world.inquiries.iter().map(|inquiry| &inquiry.question);
+    let sweeps = asked.filter(|question| **question == Question::Sweep).count();
     assert!(
         (3..=4).contains(&sweeps),
         "a lost sweep is asked for again after a while: {sweeps}"
@@ -91,7 +91,10 @@ fn answers_that_never_come_do_not_end_the_questions() {
         }
         world.run_until(millis + 90_000);
     }
-    let asked = world.inquiries.iter().filter(|inquiry| is_connection(inquiry.question));
+    let asked = world
+        .inquiries
+        .iter()
+        .filter(|inquiry| is_connection(&inquiry.question));
     assert!(
         asked.count() > MAX_INQUIRIES * 3 / 2,
         "the second thousand is asked about, too"

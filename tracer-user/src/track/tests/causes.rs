@@ -8,7 +8,6 @@ use crate::model::finding::{Cause, Confidence, Severity, State, Way};
 use crate::model::inquiry::{Answer, Examined, Question, Reply, Waiting};
 use crate::model::reason::DropReason;
 use crate::model::tcp::{ConntrackState, TcpState};
-use crate::track::Config;
 
 /// The packet of the connection after a redirect to a local port.
 fn leaving() -> crate::model::event::Packet {
@@ -255,7 +254,7 @@ fn rejected_answers_on_a_pooled_connection_are_found_while_it_hangs_and_closed_w
         } else {
             stuck.clone()
         };
-        is_connection(inquiry.question).then(|| Reply::Connection(Box::new(examined)))
+        is_connection(&inquiry.question).then(|| Reply::Connection(Box::new(examined)))
     });
     let mut events = vec![rejected_reply(10, ConntrackState::Close)];
     for (index, millis) in [410, 810, 1_610, 3_210].into_iter().enumerate() {
@@ -331,7 +330,7 @@ fn a_give_up_with_a_drop_seen_is_a_finding_at_once() {
 fn a_drop_in_a_namespace_on_the_way_reaches_the_socket_behind_the_device() {
     let mut world = World::answering(|inquiry| match inquiry.question {
         Question::Link { ifindex: 7 } => Some(Reply::Link(Some(POD))),
-        Question::Link { .. } | Question::Sweep | Question::Stalled => None,
+        Question::Link { .. } | Question::Sweep | Question::Stalled | Question::Walk { .. } => None,
         Question::Connection { .. } => Some(Reply::Connection(Box::new(waiting()))),
     });
     let drop = |millis| {
@@ -398,7 +397,7 @@ fn of_two_pods_with_the_same_tuple_the_one_behind_the_device_is_named() {
     let mut world = World::answering(|inquiry| match inquiry.question {
         Question::Link { .. } => Some(Reply::Link(Some(TWIN))),
         Question::Connection { .. } => Some(Reply::Connection(Box::new(waiting()))),
-        Question::Sweep | Question::Stalled => None,
+        Question::Sweep | Question::Stalled | Question::Walk { .. } => None,
     });
     let mut twin = syn_retransmit(1_000, 1);
     (twin.netns, twin.socket) = (TWIN, std::num::NonZeroU64::new(501));
@@ -480,7 +479,7 @@ fn unaccepted(entry: Conntrack) -> Waiting {
 
 fn sweeping(mut swept: impl FnMut(u64) -> Vec<Waiting> + 'static) -> World {
     let mut sweeps = 0;
-    World::with(Config::default(), move |inquiry| {
+    World::with(without_rules(), move |inquiry| {
         sweeps += 1;
         (inquiry.question == Question::Sweep).then(|| Reply::Swept(swept(sweeps)))
     })
@@ -519,10 +518,10 @@ fn a_full_queue_in_another_namespace_explains_a_hang_towards_it() {
     let mut full = unaccepted(untranslated());
     full.listener = listener("0.0.0.0:9000", 1, 0);
     full.netns = PEER;
-    let mut world = World::with(Config::default(), move |inquiry| match inquiry.question {
+    let mut world = World::with(without_rules(), move |inquiry| match inquiry.question {
         Question::Sweep => Some(Reply::Swept(vec![full.clone()])),
         Question::Connection { .. } => Some(Reply::Connection(Box::new(waiting()))),
-        Question::Link { .. } | Question::Stalled => None,
+        Question::Link { .. } | Question::Stalled | Question::Walk { .. } => None,
     });
     world.play(vec![syn_retransmit(1_000, 1), syn_retransmit(2_000, 2)], 4_000);
     assert_eq!(

@@ -64,14 +64,14 @@ fn world_where(census: Vec<Stalled>, examined: Examined) -> World {
             sockets: sockets.take().unwrap_or_default(),
             left_out: 0,
         })),
-        Question::Link { .. } | Question::Sweep => None,
+        Question::Link { .. } | Question::Sweep | Question::Walk { .. } => None,
     })
 }
 
 fn answering(answer: impl FnMut(&Inquiry) -> Option<Reply> + 'static) -> World {
     let config = Config {
         sweep: false,
-        ..Config::default()
+        ..without_rules()
     };
     World::with(config, answer)
 }
@@ -191,7 +191,7 @@ fn one_that_recovers_without_an_event_is_closed() {
                 sockets: census.take().into_iter().collect(),
                 left_out: 0,
             })),
-            Question::Link { .. } | Question::Sweep => None,
+            Question::Link { .. } | Question::Sweep | Question::Walk { .. } => None,
         });
         world.run_until(20_000);
         assert_eq!(world.states(), [State::Open]);
@@ -246,7 +246,7 @@ fn one_of_a_namespace_that_nobody_asked_for_is_not_followed() {
     let config = Config {
         sweep: false,
         netns: vec![TWIN.inode],
-        ..Config::default()
+        ..without_rules()
     };
     let mut world = World::with(config, |_| {
         Some(Reply::Stalled(Census {
@@ -291,7 +291,7 @@ fn conclude(events: &[Event], position: usize, seen: &Stalled) -> Vec<(Cause, Co
             *question.borrow_mut() = Some(inquiry.id);
             None
         }
-        Question::Link { .. } | Question::Sweep => None,
+        Question::Link { .. } | Question::Sweep | Question::Walk { .. } => None,
     });
     world.run_until(100);
     let id = asked.borrow().expect("asked at the start");

@@ -147,7 +147,7 @@ fn a_connection_of_a_namespace_that_nobody_asked_for_is_not_followed() {
             sweep: false,
             census: false,
             netns: vec![wanted.inode],
-            ..Config::default()
+            ..without_rules()
         };
         let mut world = World::with(config, |_| Some(Reply::Connection(Box::new(waiting()))));
         world.play(vec![dropped_leaving(0), dropped_leaving(1_000)], 2_000);

@@ -5,4 +5,5 @@ mod causes;
 mod census;
 mod controls;
 mod order;
+mod rules;
 mod world;

@@ -234,12 +234,20 @@ pub(super) fn waiting() -> Examined {
     }
 }
 
-pub(super) fn is_connection(question: Question) -> bool {
+pub(super) fn is_connection(question: &Question) -> bool {
     matches!(question, Question::Connection { .. })
 }
 
 /// Answers an inquiry, or leaves it unanswered.
 type Answerer = Box<dyn FnMut(&Inquiry) -> Option<Reply>>;
+
+/// What events and sockets tell is tested without the rules.
+pub(super) fn without_rules() -> Config {
+    Config {
+        walk: false,
+        ..Config::default()
+    }
+}
 
 pub(super) struct World {
     pub(super) tracker: Tracker,
@@ -256,6 +264,7 @@ impl World {
             Question::Link { .. } => Some(Reply::Link(None)),
             Question::Sweep => Some(Reply::Swept(Vec::new())),
             Question::Stalled => Some(Reply::Stalled(Census::default())),
+            Question::Walk { .. } => None,
         })
     }
 
@@ -263,7 +272,7 @@ impl World {
         let config = Config {
             sweep: false,
             census: false,
-            ..Config::default()
+            ..without_rules()
         };
         Self::with(config, answer)
     }
@@ -282,7 +291,9 @@ impl World {
     pub(super) fn finding(examined: Examined) -> Self {
         Self::answering(move |inquiry| match inquiry.question {
             Question::Connection { .. } => Some(Reply::Connection(Box::new(examined.clone()))),
-            Question::Link { .. } | Question::Sweep | Question::Stalled => Some(Reply::Link(None)),
+            Question::Link { .. } | Question::Sweep | Question::Stalled | Question::Walk { .. } => {
+                Some(Reply::Link(None))
+            }
         })
     }
 
@@ -329,6 +340,22 @@ impl World {
         while let Some(finding) = self.tracker.poll_finding() {
             self.findings.push(finding);
         }
+    }
+
+    /// Answers what was left unanswered.
+    pub(super) fn answer(&mut self, inquiry: &Inquiry, millis: u64, reply: Reply) {
+        self.tracker.handle_answer(Answer {
+            id: inquiry.id,
+            at: at(millis),
+            enter: None,
+            reply,
+        });
+        self.drain(at(millis));
+    }
+
+    pub(super) fn finish(&mut self, millis: u64) {
+        self.tracker.finish(at(millis));
+        self.drain(at(millis));
     }
 
     /// The only finding, in its last revision.

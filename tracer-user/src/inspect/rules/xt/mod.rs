@@ -9,6 +9,8 @@ mod info;
 mod matches;
 mod table;
 mod targets;
+#[cfg(test)]
+mod tests;
 
 pub(super) use draft::quoted;
 pub use table::{INFO, Shape, XtError, rebase, settle_netmap, table};

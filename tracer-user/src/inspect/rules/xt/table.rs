@@ -111,6 +111,7 @@ fn sections<'a>(shape: &Shape, entries: &[Entry<'a>]) -> Result<Vec<Section<'a>>
     let begins = shape.hooks().map(|(hook, first, last)| (first, (hook, last)));
     let begins = begins.collect::<BTreeMap<_, _>>();
     let mut sections: Vec<Section<'_>> = Vec::new();
+    let end = entries.last().map(|entry| entry.offset);
     let mut ends = None;
     let mut closed = true;
     for entry in entries {
@@ -126,7 +127,8 @@ fn sections<'a>(shape: &Shape, entries: &[Entry<'a>]) -> Result<Vec<Section<'a>>
             });
         } else if let Some(name) = entry.error_name() {
             ends = None;
-            closed = name == END;
+            // The last one is the table's end.
+            closed = end == Some(entry.offset);
             if !closed {
                 sections.push(Section {
                     name: String::from_utf8_lossy(until_nul(name)).into(),
@@ -281,5 +283,3 @@ const HOOKS: [Hook; 5] = [
     Hook::Output,
     Hook::Postrouting,
 ];
-/// The name of the entry behind the last chain.
-const END: &[u8] = b"ERROR";

@@ -3,7 +3,6 @@
 #![expect(
     dead_code,
     clippy::struct_field_names,
-    clippy::large_enum_variant,
     reason = "the types only say which fields there are"
 )]
 
@@ -189,6 +188,8 @@ objects! {
         connection: Option<Tuple>,
         target: Option<Endpoint>,
         ifindex: Option<u32>,
+        packets: Option<Vec<Traveller>>,
+        connmark: Option<u32>,
     }
     Answer {
         id: u64,
@@ -199,6 +200,7 @@ objects! {
         waiting: Option<Vec<Waiting>>,
         stalled: Option<Vec<Stalled>>,
         left_out: Option<u32>,
+        walked: Option<Walked>,
         why: Option<String>,
     }
     Examined {
@@ -216,6 +218,49 @@ objects! {
         receive_queue: u32,
         conntrack: Option<Conntrack>,
         client: Option<Socket>,
+    }
+    Traveller {
+        seen: String,
+        packet: Tuple,
+        place: String,
+        ifindex: Option<u32>,
+        tcp_flags: Vec<String>,
+        mark: Option<u32>,
+        uid: Option<u32>,
+        conntrack: Option<Conntrack>,
+        first: bool,
+        dropped: bool,
+    }
+    Walked {
+        generation: Option<u32>,
+        read: String,
+        changed: Option<bool>,
+        rules: u32,
+        trails: Vec<Trail>,
+        setters: Option<Vec<Rule>>,
+        caveats: Option<Vec<String>>,
+    }
+    Trail {
+        rules: Vec<Named>,
+        end: String,
+        agrees: bool,
+        certain: bool,
+        destination: Option<Endpoint>,
+        connmark: Option<u32>,
+    }
+    Named { role: String, rule: Rule, certain: bool, }
+    Rule {
+        backend: String,
+        family: String,
+        table: String,
+        chain: String,
+        hook: Option<String>,
+        index: Option<u32>,
+        handle: Option<u64>,
+        text: String,
+        comment: Option<String>,
+        owner: Option<String>,
+        packets: Option<u64>,
     }
     Stalled {
         netns: Netns,
@@ -443,6 +488,31 @@ enum Evidence {
     GaveUp {
         time: String,
         count: u32,
+    },
+    RulesWalked {
+        time: String,
+        from: String,
+        netns: Netns,
+        generation: Option<u32>,
+        rules: u32,
+        changed: Option<bool>,
+        packet: Tuple,
+        end: String,
+        agrees: bool,
+        certain: bool,
+        caveats: Option<Vec<String>>,
+    },
+    MarkSetter {
+        time: String,
+        from: String,
+        netns: Netns,
+        connmark: u32,
+        rules: u32,
+    },
+    RulesNotRead {
+        time: String,
+        netns: Netns,
+        why: String,
     },
     Inspected {
         time: String,

@@ -2,12 +2,15 @@
 
 use crate::model::conntrack::Conntrack;
 use crate::model::event::{Change, ConntrackChange, Dropped, Event, EventKind, Packet, Retransmit, RstMaker, RstSent};
-use crate::model::finding::Cause;
+use crate::model::evidence::Place;
+use crate::model::finding::{Cause, RuleRole};
 use crate::model::identity::{Comm, Owner, Process, SocketCookie};
 use crate::model::inquiry::{Answer, Census, Examined, Inquiry, Question, Reply, SocketInfo, Stalled, Waiting};
 use crate::model::reason::{DropReason, RstReason};
+use crate::model::rules::End;
 use crate::model::tcp::{ConntrackState, SYN, TcpState};
 use crate::model::translation::Space;
+use crate::model::walked::{Named, Trail, Traveller, Walked};
 use crate::sink::jsonl::{Input, LINE, read, write};
 use crate::sink::record::Record;
 use crate::sink::sample;
@@ -112,6 +115,49 @@ fn events() -> Vec<Event> {
     kinds.into_iter().map(event).chain([changed]).collect()
 }
 
+fn traveller() -> Traveller {
+    Traveller {
+        at: sample::ms(1),
+        tuple: sample::tuple("10.77.0.2:35468", "10.77.0.3:9000"),
+        place: Place::Input,
+        ifindex: Some(1),
+        tcp_flags: SYN,
+        mark: Some(0x111),
+        uid: Some(1000),
+        conntrack: Some(entry()),
+        first: true,
+        dropped: true,
+    }
+}
+
+fn walked() -> Walked {
+    let named = |role, rule| Named {
+        role,
+        rule,
+        certain: true,
+    };
+    let rules = vec![
+        named(RuleRole::Translates, sample::redirect()),
+        named(RuleRole::Drops, sample::policy()),
+    ];
+    Walked {
+        generation: Some(7),
+        read_at: sample::ms(3),
+        changed: Some(false),
+        rules: 4,
+        trails: vec![Trail {
+            rules,
+            end: End::Dropped,
+            agrees: true,
+            certain: true,
+            destination: Some(sample::endpoint("127.0.0.1:37673")),
+            connmark: Some(0),
+        }],
+        setters: vec![sample::redirect()],
+        caveats: vec!["br_netfilter leads bridged packets through the rules".into()],
+    }
+}
+
 fn inquiry(question: Question) -> Inquiry {
     Inquiry {
         id: 5,
@@ -122,7 +168,7 @@ fn inquiry(question: Question) -> Inquiry {
     }
 }
 
-fn answers() -> [Answer; 6] {
+fn answers() -> [Answer; 7] {
     let socket = SocketInfo {
         state: Some(TcpState::Established),
         receive_queue: 0,
@@ -171,6 +217,7 @@ fn answers() -> [Answer; 6] {
         Reply::Link(Some(sample::POD)),
         Reply::Swept(vec![waiting]),
         Reply::Stalled(census),
+        Reply::Walked(Box::new(walked())),
         Reply::Gone,
         Reply::Unreachable("setns: Operation not permitted".into()),
     ];
@@ -185,7 +232,8 @@ fn answers() -> [Answer; 6] {
 /// One line of every type and sub-type.
 fn everything() -> String {
     let tuple = sample::tuple("10.77.0.2:0", "10.77.0.3:9000");
-    let (events, answers, findings) = (events(), answers(), sample::findings());
+    let (events, answers, mut findings) = (events(), answers(), sample::findings());
+    findings.extend(sample::named_findings());
     let inquiries = [
         Question::Connection {
             tuple,
@@ -194,6 +242,10 @@ fn everything() -> String {
         Question::Link { ifindex: 2 },
         Question::Sweep,
         Question::Stalled,
+        Question::Walk {
+            packets: vec![traveller()],
+            connmark: Some(1),
+        },
     ]
     .map(inquiry);
     let ports = sample::ports();
@@ -232,12 +284,12 @@ fn every_line_has_the_fields_of_the_contract_and_no_others() {
     }
     let types: Vec<_> = types.into_iter().collect();
     let expected = [
-        ("answer", 6),
+        ("answer", 7),
         ("deadline", 1),
         ("event", 9),
-        ("finding", Cause::ALL.len()),
+        ("finding", Cause::ALL.len() + 2),
         ("hello", 1),
-        ("inquiry", 4),
+        ("inquiry", 5),
         ("loss", 1),
         ("stats", 1),
         ("stolen-port", 4),

@@ -1,0 +1,314 @@
+use super::*;
+use crate::inventory::tests::save::table;
+use crate::inventory::tests::{listeners, network};
+use crate::model::identity::Netns;
+use crate::model::rules::{
+    Action, Assign, Backend, Base, Chain, ChainKind, Counters, Family, Field, Hook, Item, Match, Rule, Ruleset, Source,
+    Target, Verdict,
+};
+use crate::model::tcp::ConntrackState;
+use crate::model::time::Timestamp;
+
+fn snapshot(ruleset: Ruleset) -> Snapshot {
+    Snapshot {
+        netns: Netns {
+            cookie: 7,
+            inode: 4_026_532_281,
+        },
+        enter: Some("/run/netns/pod".into()),
+        at: Timestamp::from_nanos(1),
+        ruleset,
+        network: network(),
+    }
+}
+
+fn nat(text: &str) -> Snapshot {
+    snapshot(table("nat", text))
+}
+
+/// With these listeners, no entries and no processes.
+fn found(snapshot: &Snapshot, listening: &[&str]) -> Vec<Finding> {
+    audit(&Facts {
+        snapshot,
+        listeners: &listeners(listening),
+        entries: Some(&[]),
+        sockets: Some(&BTreeSet::new()),
+        processes: Some(&[]),
+    })
+}
+
+fn causes(findings: &[Finding]) -> Vec<(&'static str, Severity)> {
+    let causes = findings.iter().map(|finding| (finding.cause.name(), finding.severity));
+    causes.collect()
+}
+
+fn uncounted(mut snapshot: Snapshot) -> Snapshot {
+    for rule in snapshot.ruleset.chains.iter_mut().flat_map(|chain| &mut chain.rules) {
+        rule.counters = Some(Counters::default());
+    }
+    snapshot
+}
+
+const REDIRECT: &str = "-A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 37673";
+
+#[test]
+fn a_dead_redirect_is_an_error_once_it_counted_or_somebody_listens_on_the_port() {
+    let rules = uncounted(nat(REDIRECT));
+    assert_eq!(causes(&found(&rules, &[])), [("dead-redirect", Severity::Warning)]);
+    assert_eq!(
+        causes(&found(&rules, &["0.0.0.0:80"])),
+        [("dead-redirect", Severity::Error)]
+    );
+    assert_eq!(
+        causes(&found(&nat(REDIRECT), &[])),
+        [("dead-redirect", Severity::Error)]
+    );
+}
+
+#[test]
+fn a_listener_of_both_families_keeps_an_ipv4_redirect_alive() {
+    for listening in ["[::]:37673", "0.0.0.0:37673", "10.77.0.2:37673"] {
+        assert_eq!(causes(&found(&nat(REDIRECT), &[listening])), [], "{listening}");
+    }
+}
+
+#[test]
+fn a_redirect_of_datagrams_alone_is_only_likely_dead() {
+    let rules = nat("-A PREROUTING -p udp --dport 53 -j REDIRECT --to-ports 15053");
+    let findings = found(&rules, &[]);
+    assert_eq!(findings[0].confidence, Confidence::Likely);
+}
+
+const MIRRORD: &str = "-A PREROUTING -j MIRRORD_INPUT_RkDdj
+-A MIRRORD_INPUT_RkDdj -p tcp --dport 80 -j REDIRECT --to-ports 37673";
+
+#[test]
+fn an_agents_chain_is_left_over_without_its_process_and_its_listener() {
+    let rules = nat(MIRRORD);
+    let found_causes = causes(&found(&rules, &[]));
+    assert!(
+        found_causes.contains(&("leftover-chain", Severity::Warning)),
+        "{found_causes:?}"
+    );
+    assert_eq!(causes(&found(&rules, &["[::]:37673"])), []);
+    let agent = Process {
+        pid: 12,
+        comm: Comm::new(b"mirrord-agent"),
+    };
+    let facts = Facts {
+        snapshot: &rules,
+        listeners: &listeners(&[]),
+        entries: None,
+        sockets: None,
+        processes: Some(&[agent]),
+    };
+    assert_eq!(causes(&audit(&facts)), [("dead-redirect", Severity::Error)]);
+}
+
+#[test]
+fn a_repeated_jump_is_told_once_with_both_places() {
+    let findings = found(
+        &nat("-A OUTPUT -p tcp -j ISTIO_OUTPUT
+-A OUTPUT -p tcp -j OTHER
+-A OUTPUT -p tcp -j ISTIO_OUTPUT
+-A ISTIO_OUTPUT -m owner --uid-owner 1337 -j RETURN
+-A OTHER -p tcp -j RETURN"),
+        &[],
+    );
+    assert_eq!(causes(&findings), [("duplicate-jump", Severity::Info)]);
+    let indices = findings[0].culprits.iter().map(|culprit| {
+        let Culprit::Rule { rule: Some(rule), .. } = culprit else {
+            return None;
+        };
+        rule.index
+    });
+    assert_eq!(indices.collect::<Vec<_>>(), [Some(1), Some(3)]);
+}
+
+#[test]
+fn jumps_that_ask_for_different_things_are_no_duplicates() {
+    let rules = "-A OUTPUT -p tcp --dport 1 -j OTHER\n-A OUTPUT -p tcp --dport 2 -j OTHER\n-A OTHER -p tcp -j RETURN";
+    assert_eq!(causes(&found(&nat(rules), &[])), []);
+}
+
+/// A chain of xt's mangle table, hooked where `hook` is given.
+fn mangle(name: &str, hook: Option<Hook>, items: Vec<Item>) -> Chain {
+    Chain {
+        backend: Backend::IptablesLegacy,
+        family: Family::Ip,
+        table: "mangle".into(),
+        name: name.into(),
+        base: hook.map(|hook| Base {
+            kind: ChainKind::Filter,
+            hook,
+            priority: -150,
+            policy: Verdict::Accept,
+            devices: Vec::new(),
+        }),
+        rules: vec![Rule {
+            handle: None,
+            items,
+            counters: None,
+            comment: None,
+            text: "".into(),
+        }],
+        dormant: false,
+        counters: None,
+    }
+}
+
+fn set(keep: u32, value: u32, source: Source) -> Item {
+    Item::Action(Action::Assign(Assign {
+        target: Target::Connmark,
+        keep,
+        source,
+        value,
+    }))
+}
+
+fn asks(mask: u128, value: u128) -> Item {
+    Item::Match(Match::masked(Field::CtMark, mask, value))
+}
+
+fn marks(setter: Vec<Item>, matcher: Vec<Vec<Item>>) -> Vec<Finding> {
+    let mut chains = vec![mangle("SETTER", None, setter)];
+    chains.extend(
+        matcher
+            .into_iter()
+            .map(|items| mangle("MIRRORD_INPUT_RkDdj", None, items)),
+    );
+    let rules = Ruleset {
+        chains,
+        ..Ruleset::default()
+    };
+    let mut findings = found(&snapshot(rules), &[]);
+    findings.retain(|finding| finding.cause == Cause::MarkOverlap);
+    findings
+}
+
+#[test]
+fn marks_overlap_with_their_masks_applied() {
+    let drop = || Item::Action(Action::Verdict(Verdict::Drop));
+    let whole = u128::from(u32::MAX);
+    let one = |mask| vec![vec![asks(mask, 1), drop()]];
+    assert_eq!(marks(vec![set(0, 0x111, Source::None)], one(1)).len(), 1);
+    assert_eq!(marks(vec![set(0, 0x111, Source::None)], one(whole)).len(), 0);
+    assert_eq!(marks(vec![set(0, 0x1, Source::None)], one(whole)).len(), 1);
+    assert_eq!(marks(vec![set(!0x100, 0x100, Source::None)], one(1)).len(), 0);
+    // Nobody sets it.
+    assert_eq!(marks(vec![drop()], one(whole)).len(), 0);
+}
+
+#[test]
+fn an_unmasked_write_erases_what_another_keeps_and_a_masked_one_does_not() {
+    let keeps = || vec![vec![set(!0x80, 0x80, Source::None)], vec![asks(0x80, 0x80)]];
+    let restore = |keep, mask| set(keep, 0, Source::Mark { mask, shift: 0 });
+    let findings = marks(vec![restore(0, 0x1)], keeps());
+    assert_eq!(findings.len(), 1);
+    assert_eq!(findings[0].confidence, Confidence::Possible);
+    assert_eq!(marks(vec![restore(!0x1, 0x1)], keeps()).len(), 0);
+}
+
+#[test]
+fn both_back_ends_at_one_hook_are_told_and_empty_chains_are_not() {
+    let text = "-A PREROUTING -p tcp --dport 81 -j REDIRECT --to-ports 1";
+    let mut both = table("nat", text);
+    let mut other = table("nat", "-A PREROUTING -p tcp --dport 82 -j REDIRECT --to-ports 1");
+    for chain in &mut other.chains {
+        chain.backend = Backend::Nft;
+    }
+    both.chains.append(&mut other.chains);
+    let listening = ["[::]:1"];
+    let mut rules = snapshot(both);
+    assert_eq!(
+        causes(&found(&rules, &listening)),
+        [("mixed-backends", Severity::Warning)]
+    );
+    rules.ruleset.chains[1].rules.clear();
+    assert_eq!(causes(&found(&rules, &listening)), []);
+}
+
+#[test]
+fn a_family_gap_needs_a_listener_in_the_other_family_and_an_address() {
+    let mut rules = nat(REDIRECT);
+    let agent = "0.0.0.0:37673";
+    assert_eq!(
+        causes(&found(&rules, &[agent, "[::]:80"])),
+        [("address-family-gap", Severity::Warning)]
+    );
+    assert_eq!(causes(&found(&rules, &[agent, "0.0.0.0:80"])), []);
+    rules
+        .network
+        .addresses
+        .retain(|own| own.address.is_ipv4() || own.address.is_loopback());
+    assert_eq!(causes(&found(&rules, &[agent, "[::]:80"])), []);
+}
+
+#[test]
+fn a_redirect_that_no_packet_reaches_is_bypassed() {
+    let findings = found(
+        &nat("-A PREROUTING -p tcp -m multiport ! --dports 15008 -j RETURN
+-A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 37673"),
+        &["[::]:37673"],
+    );
+    assert_eq!(causes(&findings), [("bypassed-redirect", Severity::Warning)]);
+}
+
+#[test]
+fn a_redirect_of_which_some_ports_are_bypassed_is_information() {
+    let findings = found(
+        &nat("-A PREROUTING -p tcp --dport 80 -j ACCEPT
+-A PREROUTING -p tcp -m multiport --dports 80,81 -j REDIRECT --to-ports 37673"),
+        &["[::]:37673"],
+    );
+    assert_eq!(causes(&findings), [("bypassed-redirect", Severity::Info)]);
+}
+
+#[test]
+fn a_healthy_mesh_with_its_exemptions_is_silent() {
+    let rules = nat("-A PREROUTING -p tcp -j ISTIO_INBOUND
+-A OUTPUT -p tcp -j ISTIO_OUTPUT
+-A ISTIO_INBOUND -p tcp --dport 15008 -j RETURN
+-A ISTIO_INBOUND -p tcp -j ISTIO_IN_REDIRECT
+-A ISTIO_IN_REDIRECT -p tcp -j REDIRECT --to-ports 15006
+-A ISTIO_OUTPUT -m owner --uid-owner 1337 -j RETURN
+-A ISTIO_OUTPUT -d 127.0.0.1/32 -j RETURN
+-A ISTIO_OUTPUT -p tcp -j ISTIO_REDIRECT
+-A ISTIO_REDIRECT -p tcp -j REDIRECT --to-ports 15001");
+    assert_eq!(causes(&found(&rules, &["0.0.0.0:15001", "0.0.0.0:15006"])), []);
+}
+
+fn entry() -> Conntrack {
+    let end = |text: &str| text.parse::<std::net::SocketAddr>().unwrap().into();
+    Conntrack {
+        original: Tuple::new(end("10.77.0.3:40001"), end("10.77.0.2:80")),
+        reply: Tuple::new(end("10.77.0.2:37673"), end("10.77.0.3:40001")),
+        status: 0,
+        state: Some(ConntrackState::Established),
+        mark: 0,
+        zone: 0,
+        id: None,
+    }
+}
+
+#[test]
+fn an_entry_that_nothing_explains_is_stale_unless_its_flow_goes_on() {
+    let rules = nat("-A OUTPUT -p tcp --dport 9 -j REDIRECT --to-ports 1");
+    let look = |snapshot: &Snapshot, listening: &[&str], sockets: &[Tuple]| {
+        let facts = Facts {
+            snapshot,
+            listeners: &listeners(listening),
+            entries: Some(&[entry()]),
+            sockets: Some(&sockets.iter().copied().collect()),
+            processes: None,
+        };
+        causes(&audit(&facts))
+    };
+    let one = "[::]:1";
+    assert_eq!(look(&rules, &[one], &[]), [("stale-entries", Severity::Warning)]);
+    assert_eq!(look(&rules, &[one], &[entry().reply]), []);
+    assert_eq!(look(&rules, &[one, "[::]:37673"], &[]), []);
+    // Conntrack is off: the entry does not act.
+    let none = snapshot(Ruleset::default());
+    assert_eq!(look(&none, &[], &[]), [("stale-entries", Severity::Info)]);
+}

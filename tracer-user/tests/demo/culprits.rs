@@ -1,0 +1,180 @@
+//! Which rules each scenario's finding must name, and no others.
+
+use serde_json::Value;
+use tracer_user::lab::{Backend, Family};
+
+/// A rule in the words of both sorts of tools.
+struct Rule {
+    role: &'static str,
+    /// Namespace, table and chain.
+    place: [&'static str; 3],
+    iptables: &'static str,
+    nft: &'static str,
+    owner: Option<&'static str>,
+}
+
+const fn rule(role: &'static str, place: [&'static str; 3], iptables: &'static str, nft: &'static str) -> Rule {
+    Rule {
+        role,
+        place,
+        iptables,
+        nft,
+        owner: None,
+    }
+}
+
+const REDIRECT: Rule = rule(
+    "translates",
+    ["pod", "nat", "OUTPUT"],
+    "-A OUTPUT -p tcp -m tcp --dport 9000 -j REDIRECT --to-ports 37673",
+    "tcp dport 9000 redirect to :37673",
+);
+const BLOCK: Rule = rule(
+    "drops",
+    ["pod", "filter", "INPUT"],
+    "-A INPUT -p tcp -m tcp --dport 37673 -j DROP",
+    "tcp dport 37673 drop",
+);
+const DROP: Rule = rule(
+    "drops",
+    ["pod", "filter", "OUTPUT"],
+    "-A OUTPUT -p tcp -m tcp --dport 9000 -j DROP",
+    "tcp dport 9000 drop",
+);
+const DROP_FORWARD: Rule = rule(
+    "drops",
+    ["router", "filter", "FORWARD"],
+    "-A FORWARD -p tcp -m tcp --dport 9000 -j DROP",
+    "tcp dport 9000 drop",
+);
+const DROP_TWIN: Rule = rule(
+    "drops",
+    ["router", "filter", "FORWARD"],
+    "-A FORWARD -i to-pod -p tcp -m tcp --dport 9000 -j DROP",
+    "iifname \"to-pod\" tcp dport 9000 drop",
+);
+const REJECT: Rule = rule(
+    "rejects",
+    ["pod", "filter", "OUTPUT"],
+    "-A OUTPUT -p tcp -m tcp --dport 9000 -j REJECT --reject-with tcp-reset",
+    "tcp dport 9000 reject with tcp reset",
+);
+const REJECT_ICMP: Rule = rule(
+    "rejects",
+    ["pod", "filter", "OUTPUT"],
+    "-A OUTPUT -p tcp -m tcp --dport 9000 -j REJECT --reject-with {icmp}",
+    "tcp dport 9000 reject",
+);
+const REJECT_FORWARD: Rule = rule(
+    "rejects",
+    ["router", "filter", "FORWARD"],
+    "-A FORWARD -p tcp -m tcp --dport 9000 -j REJECT --reject-with tcp-reset",
+    "tcp dport 9000 reject with tcp reset",
+);
+const REJECT_MARKED: Rule = rule(
+    "rejects",
+    ["pod", "filter", "INPUT"],
+    "-A INPUT -p tcp -m connmark --mark 0x1 -j REJECT --reject-with tcp-reset",
+    "meta l4proto tcp ct mark 0x00000001 reject with tcp reset",
+);
+const MARK: Rule = rule(
+    "sets-mark",
+    ["pod", "mangle", "OUTPUT"],
+    "-A OUTPUT -p tcp -m tcp --dport 9000 -j CONNMARK --set-xmark 0x1/0xffffffff",
+    "tcp dport 9000 ct mark set 0x00000001",
+);
+const MIRRORD: Rule = Rule {
+    owner: Some("mirrord"),
+    ..rule(
+        "rejects",
+        ["pod", "filter", "MIRRORD_INPUT_RkDdj"],
+        "-A MIRRORD_INPUT_RkDdj -p tcp -m connmark --mark 0x1 -j REJECT --reject-with tcp-reset",
+        "meta l4proto tcp ct mark 0x00000001 counter packets 0 bytes 0 reject with tcp reset",
+    )
+};
+
+fn rules(scenario: &str) -> &'static [Rule] {
+    match scenario {
+        "reply-rejected" => &[REJECT_MARKED, MARK],
+        "reply-rejected-pooled" => &[MIRRORD],
+        "redirect-to-dead-port" | "redirect-target-stalled" | "redirect-target-stalled-full" => &[REDIRECT],
+        "redirect-target-blocked" => &[BLOCK, REDIRECT],
+        "syn-dropped" => &[DROP],
+        "syn-dropped-forward" => &[DROP_FORWARD],
+        "syn-dropped-twins" => &[DROP_TWIN],
+        "rejected-by-rule" => &[REJECT],
+        "rejected-by-rule-icmp" => &[REJECT_ICMP],
+        "rejected-by-rule-forward" => &[REJECT_FORWARD],
+        _ => &[],
+    }
+}
+
+/// The rules that the scenario's finding must name: role, namespace, back end, family, table, chain, text and owner.
+pub(crate) fn expected(scenario: &str, backend: Backend, family: Family) -> Vec<[String; 8]> {
+    let one = |rule: &Rule| {
+        let [netns, table, chain] = rule.place;
+        let nft = backend == Backend::Nft;
+        let ip = match family {
+            Family::Ipv4 => "ip",
+            Family::Ipv6 => "ip6",
+        };
+        let icmp = match family {
+            Family::Ipv4 => "icmp-port-unreachable",
+            Family::Ipv6 => "icmp6-port-unreachable",
+        };
+        let text = if nft { rule.nft } else { rule.iptables };
+        let (own_table, hook) = match (nft, chain) {
+            (true, "MIRRORD_INPUT_RkDdj") => ("mirrord", chain.to_owned()),
+            (true, _) => (table, chain.to_lowercase()),
+            (false, _) => (table, chain.to_owned()),
+        };
+        [
+            rule.role.to_owned(),
+            netns.to_owned(),
+            backend.name().to_owned(),
+            if nft { "inet" } else { ip }.to_owned(),
+            own_table.to_owned(),
+            hook,
+            text.replace("{icmp}", icmp),
+            rule.owner.unwrap_or_default().to_owned(),
+        ]
+    };
+    let mut all: Vec<_> = rules(scenario).iter().map(one).collect();
+    all.sort();
+    all
+}
+
+/// The rules that a finding names.
+pub(crate) fn named(finding: &Value, netns: impl Fn(&Value) -> String) -> Vec<[String; 8]> {
+    let culprits = finding["culprits"].as_array().into_iter().flatten();
+    let rules = culprits.filter(|culprit| culprit["kind"] == "rule");
+    let one = |rule: &Value| {
+        let text = |field: &str| rule[field].as_str().unwrap_or_default().to_owned();
+        [
+            text("role"),
+            netns(&rule["netns"]["inode"]),
+            text("backend"),
+            text("family"),
+            text("table"),
+            text("chain"),
+            without_counter(&text("text")),
+            text("owner"),
+        ]
+    };
+    let mut all: Vec<_> = rules.map(one).collect();
+    all.sort();
+    all
+}
+
+/// What a rule counted until it was read depends on the moment.
+fn without_counter(text: &str) -> String {
+    let mut words = text.split(' ').collect::<Vec<_>>();
+    for at in 0..words.len() {
+        if matches!(words.get(at), Some(&("packets" | "bytes")))
+            && let Some(number) = words.get_mut(at + 1)
+        {
+            *number = "0";
+        }
+    }
+    words.join(" ")
+}

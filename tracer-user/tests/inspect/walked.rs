@@ -1,0 +1,103 @@
+//! Packets led through the rules of real namespaces.
+
+use crate::space::{Space, ip};
+use crate::{endpoint, inquiry};
+use std::time::{Duration, Instant};
+use tracer_user::inspect::Examiner;
+use tracer_user::model::evidence::Place;
+use tracer_user::model::inquiry::{Question, Reply};
+use tracer_user::model::tcp;
+use tracer_user::model::time::Timestamp;
+use tracer_user::model::tuple::Tuple;
+use tracer_user::model::walked::{Traveller, Walked};
+
+/// The first packet of a connection that the namespace itself makes.
+pub(crate) fn syn(tuple: Tuple) -> Traveller {
+    Traveller {
+        at: Timestamp::from_nanos(0),
+        tuple,
+        place: Place::Output,
+        ifindex: None,
+        tcp_flags: tcp::SYN,
+        mark: Some(0),
+        uid: Some(0),
+        conntrack: None,
+        first: true,
+        dropped: true,
+    }
+}
+
+/// Which rules a packet of the namespace meets.
+fn walked(examiner: &mut Examiner, space: &Space, packet: Traveller) -> Walked {
+    let question = Question::Walk {
+        packets: vec![packet],
+        connmark: None,
+    };
+    let answer = examiner.answer(&inquiry(space, question));
+    let Reply::Walked(walked) = answer.reply else {
+        panic!("{answer:?}")
+    };
+    *walked
+}
+
+fn texts(walked: &Walked) -> Vec<&str> {
+    walked.trails[0].rules.iter().map(|named| &*named.rule.text).collect()
+}
+
+#[test]
+fn rules_that_change_between_a_packet_and_the_question_are_told_and_both_are_walked() {
+    for tool in ["nft", "iptables-legacy"] {
+        let space = Space::new();
+        drop_port(&space, tool, 9000);
+        let tuple = Tuple::new(endpoint("127.0.0.1:4000"), endpoint("127.0.0.1:9000"));
+        let mut examiner = Examiner::new().unwrap();
+        let first = walked(&mut examiner, &space, syn(tuple));
+        assert_eq!((first.changed, texts(&first).len()), (None, 1), "{tool}: {first:?}");
+        assert!(first.trails[0].rules[0].certain, "{tool}: {first:?}");
+
+        // A packet after the reading, and nothing changes.
+        let packet = Traveller {
+            at: first.read_at + Duration::from_nanos(1),
+            ..syn(tuple)
+        };
+        let again = walked(&mut examiner, &space, packet);
+        assert_eq!(again.changed, Some(false), "{tool}: {again:?}");
+        assert_eq!(texts(&again), texts(&first));
+
+        // The rule that dropped it is gone, another one is there.
+        drop_port(&space, tool, 9001);
+        let changed = walked_anew(&mut examiner, &space, packet);
+        assert_eq!(texts(&changed), texts(&first), "{tool}: {changed:?}");
+        assert!(changed.trails[0].agrees && !changed.trails[0].rules[0].certain);
+    }
+}
+
+/// Until the change was seen: tables of iptables-legacy are not read again at once.
+fn walked_anew(examiner: &mut Examiner, space: &Space, packet: Traveller) -> Walked {
+    let begin = Instant::now();
+    loop {
+        let walked = walked(examiner, space, packet);
+        if walked.changed == Some(true) {
+            return walked;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(5), "{walked:?}");
+    }
+}
+
+/// The only rule of OUTPUT drops this port.
+fn drop_port(space: &Space, tool: &str, port: u16) {
+    if tool == "nft" {
+        return space.rules(&format!(
+            "table ip filter {{\n chain output {{ type filter hook output priority 0; }}\n}}\n\
+             flush chain ip filter output\nadd rule ip filter output tcp dport {port} drop\n"
+        ));
+    }
+    let port = port.to_string();
+    for words in [
+        &["-F", "OUTPUT"][..],
+        &["-A", "OUTPUT", "-p", "tcp", "--dport", &port, "-j", "DROP"],
+    ] {
+        let wait = ["netns", "exec", &space.name, "iptables-legacy", "-w", "20"];
+        ip(&[&wait, words].concat());
+    }
+}
