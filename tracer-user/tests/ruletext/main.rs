@@ -1,15 +1,13 @@
 //! Rules are printed as their own tools print them: every line of what `nft` and `iptables-nft-save` say. Needs root.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "../inspect/space.rs"]
-#[expect(dead_code, reason = "it serves another test as well")]
+#[path = "../space/mod.rs"]
 mod space;
 
 use space::Space;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use tracer_user::inspect::source::Reader;
 use tracer_user::model::rules::{Backend, Chain, Family};
 
@@ -19,9 +17,9 @@ fn native_rules_are_printed_as_nft_lists_them() {
     let mut wrong = Vec::new();
     for (name, text) in data("nft") {
         let space = Space::new();
-        tool(&space, &["nft", "-f", "-"], &text);
-        let expected = listed(&tool(&space, &["nft", "list", "ruleset"], ""));
-        let found = printed(&space, |chain| chain.backend == Backend::Nft && !is_iptables(chain));
+        space.run(&["nft", "-f", "-"], &text);
+        let expected = listed(&space.run(&["nft", "list", "ruleset"], ""));
+        let found = printed(&space, |chain| chain.backend == Backend::Nft);
         lines += compare(&name, &expected, &found, &mut wrong);
     }
     report(lines, &wrong, 400);
@@ -34,8 +32,8 @@ fn rules_of_iptables_are_printed_as_it_saves_them() {
     for (folder, prefix, family) in [("ip", "iptables", Family::Ip), ("ip6", "ip6tables", Family::Ip6)] {
         for (name, text) in data(folder) {
             let space = Space::new();
-            tool(&space, &[&format!("{prefix}-nft-restore")], &text);
-            let expected = saved(&tool(&space, &[&format!("{prefix}-nft-save")], ""));
+            space.run(&[&format!("{prefix}-nft-restore")], &text);
+            let expected = saved(&space.run(&[&format!("{prefix}-nft-save")], ""));
             let found = printed(&space, |chain| chain.family == family);
             lines += compare(&name, &expected, &found, &mut wrong);
         }
@@ -125,10 +123,6 @@ fn printed(space: &Space, wanted: impl Fn(&Chain) -> bool) -> Rules {
     rules
 }
 
-fn is_iptables(chain: &Chain) -> bool {
-    chain.family == Family::Arp
-}
-
 /// The rules in what `nft list ruleset` says; tables of arp are none of ours.
 fn listed(text: &str) -> Rules {
     let mut rules = Rules::new();
@@ -181,18 +175,4 @@ fn data(folder: &str) -> Vec<(String, String)> {
         .collect();
     files.sort();
     files
-}
-
-fn tool(space: &Space, arguments: &[&str], input: &str) -> String {
-    let mut child = Command::new("ip")
-        .args(["netns", "exec", &space.name])
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{arguments:?} failed");
-    String::from_utf8(output.stdout).unwrap()
 }
