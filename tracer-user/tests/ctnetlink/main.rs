@@ -3,7 +3,7 @@
 //! Each stream is at home in a namespace of the test's own, so the machine's gives nobody an id.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "../inspect/space.rs"]
+#[path = "../space/mod.rs"]
 mod space;
 
 use space::{Space, ip};
@@ -26,7 +26,7 @@ use tracer_user::model::tuple::Tuple;
 #[test]
 fn an_entry_of_a_foreign_namespace_comes_changes_and_goes() {
     let (home, there) = (Space::new(), Space::new());
-    there.redirect("ip", 8080, 9999);
+    there.run(&["nft", REDIRECT], "");
     let listener = there.inside(|| TcpListener::bind("127.0.0.1:9999").unwrap());
     let mut ear = Ear::at(&home);
     let client = there.inside(|| TcpStream::connect("127.0.0.1:8080").unwrap());
@@ -317,7 +317,7 @@ fn until(longest: Duration, mut is: impl FnMut() -> bool) {
 
 /// Has the namespace track connections.
 fn track(space: &Space) {
-    space.rules(TRACK);
+    space.run(&["nft", TRACK], "");
 }
 
 fn delete_entries(space: &Space) {
@@ -357,4 +357,6 @@ fn tuple(stream: &TcpStream) -> Tuple {
     Tuple::new(stream.local_addr().unwrap().into(), stream.peer_addr().unwrap().into())
 }
 
+const REDIRECT: &str =
+    "table ip steal { chain o { type nat hook output priority -100; tcp dport 8080 redirect to :9999; }; }";
 const TRACK: &str = "table ip track { chain o { type filter hook output priority 0; ct state new accept; }; }";

@@ -1,8 +1,10 @@
 //! The inspector on real namespaces, sockets and conntrack entries. Needs root.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../space/mod.rs"]
 mod space;
 mod stalled;
+mod steal;
 mod walked;
 
 use rustix::net::{AddressFamily, SocketType, bind, listen, netdevice::name_to_index, socket};

@@ -225,7 +225,7 @@ fn fields_of_headers() {
             ("meta protocol ip", vec![V4()]),
             ("ip ttl 64", vec![V4(), is(Field::TimeToLive, 64)]),
             ("ip6 hoplimit < 5", vec![V6(), within(Field::TimeToLive, 0..=4)]),
-            ("ip length > 100", vec![V4(), within(Field::Length, 101..=65535)]),
+            ("ip length > 100", vec![V4(), within(Field::Ip4Length, 101..=65535)]),
             ("ip dscp cs1", vec![V4(), is(Field::Dscp, 8)]),
             ("ip dscp > 5", vec![V4(), within(Field::Dscp, 6..=63)]),
             ("ip6 dscp cs1", vec![V6(), is(Field::Dscp, 8)]),
@@ -279,7 +279,10 @@ fn devices_marks_connections_routes_and_sockets() {
             ("numgen random mod 10 < 5", vec![chance("numgen mod 10 < 5")]),
             ("numgen inc mod 2 != 0", vec![chance("numgen mod 2 != 0")]),
             ("symhash mod 4 offset 1 2", vec![chance("hash mod 4 offset 1 == 2")]),
-            ("tcp option maxseg size 1000", vec![unknown("tcp option 2 == 0x03e8")]),
+            (
+                "tcp option maxseg size 1000",
+                vec![unknown("tcp option maxseg size == 0x03e8")],
+            ),
             ("ipsec in reqid 5", vec![unknown("xfrm == 0x05000000")]),
         ],
     );
@@ -321,7 +324,7 @@ fn verdicts_and_what_counts_limits_and_logs() {
             ("log flags all", vec![harmless("log flags all")]),
             ("ct helper set \"ftp\"", vec![harmless("ct helper set \"ftp\"")]),
             ("ct label set 5", vec![harmless("ct label set")]),
-            ("meta priority set 1:2", vec![harmless("meta priority set")]),
+            ("meta priority set 1:2", vec![harmless("meta priority set 1:2")]),
             ("ip dscp set cs1", vec![V4(), harmless("@nh,0,16 set")]),
             ("ip ttl set 5", vec![V4(), harmless("@nh,64,16 set")]),
             (

@@ -4,6 +4,8 @@
 mod expressions;
 mod files;
 mod sets;
+mod snapshot;
+#[path = "../space/mod.rs"]
 mod space;
 
 use space::Space;
@@ -120,9 +122,9 @@ fn a_table_that_iptables_cannot_print_is_nfts() {
 fn the_generation_grows_with_every_change() {
     let space = Space::new();
     let mut reader = Reader::new().unwrap();
-    let before = reader.generation(space.netns()).unwrap().unwrap();
+    let before = reader.generation(space.netns).unwrap().unwrap();
     space.run(&["nft", "add", "table", "ip", "x"], "");
-    let after = reader.generation(space.netns()).unwrap().unwrap();
+    let after = reader.generation(space.netns).unwrap().unwrap();
     assert_eq!(after, before + 1);
     assert_eq!(space.snapshot().ruleset.generation, Some(after));
 }
@@ -137,16 +139,16 @@ fn a_namespace_without_rules_has_its_devices_and_addresses() {
     assert!(snapshot.network.is_local([10, 77, 0, 1].into()));
     assert!(snapshot.network.is_local("::1".parse().unwrap()));
     assert_eq!(snapshot.enter, Some(format!("/run/netns/{}", space.name).into()));
-    assert_eq!(snapshot.netns.inode, space.netns().inode);
+    assert_eq!(snapshot.netns.inode, space.netns.inode);
 }
 
 #[test]
 fn a_namespace_that_is_gone_is_an_error_of_its_own() {
     let (kept, gone) = (Space::new(), Space::new());
     let mut reader = Reader::new().unwrap();
-    let snapshot = reader.snapshot(gone.netns()).unwrap();
+    let snapshot = reader.snapshot(gone.netns).unwrap();
     let all = reader.all();
-    assert!(all.iter().any(|(netns, _)| netns.inode == gone.netns().inode));
+    assert!(all.iter().any(|(netns, _)| netns.inode == gone.netns.inode));
     let status = Command::new("ip").args(["netns", "del", &gone.name]).status().unwrap();
     assert!(status.success());
     // Another test's `ip netns exec` may hold it for a moment.
@@ -154,7 +156,7 @@ fn a_namespace_that_is_gone_is_an_error_of_its_own() {
     while reader.snapshot(snapshot.netns).is_ok() {
         assert!(Instant::now() < deadline, "a deleted namespace is still read");
     }
-    assert!(reader.snapshot(kept.netns()).is_ok());
+    assert!(reader.snapshot(kept.netns).is_ok());
 }
 
 #[test]

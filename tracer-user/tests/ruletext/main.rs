@@ -1,15 +1,13 @@
 //! Rules are printed as their own tools print them: every line of what `nft` and `iptables-nft-save` say. Needs root.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "../inspect/space.rs"]
-#[expect(dead_code, reason = "it serves another test as well")]
+#[path = "../space/mod.rs"]
 mod space;
 
 use space::Space;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use tracer_user::inspect::source::Reader;
 use tracer_user::model::rules::{Backend, Chain, Family};
 
@@ -19,9 +17,9 @@ fn native_rules_are_printed_as_nft_lists_them() {
     let mut wrong = Vec::new();
     for (name, text) in data("nft") {
         let space = Space::new();
-        tool(&space, &["nft", "-f", "-"], &text);
-        let expected = listed(&tool(&space, &["nft", "list", "ruleset"], ""));
-        let found = printed(&space, |chain| chain.backend == Backend::Nft && !is_iptables(chain));
+        space.run(&["nft", "-f", "-"], &text);
+        let expected = listed(&space.run(&["nft", "list", "ruleset"], ""));
+        let found = printed(&space, |chain| chain.backend == Backend::Nft);
         lines += compare(&name, &expected, &found, &mut wrong);
     }
     report(lines, &wrong, 400);
@@ -34,8 +32,8 @@ fn rules_of_iptables_are_printed_as_it_saves_them() {
     for (folder, prefix, family) in [("ip", "iptables", Family::Ip), ("ip6", "ip6tables", Family::Ip6)] {
         for (name, text) in data(folder) {
             let space = Space::new();
-            tool(&space, &[&format!("{prefix}-nft-restore")], &text);
-            let expected = saved(&tool(&space, &[&format!("{prefix}-nft-save")], ""));
+            space.run(&[&format!("{prefix}-nft-restore")], &text);
+            let expected = saved(&space.run(&[&format!("{prefix}-nft-save")], ""));
             let found = printed(&space, |chain| chain.family == family);
             lines += compare(&name, &expected, &found, &mut wrong);
         }
@@ -57,6 +55,7 @@ fn report(lines: usize, wrong: &[String], least: usize) {
 }
 
 fn compare(name: &str, expected: &Rules, found: &Rules, wrong: &mut Vec<String>) -> usize {
+    let excuses = Excuses::listed();
     let nothing = Vec::new();
     for (place, lines) in expected {
         let own = found.get(place).unwrap_or(&nothing);
@@ -68,7 +67,7 @@ fn compare(name: &str, expected: &Rules, found: &Rules, wrong: &mut Vec<String>)
             ));
         }
         for (line, own) in lines.iter().zip(own) {
-            if line != own && !excused(line, own) {
+            if line != own && !excuses.excuse(line, own) {
                 wrong.push(format!("{name} {place:?}\n   tool {line}\n   ours {own}"));
             }
         }
@@ -76,20 +75,36 @@ fn compare(name: &str, expected: &Rules, found: &Rules, wrong: &mut Vec<String>)
     expected.values().map(Vec::len).sum()
 }
 
-/// Whether the difference is one that is listed.
-fn excused(line: &str, own: &str) -> bool {
-    let listed = include_str!("data/differences.txt")
-        .lines()
-        .filter(|listed| !listed.starts_with('#'));
-    let mut listed = listed.map(|listed| listed.split_once(" => ").unwrap_or((listed, "")));
-    listed.any(|(tool, ours)| {
-        tool == line
-            && if ours.is_empty() {
-                own.contains("[unknown: ")
+/// Lines that are printed otherwise, under headings `# class: why`.
+struct Excuses {
+    /// As the tool prints them; what is not understood of them is marked.
+    marked: Vec<&'static str>,
+    /// As the tool and as we print them: they mean the same.
+    equal: Vec<(&'static str, &'static str)>,
+}
+
+impl Excuses {
+    fn listed() -> Self {
+        let mut class = None;
+        let mut excuses = Self {
+            marked: Vec::new(),
+            equal: Vec::new(),
+        };
+        for line in include_str!("data/differences.txt").lines() {
+            if let Some(heading) = line.strip_prefix("# ") {
+                class = Some(heading.split_once(": ").unwrap().0);
+            } else if class.unwrap() == "equal" {
+                excuses.equal.push(line.split_once(" => ").unwrap());
             } else {
-                own == ours
+                excuses.marked.push(line);
             }
-    })
+        }
+        excuses
+    }
+
+    fn excuse(&self, line: &str, own: &str) -> bool {
+        self.marked.contains(&line) && own.contains("[unknown: ") || self.equal.contains(&(line, own))
+    }
 }
 
 fn printed(space: &Space, wanted: impl Fn(&Chain) -> bool) -> Rules {
@@ -106,10 +121,6 @@ fn printed(space: &Space, wanted: impl Fn(&Chain) -> bool) -> Rules {
         rules.insert((table, chain.name.to_string()), texts);
     }
     rules
-}
-
-fn is_iptables(chain: &Chain) -> bool {
-    chain.family == Family::Arp
 }
 
 /// The rules in what `nft list ruleset` says; tables of arp are none of ours.
@@ -164,18 +175,4 @@ fn data(folder: &str) -> Vec<(String, String)> {
         .collect();
     files.sort();
     files
-}
-
-fn tool(space: &Space, arguments: &[&str], input: &str) -> String {
-    let mut child = Command::new("ip")
-        .args(["netns", "exec", &space.name])
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{arguments:?} failed");
-    String::from_utf8(output.stdout).unwrap()
 }

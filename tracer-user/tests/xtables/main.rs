@@ -1,15 +1,12 @@
 //! Legacy tables of the real kernel, read by us and by `iptables-legacy-save`. Needs root.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "../inspect/space.rs"]
-#[expect(dead_code, reason = "other tests need more of it")]
+#[path = "../space/mod.rs"]
 mod space;
 
 use space::Space;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
 use tracer_user::inspect::source::xt;
 use tracer_user::model::rules::{Chain, Family};
 
@@ -81,8 +78,7 @@ fn ruleset(digit: char) -> String {
 
 /// How many rules were compared, line by line.
 fn compare(space: &Space, family: Family, tool: &str) -> usize {
-    let saved = space.inside(|| Command::new(format!("{tool}-legacy-save")).output().unwrap().stdout);
-    let saved = String::from_utf8(saved).unwrap();
+    let saved = space.run(&[&format!("{tool}-legacy-save")], "");
     let (chains, gaps) = space.inside(xt::read);
     assert!(gaps.is_empty(), "{gaps:?}");
     let chains = chains.iter().filter(|chain| chain.family == family).collect::<Vec<_>>();
@@ -128,16 +124,7 @@ fn differences(theirs: &[&str], ours: &[&str]) -> Vec<String> {
 }
 
 fn restore(space: &Space, tool: &str, text: &str) {
-    let output = space.inside(|| {
-        let mut child = Command::new(format!("{tool}-legacy-restore"))
-            .stdin(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-        child.wait_with_output().unwrap()
-    });
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    space.run(&[&format!("{tool}-legacy-restore")], text);
 }
 
 fn names() -> [String; 2] {

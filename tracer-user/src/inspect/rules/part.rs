@@ -25,6 +25,12 @@ pub enum Detail {
     FullyRandom,
     /// `NFT_QUEUE_FLAG_CPU_FANOUT`.
     Fanout,
+    /// Whether there is anything at all was asked (`fib … missing`).
+    Presence,
+    /// The network protocol was asked for as an EtherType (`meta protocol`).
+    EtherType,
+    /// The item's text says less than the rule does.
+    Partial,
     /// How a random number or a hash is made: `numgen inc mod 2`, `jhash ip saddr mod 2`.
     Operand(Arc<str>),
 }

@@ -35,6 +35,7 @@ impl Walker<'_> {
             Field::Mark => state.mark.number(),
             Field::PacketType => self.packet_type(state),
             Field::Length => Number::of(packet.length, 32),
+            Field::Ip4Length => only(!ipv6, Number::of(packet.length, 16)),
             Field::TimeToLive => Number::of(packet.time_to_live, 8),
             Field::Dscp => Number::of(packet.dscp, 6),
             // Conntrack puts fragments together; "don't fragment" is not known.

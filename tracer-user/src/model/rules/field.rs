@@ -38,6 +38,8 @@ named! {
         PacketType = "meta pkttype",
         /// Length of the packet from its network header, in bytes.
         Length = "meta length",
+        /// The same as IPv4's header says it: of no IPv6 packet.
+        Ip4Length = "ip length",
         /// IPv4's TTL, IPv6's hop limit.
         TimeToLive = "ip ttl",
         /// The upper six bits of TOS or traffic class.

@@ -54,10 +54,15 @@ impl Match {
     }
 
     pub fn within(field: Field, range: RangeInclusive<u128>) -> Self {
+        Self::of(field, vec![range])
+    }
+
+    /// `field` lies within one of the ranges.
+    pub fn of(field: Field, within: Vec<RangeInclusive<u128>>) -> Self {
         Self::Number {
             field,
             mask: u128::MAX,
-            within: vec![range],
+            within,
             negated: false,
         }
     }

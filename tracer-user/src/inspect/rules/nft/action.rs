@@ -7,9 +7,9 @@ use super::datatype::Order;
 use super::load::{Context, NETWORK, ct_name, meta_name, payload_text, pieces};
 use super::register::{Held, Registers, What};
 use super::set::Layout;
-use crate::inspect::rules::Detail;
+use crate::inspect::rules::{Detail, Part};
 use crate::model::rules::{
-    Action, Assign, Field, Nat, NatKind, NatTarget, Operand, Reject, SetId, Source, Target, Tproxy, Verdict,
+    Action, Assign, Field, Item, Nat, NatKind, NatTarget, Operand, Reject, SetId, Source, Target, Tproxy, Verdict,
 };
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -226,17 +226,46 @@ pub(super) fn reject(data: Block<'_>) -> Action {
 }
 
 /// `meta … set`.
-pub(super) fn set_meta(key: u32, source: u32, registers: &Registers) -> Action {
+pub(super) fn set_meta(key: u32, source: u32, registers: &Registers) -> Part {
+    let text = format!("meta {} set", meta_name(key));
+    let value = |length| {
+        let held = registers.read(source, length);
+        held.constant().and_then(|bytes| Order::Host.number(bytes))
+    };
     match key {
-        MARK => assign(Target::Mark, &registers.read(source, 4)),
-        PRIORITY | TRACE | SECURITY => Action::Harmless(format!("meta {} set", meta_name(key)).into()),
-        _ => Action::Unknown(format!("meta {} set", meta_name(key)).into()),
+        MARK => does(assign(Target::Mark, &registers.read(source, 4))),
+        PRIORITY => harmless(text, value(4).and_then(class)),
+        TRACE => harmless(text, value(1).map(|on| on.to_string())),
+        SECURITY => harmless(text, None),
+        _ => does(Action::Unknown(text.into())),
+    }
+}
+
+/// A handle of tc in nft's words.
+fn class(handle: u128) -> Option<String> {
+    match (handle >> 16, handle & 0xffff) {
+        (0, 0) => Some("none".to_owned()),
+        (0, _) | (_, 0) => None,
+        (major, minor) => Some(format!("{major:x}:{minor:x}")),
+    }
+}
+
+fn does(action: Action) -> Part {
+    Part::Native(Item::Action(action))
+}
+
+/// Without a value the text is not whole.
+pub(super) fn harmless(text: String, value: Option<String>) -> Part {
+    match value {
+        Some(value) => does(Action::Harmless(format!("{text} {value}").into())),
+        None => Part::Detailed(Item::Action(Action::Harmless(text.into())), Detail::Partial),
     }
 }
 
 /// `ct … set`.
-pub(super) fn set_ct(key: u32, direction: Option<u8>, source: u32, registers: &Registers) -> Action {
-    match key {
+pub(super) fn set_ct(key: u32, direction: Option<u8>, source: u32, registers: &Registers) -> Part {
+    let text = format!("ct {} set", ct_name(key));
+    does(match key {
         CT_MARK => assign(Target::Connmark, &registers.read(source, 4)),
         CT_ZONE => {
             let held = registers.read(source, 2);
@@ -246,9 +275,9 @@ pub(super) fn set_ct(key: u32, direction: Option<u8>, source: u32, registers: &R
                 None => Action::Unknown(format!("ct zone set {}", held.text()).into()),
             }
         }
-        CT_SECURITY | CT_LABELS | CT_EVENTS => Action::Harmless(format!("ct {} set", ct_name(key)).into()),
-        _ => Action::Unknown(format!("ct {} set", ct_name(key)).into()),
-    }
+        CT_SECURITY | CT_LABELS | CT_EVENTS => return harmless(text, None),
+        _ => Action::Unknown(text.into()),
+    })
 }
 
 fn assign(target: Target, held: &Held) -> Action {
@@ -302,7 +331,7 @@ fn computed(target: Target, held: &Held) -> Option<(u32, Source, u32)> {
 }
 
 /// Bytes of a header are overwritten: harmless where only the TTL and the class of service can change.
-pub(super) fn set_payload(data: Block<'_>, source: u32, registers: &Registers, context: Context) -> Option<Action> {
+pub(super) fn set_payload(data: Block<'_>, source: u32, registers: &Registers, context: Context) -> Option<Part> {
     let (base, offset, length) = (data.u32(2)?, data.u32(3)?, data.length(4)?);
     let text = format!("{} set", payload_text(base, offset, length));
     let before = pieces(base, offset, length, context)?;
@@ -316,18 +345,18 @@ pub(super) fn set_payload(data: Block<'_>, source: u32, registers: &Registers, c
     } else {
         0
     };
-    let harmless = before
+    let changing = before
         .iter()
         .filter(|piece| matches!(piece.field, Field::Dscp | Field::TimeToLive))
         .fold(0_u128, |bits, piece| {
             bits | super::bits::ones(piece.count).checked_shl(piece.at).unwrap_or(0)
         });
     let all = super::bits::ones(u32::try_from(length.checked_mul(8)?).ok()?);
-    if base == NETWORK && offset <= 8 && all & !kept & !harmless == 0 {
-        Some(Action::Harmless(text.into()))
+    Some(if base == NETWORK && offset <= 8 && all & !kept & !changing == 0 {
+        harmless(text, None)
     } else {
-        Some(Action::Unknown(text.into()))
-    }
+        does(Action::Unknown(text.into()))
+    })
 }
 
 fn same_pieces(a: &[super::bits::Piece], b: &[super::bits::Piece]) -> bool {

@@ -87,7 +87,12 @@ impl Bits {
         // Bits that were shifted out do not count.
         let mask = self.mask & low_cleared(right);
         let target = value.checked_shl(right)? ^ (self.xor & low_cleared(right));
-        if mask == 0 || mask & !self.covered() != 0 {
+        if mask == 0 {
+            // Nothing is left of the number: any packet that has it fits, or none does.
+            let all = if target == 0 { vec![0..=u128::MAX] } else { Vec::new() };
+            return self.pieces.first().map(|piece| vec![Match::of(piece.field, all)]);
+        }
+        if mask & !self.covered() != 0 {
             return None;
         }
         let possible = target & !mask == 0 && value <= ones(self.length.saturating_sub(right));

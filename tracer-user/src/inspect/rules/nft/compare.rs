@@ -34,9 +34,20 @@ impl Comparison {
     }
 
     /// What a text needs to know of it beyond the range.
-    pub(super) fn detail(self) -> Option<Detail> {
+    pub(super) fn detail(self, held: &Held) -> Option<Detail> {
         let how = match self {
-            Self::Equal | Self::NotEqual => return None,
+            Self::Equal | Self::NotEqual => {
+                return match held.what {
+                    What::Exists(_) => Some(Detail::Presence),
+                    What::Protocol => Some(Detail::EtherType),
+                    What::Bits(_)
+                    | What::Name(_)
+                    | What::Constant(_)
+                    | What::Operand(_)
+                    | What::Map { .. }
+                    | What::Unknown(_) => None,
+                };
+            }
             Self::Less => rules::Comparison::Less,
             Self::LessOrEqual => rules::Comparison::LessOrEqual,
             Self::Greater => rules::Comparison::Greater,

@@ -16,6 +16,8 @@ pub(super) struct Context {
     pub(super) network: Option<Network>,
     /// `IPPROTO_*`, where a match says so.
     pub(super) transport: Option<u8>,
+    /// The link layer's header is always there.
+    framed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +35,7 @@ impl Context {
                 Family::Inet | Family::Bridge | Family::Netdev | Family::Arp => None,
             },
             transport: None,
+            framed: matches!(family, Family::Bridge | Family::Netdev),
         }
     }
 }
@@ -42,7 +45,11 @@ pub(super) fn payload(data: Block<'_>, context: Context) -> Option<Held> {
     let (base, offset, length) = (data.u32(BASE)?, data.u32(OFFSET)?, data.length(LENGTH)?);
     let text = payload_text(base, offset, length);
     if base == LINK && (offset, length) == (12, 2) {
-        return Some(held(What::Protocol, Order::Wire, 2));
+        return Some(if context.framed {
+            held(What::Protocol, Order::Wire, 2)
+        } else {
+            Held::unknown("ether type", 2)
+        });
     }
     if length == 0 || length > WIDEST {
         return Some(Held::unknown(text, length.min(REGISTERS)));
@@ -213,6 +220,12 @@ fn fib_text(result: u32, flags: u32) -> String {
     format!("fib {} {result}", parts.join(" . "))
 }
 
+/// What `rt` loads.
+pub(super) fn rt(key: u32) -> Held {
+    let known = usize::try_from(key).ok().and_then(|key| RT.get(key));
+    Held::unknown(*known.unwrap_or(&"rt ?"), REGISTERS)
+}
+
 /// What `socket` loads.
 pub(super) fn socket(key: u32) -> Held {
     match key {
@@ -376,7 +389,7 @@ const UDPLITE: u8 = 136;
 /// First bit and width.
 const IPV4: [(u32, u32, Field); 7] = [
     (8, 6, Field::Dscp),
-    (16, 16, Field::Length),
+    (16, 16, Field::Ip4Length),
     (48, 16, Field::Ip4Fragment),
     (64, 8, Field::TimeToLive),
     (72, 8, Field::Ip4Protocol),
@@ -391,6 +404,10 @@ const IPV6: [(u32, u32, Field); 5] = [
     (192, 128, Field::Ip6Destination),
 ];
 
+/// By `enum nft_rt_keys`.
+const RT: [&str; 5] = ["rt classid", "rt ip nexthop", "rt ip6 nexthop", RT_MTU, "rt ipsec"];
+/// The size of segments that fits the route.
+pub(super) const RT_MTU: &str = "rt mtu";
 /// By `enum nft_meta_keys`.
 const META: [&str; 34] = [
     "length",

@@ -203,14 +203,11 @@ impl Reading {
             ruleset: &self.ruleset,
             links: &self.links,
         };
-        let text = match text(&lookup, table.backend, &name, family, &decoded) {
-            Some(text) => text,
-            None => {
-                table.backend = Backend::Nft;
-                self.misjudged = true;
-                native_text(&lookup, family, &decoded)
-            }
-        };
+        let text = text(&lookup, table.backend, &name, family, &decoded).unwrap_or_else(|| {
+            table.backend = Backend::Nft;
+            self.misjudged = true;
+            native_text(&lookup, family, &decoded)
+        });
         let rule = Rule {
             handle: body.u64(RULE_HANDLE),
             items: flatten(decoded.parts),
@@ -542,9 +539,10 @@ mod tests {
             reading.table(&header().finish().split_off(16)).unwrap();
             reading.chain(&chain.finish().split_off(16)).unwrap();
             reading.chains_end();
-            rules.iter().for_each(|payload| reading.rule(payload).unwrap());
+            let read = |reading: &mut Reading| rules.iter().try_for_each(|payload| reading.rule(payload));
+            read(&mut reading).unwrap();
             if reading.misjudged() {
-                rules.iter().for_each(|payload| reading.rule(payload).unwrap());
+                read(&mut reading).unwrap();
                 assert!(!reading.misjudged());
             }
             let chain = reading.finish(Some(1)).chains.remove(0);

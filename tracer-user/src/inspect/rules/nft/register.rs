@@ -164,14 +164,6 @@ impl Registers {
         place(number).map_or_else(|| Held::unknown("a register", length), |at| self.read_at(at, length))
     }
 
-    /// As many bytes as were written there.
-    pub(super) fn read_all(&self, number: u32) -> Option<Held> {
-        let at = place(number)?;
-        let (start, held) = self.slot(at)?;
-        let from = at - start;
-        Some(held.part(from, held.length - from))
-    }
-
     /// As many bytes as were written there, `offset` bytes after a register's beginning.
     pub(super) fn read_rest(&self, number: u32, offset: usize) -> Option<Held> {
         let at = place(number)?.checked_add(offset)?;

@@ -5,7 +5,7 @@
 use super::action;
 use super::block::{Block, text, until_nul};
 use super::compare::{Comparison, compare, joined, range};
-use super::datatype::{Form, Part as KeyPart};
+use super::datatype::{Form, Order, Part as KeyPart};
 use super::load::{self, Context, Network, REGISTERS};
 use super::register::{Held, Registers, What};
 use super::set::{self, Layout};
@@ -77,15 +77,15 @@ impl Machine<'_> {
         let bound = self.bound.take();
         match name {
             b"payload" => match data.u32(PAYLOAD_SOURCE) {
-                Some(source) => self.act(action::set_payload(data, source, &self.registers, self.context)?),
+                Some(source) => self.push(action::set_payload(data, source, &self.registers, self.context)?),
                 None => self.write(data.u32(1)?, load::payload(data, self.context)?),
             },
             b"meta" => match (data.u32(2)?, data.u32(META_SOURCE)) {
-                (key, Some(source)) => self.act(action::set_meta(key, source, &self.registers)),
+                (key, Some(source)) => self.push(action::set_meta(key, source, &self.registers)),
                 (key, None) => self.write(data.u32(1)?, load::meta(key)),
             },
             b"ct" => match (data.u32(2)?, data.u32(CT_SOURCE)) {
-                (key, Some(source)) => self.act(action::set_ct(key, data.u8(3), source, &self.registers)),
+                (key, Some(source)) => self.push(action::set_ct(key, data.u8(3), source, &self.registers)),
                 (key, None) => self.write(data.u32(1)?, load::ct(key, data.u8(3), self.context)),
             },
             b"cmp" => self.cmp(data, bound)?,
@@ -118,7 +118,8 @@ impl Machine<'_> {
                 self.made = load::hash_text(data, &self.registers, self.context);
                 self.write(data.u32(2)?, load::hash(data)?);
             }
-            b"rt" | b"osf" | b"xfrm" => self.write(data.u32(1)?, Held::unknown(text(name), REGISTERS)),
+            b"rt" => self.write(data.u32(1)?, load::rt(data.u32(2)?)),
+            b"osf" | b"xfrm" => self.write(data.u32(1)?, Held::unknown(text(name), REGISTERS)),
             b"tunnel" => self.write(data.u32(2)?, Held::unknown("tunnel", REGISTERS)),
             b"tproxy" => self.act(action::tproxy(data, &self.registers)),
             b"queue" => self.detailed(action::queue(data), action::fanout(data)),
@@ -127,7 +128,7 @@ impl Machine<'_> {
             b"dynset" => self.dynset(data)?,
             b"objref" => self.objref(data)?,
             b"flow_offload" => self.add(stateful::harmless(format!("flow add @{}", data.text(1)?))),
-            b"dup" => self.add(stateful::harmless("dup".to_owned())),
+            b"dup" => self.push(action::harmless("dup".to_owned(), None)),
             _ => self.add(stateful::item(name, data)?),
         }
         Some(())
@@ -149,9 +150,10 @@ impl Machine<'_> {
         }
         self.bound = matches!(comparison, Comparison::GreaterOrEqual).then_some(register);
         for one in all {
-            match comparison.detail() {
+            match comparison.detail(&held) {
                 Some(detail) if matches!(one, Match::Number { .. }) => {
-                    self.decoded.parts.push(Part::Detailed(Item::Match(one), detail));
+                    self.learn(&one);
+                    self.push(Part::Detailed(Item::Match(one), detail));
                 }
                 _ => self.ask(one),
             }
@@ -255,18 +257,27 @@ impl Machine<'_> {
     }
 
     fn exthdr(&mut self, data: Block<'_>) -> Option<()> {
-        let number = data.u8(2)?;
-        let option = match data.u32(6).unwrap_or(0) {
+        let (number, kind) = (data.u8(2)?, data.u32(6).unwrap_or(0));
+        let option = match kind {
             0 => format!("exthdr {number}"),
+            1 if (number, data.u32(3), data.u32(4)) == MAXIMUM_SEGMENT => "tcp option maxseg size".to_owned(),
             1 => format!("tcp option {number}"),
             2 => format!("ip option {number}"),
             3 => format!("sctp chunk {number}"),
             other => format!("exthdr {number} of {other}"),
         };
-        match data.u32(1) {
-            Some(register) => self.write(register, Held::unknown(option, REGISTERS)),
-            None if data.has(EXTHDR_SOURCE) => self.add(stateful::harmless(format!("{option} set"))),
-            None => self.add(stateful::harmless(format!("reset {option}"))),
+        match (data.u32(1), data.u32(EXTHDR_SOURCE)) {
+            (Some(register), _) => self.write(register, Held::unknown(option, REGISTERS)),
+            (None, Some(source)) => {
+                let held = self.registers.read(source, 2);
+                let value = match (&held.what, number) {
+                    (What::Constant(bytes), 2) => Order::Wire.number(bytes).map(|size| size.to_string()),
+                    (What::Unknown(text), 2) if &**text == load::RT_MTU => Some(text.to_string()),
+                    _ => None,
+                };
+                self.push(action::harmless(format!("{option} set"), value));
+            }
+            (None, None) => self.push(action::harmless(format!("reset {option}"), None)),
         }
         Some(())
     }
@@ -280,9 +291,17 @@ impl Machine<'_> {
             2 => "delete",
             _ => return None,
         };
-        let key = self.registers.read_all(data.u32(4)?).map(|held| held.text());
-        let key = key.as_deref().unwrap_or("?");
-        self.add(stateful::chance(format!("{operation} @{name} {{ {key} }}")));
+        let layout = self.set(&name).and_then(|set| self.layout(set));
+        let key = layout.and_then(|layout| plain(&self.key(data.u32(4)?, &layout.key)));
+        let element = key.and_then(|key| stateful::element(key, data));
+        let item = stateful::chance(format!(
+            "{operation} @{name} {{ {} }}",
+            element.as_deref().unwrap_or("?")
+        ));
+        self.push(match element {
+            Some(_) => Part::Native(item),
+            None => Part::Detailed(item, Detail::Partial),
+        });
         Some(())
     }
 
@@ -331,17 +350,23 @@ impl Machine<'_> {
     }
 
     fn add(&mut self, item: Item) {
-        self.decoded.parts.push(match self.made.take() {
-            Some(text) => Part::Detailed(item, Detail::Operand(text.into())),
+        self.push(Part::Native(item));
+    }
+
+    fn detailed(&mut self, action: Action, detail: Option<Detail>) {
+        let item = Item::Action(action);
+        self.push(match detail {
+            Some(detail) => Part::Detailed(item, detail),
             None => Part::Native(item),
         });
     }
 
-    fn detailed(&mut self, action: Action, detail: Option<Detail>) {
-        match detail {
-            Some(detail) => self.decoded.parts.push(Part::Detailed(Item::Action(action), detail)),
-            None => self.act(action),
-        }
+    fn push(&mut self, part: Part) {
+        let part = match (part, self.made.take()) {
+            (Part::Native(item), Some(text)) => Part::Detailed(item, Detail::Operand(text.into())),
+            (part, _) => part,
+        };
+        self.decoded.parts.push(part);
     }
 
     /// What the rest of the rule can rely on.
@@ -370,6 +395,24 @@ impl Machine<'_> {
     }
 }
 
+/// The names of whole fields; `None`: something else is among them.
+fn plain(key: &[Operand]) -> Option<String> {
+    let names = key.iter().map(|operand| {
+        let Operand::Field {
+            field,
+            mask: u128::MAX,
+            xor: 0,
+        } = operand
+        else {
+            return None;
+        };
+        Some(field.name())
+    });
+    names.collect::<Option<Vec<_>>>().map(|names| names.join(" . "))
+}
+
+/// Number, offset and length of the option's size.
+const MAXIMUM_SEGMENT: (u8, Option<u32>, Option<u32>) = (2, Some(2), Some(2));
 const EXPRESSION_NAME: u16 = 1;
 const EXPRESSION_DATA: u16 = 2;
 const PAYLOAD_SOURCE: u16 = 5;

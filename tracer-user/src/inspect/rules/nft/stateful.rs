@@ -34,6 +34,49 @@ pub(super) fn harmless(text: String) -> Item {
     Item::Action(Action::Harmless(text.into()))
 }
 
+/// What a rule puts into a set, with what is kept for it; `None`: there is more to it than is understood.
+pub(super) fn element(key: String, data: Block<'_>) -> Option<String> {
+    if data.has(DYNSET_DATA) || data.u32(DYNSET_FLAGS).unwrap_or(0) & INVERTED != 0 {
+        return None;
+    }
+    let mut text = key;
+    if let Some(timeout) = data.u64(DYNSET_TIMEOUT).filter(|&timeout| timeout > 0) {
+        let _ = write!(text, " timeout {}", duration(timeout)?);
+    }
+    let one = data.inside(DYNSET_EXPRESSION);
+    let several = data.inside(DYNSET_EXPRESSIONS);
+    let listed = several
+        .into_iter()
+        .flat_map(|list| list.all().map(|one| Block(one.value)));
+    for expression in one.into_iter().chain(listed) {
+        let kept = item(expression.name(1)?, expression.inside(2)?)?;
+        let (Item::Match(Match::Chance(kept)) | Item::Action(Action::Harmless(kept))) = kept else {
+            return None;
+        };
+        let _ = write!(text, " {kept}");
+    }
+    Some(text)
+}
+
+/// `1m30s`; `None`: not in whole seconds.
+fn duration(milliseconds: u64) -> Option<String> {
+    if !milliseconds.is_multiple_of(1000) {
+        return None;
+    }
+    let seconds = milliseconds / 1000;
+    let parts = [
+        (seconds / 86_400, "d"),
+        (seconds / 3600 % 24, "h"),
+        (seconds / 60 % 60, "m"),
+        (seconds % 60, "s"),
+    ];
+    let mut text = String::new();
+    for (count, unit) in parts.into_iter().filter(|&(count, _)| count > 0) {
+        let _ = write!(text, "{count}{unit}");
+    }
+    Some(text)
+}
+
 fn limit(data: Block<'_>) -> Option<String> {
     let (rate, unit) = (data.u64(1)?, data.u64(2)?);
     let burst = data.u32(3).unwrap_or(0);
@@ -132,9 +175,15 @@ fn scaled(bytes: u64) -> (u64, &'static str) {
     }
 }
 
-/// `NFT_LIMIT_F_INV`, `NFT_QUOTA_F_INV`, `NFT_CONNLIMIT_F_INV`.
+/// `NFT_LIMIT_F_INV`, `NFT_QUOTA_F_INV`, `NFT_CONNLIMIT_F_INV`, `NFT_DYNSET_F_INV`.
 const INVERTED: u32 = 1;
 const FLAGS_OF_CONNLIMIT: u16 = 2;
+// enum nft_dynset_attributes
+const DYNSET_DATA: u16 = 5;
+const DYNSET_TIMEOUT: u16 = 6;
+const DYNSET_EXPRESSION: u16 = 7;
+const DYNSET_FLAGS: u16 = 9;
+const DYNSET_EXPRESSIONS: u16 = 10;
 const BURST: u32 = 5;
 const WARNING: u32 = 4;
 /// `NF_LOG_MASK` without the bit that is not in use.
@@ -166,6 +215,20 @@ mod tests {
             Some(chance("limit rate over 3/minute burst 10 packets".into()))
         );
         assert_eq!(item(b"limit", Block(&limit[..20])), None);
+    }
+
+    #[test]
+    fn an_element_is_told_with_what_is_kept_for_it() {
+        let told = |data: &[u8]| element("ip saddr".to_owned(), Block(data));
+        let timeout = block(|request| request.with(6, &90_000_u64.to_be_bytes()));
+        assert_eq!(told(&timeout).unwrap(), "ip saddr timeout 1m30s");
+        let counter = |list: Request| list.with_nested(1, |one| one.with(1, b"counter\0").with_nested(2, |data| data));
+        let counter = block(|request| request.with_nested(10, counter));
+        assert_eq!(told(&counter).unwrap(), "ip saddr counter");
+        let of_a_map = block(|request| request.with(5, &1_u32.to_be_bytes()));
+        assert_eq!(told(&of_a_map), None);
+        assert_eq!(duration(86_400_000 + 60_000), Some("1d1m".to_owned()));
+        assert_eq!(duration(1500), None);
     }
 
     #[test]

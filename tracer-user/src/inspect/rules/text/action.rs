@@ -29,8 +29,8 @@ impl Context<'_> {
                 Some(0) => format!("ct original zone set {zone}"),
                 Some(_) => format!("ct reply zone set {zone}"),
             },
-            Action::Harmless(text) => text.to_string(),
-            Action::Unknown(text) => unknown(text),
+            Action::Harmless(text) if detail != Some(&Detail::Partial) => text.to_string(),
+            Action::Harmless(text) | Action::Unknown(text) => unknown(text),
         }
     }
 

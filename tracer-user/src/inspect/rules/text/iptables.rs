@@ -3,6 +3,7 @@
 //! Extensions print themselves (`inspect::rules::xt`).
 
 use super::address;
+use super::names::protocol;
 use std::fmt::{self, Display};
 use std::net::IpAddr;
 
@@ -44,7 +45,7 @@ impl Display for Head {
         }
         if let Some(asked) = &self.protocol {
             part(f, asked.inverted, "-p")?;
-            match protocol(asked.value) {
+            match protocol(asked.value.into()) {
                 Some(name) => write!(f, " {name}")?,
                 None => write!(f, " {}", asked.value)?,
             }
@@ -118,68 +119,3 @@ pub fn interface(name: &[u8; 16], mask: &[u8; 16]) -> Option<String> {
     }
     Some(shown)
 }
-
-/// The name that the tools print for a protocol's number.
-pub fn protocol(number: u16) -> Option<&'static str> {
-    let known = PROTOCOLS.iter().find(|(known, _)| *known == number);
-    known.map(|(_, name)| *name)
-}
-
-/// As Debian's `/etc/protocols` has them, which the tools read, or their own list.
-const PROTOCOLS: &[(u16, &str)] = &[
-    (1, "icmp"),
-    (2, "igmp"),
-    (3, "ggp"),
-    (4, "ipencap"),
-    (5, "st"),
-    (6, "tcp"),
-    (8, "egp"),
-    (9, "igp"),
-    (12, "pup"),
-    (17, "udp"),
-    (20, "hmp"),
-    (22, "xns-idp"),
-    (27, "rdp"),
-    (29, "iso-tp4"),
-    (33, "dccp"),
-    (36, "xtp"),
-    (37, "ddp"),
-    (38, "idpr-cmtp"),
-    (41, "ipv6"),
-    (43, "ipv6-route"),
-    (44, "ipv6-frag"),
-    (45, "idrp"),
-    (46, "rsvp"),
-    (47, "gre"),
-    (50, "esp"),
-    (51, "ah"),
-    (57, "skip"),
-    (58, "ipv6-icmp"),
-    (59, "ipv6-nonxt"),
-    (60, "ipv6-opts"),
-    (73, "rspf"),
-    (81, "vmtp"),
-    (88, "eigrp"),
-    (89, "ospf"),
-    (93, "ax.25"),
-    (94, "ipip"),
-    (97, "etherip"),
-    (98, "encap"),
-    (103, "pim"),
-    (108, "ipcomp"),
-    (112, "vrrp"),
-    (115, "l2tp"),
-    (124, "isis"),
-    (132, "sctp"),
-    (133, "fc"),
-    (135, "mobility-header"),
-    (136, "udplite"),
-    (137, "mpls-in-ip"),
-    (138, "manet"),
-    (139, "hip"),
-    (140, "shim6"),
-    (141, "wesp"),
-    (142, "rohc"),
-    (143, "ethernet"),
-    (262, "mptcp"),
-];

@@ -17,7 +17,13 @@ impl Context<'_> {
                 mask,
                 within,
                 negated,
-            } => self.compared(*field, *mask, within, *negated, detail),
+            } => {
+                let family = match detail {
+                    Some(Detail::EtherType) => Family::Netdev,
+                    _ => self.family,
+                };
+                Context { family, ..*self }.compared(*field, *mask, within, *negated, detail)
+            }
             Match::Name {
                 field,
                 name,
@@ -41,7 +47,10 @@ impl Context<'_> {
             Match::NotAll(all) => unknown(&format!("not {}", self.all(all))),
             Match::Chance(text) => match detail {
                 Some(Detail::Operand(operand)) => made(operand, text),
-                _ => text.replace("{ th ", &format!("{{ {} ", self.transport())),
+                Some(Detail::Partial) => unknown(text),
+                _ => ["{ ", ". "].iter().fold(text.to_string(), |text, before| {
+                    text.replace(&format!("{before}th "), &format!("{before}{} ", self.transport()))
+                }),
             },
             Match::Unknown(text) => unknown(text),
         }
@@ -72,13 +81,16 @@ impl Context<'_> {
                 _ => format!("{name} {sign}{{ {} }}", ranges.join(", ")),
             };
         };
-        if field == Field::FibReversePath && *range == (0..=0) {
+        if detail == Some(&Detail::Presence) {
             return format!("{name} {}", if negated { "exists" } else { "missing" });
         }
         if let (Some(Detail::Comparison(how)), false) = (detail, negated) {
             return format!("{name} {}", self.ordered(field, *how, range));
         }
         let first = *range.start();
+        if *range == (0..=u128::MAX) {
+            return self.anything(field, negated);
+        }
         if first != *range.end() {
             return format!("{name}{} {sign}{}", self.masked(field, mask), self.span(field, range));
         }
@@ -95,6 +107,16 @@ impl Context<'_> {
         let sign = if negated { "!=" } else { "==" };
         let mask = self.masked(field, mask);
         format!("{name}{mask} {sign} {}", self.styled(style, first))
+    }
+
+    /// A comparison under an empty mask.
+    fn anything(&self, field: Field, negated: bool) -> String {
+        let name = self.field(field);
+        match (self.style(field, 0), negated) {
+            (style @ (Style::Ipv4 | Style::Ipv6), _) => format!("{name} {}{}/0", not(negated), self.styled(style, 0)),
+            (Style::Flags(_), true) => format!("{name} 0x0"),
+            _ => unknown(&format!("{name} {}anything", not(negated))),
+        }
     }
 
     fn masked(&self, field: Field, mask: u128) -> String {
@@ -218,7 +240,7 @@ impl Context<'_> {
                 written.unwrap_or_else(|| format!("symhash {}", modulo(*modulus, *offset)))
             }
             Operand::Map { key, map } => format!("{} map {}", self.key(key, detail), self.set(*map, key)),
-            Operand::Unknown(text) => text.to_string(),
+            Operand::Unknown(text) => unknown(text),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Names that stand for numbers in rules.
 
-/// As `/etc/protocols` of Debian has them.
+/// The name that the tools print for a protocol's number.
 pub(super) fn protocol(number: u128) -> Option<&'static str> {
     named(PROTOCOLS, number)
 }
@@ -23,6 +23,7 @@ pub(super) fn flags(table: &[(u32, &'static str)], bits: u128, separator: &str) 
     words.join(separator)
 }
 
+/// As Debian's `/etc/protocols` has them, which the tools read.
 const PROTOCOLS: &[(u8, &str)] = &[
     (0, "ip"),
     (1, "icmp"),
@@ -78,6 +79,7 @@ const PROTOCOLS: &[(u8, &str)] = &[
     (140, "shim6"),
     (141, "wesp"),
     (142, "rohc"),
+    (143, "ethernet"),
 ];
 
 pub(super) const TCP_FLAGS: &[(u32, &str)] = &[

@@ -334,6 +334,7 @@ fn layer(field: Field) -> Option<Layer> {
         | Field::Ip4Destination
         | Field::Ip6Source
         | Field::Ip6Destination
+        | Field::Ip4Length
         | Field::TimeToLive
         | Field::Dscp
         | Field::Ip4Fragment => Some(Layer::Network),

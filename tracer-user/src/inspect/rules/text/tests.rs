@@ -129,12 +129,44 @@ fn masks_are_prefixes_flags_or_numbers() {
             Match::equals(Field::CtReplySource, 0xfd << 120),
             "ct reply ip6 saddr fd00::",
         ),
-        (Match::equals(Field::FibReversePath, 0), "fib saddr . iif oif missing"),
+        (Match::equals(Field::FibReversePath, 1), "fib saddr . iif oif \"lo\""),
+        (Match::equals(Field::FibReversePath, 0), "fib saddr . iif oif 0"),
+        (Match::within(Field::Ip4Source, 0..=u128::MAX), "ip saddr 0.0.0.0/0"),
+        (
+            Match::within(Field::Ip6Source, 0..=u128::MAX).negate(true),
+            "ip6 saddr != ::/0",
+        ),
+        (
+            Match::within(Field::TcpFlags, 0..=u128::MAX).negate(true),
+            "tcp flags 0x0",
+        ),
         (Match::equals(Field::FibDestination, 2), "fib daddr type local"),
         (Match::Unknown("meta cpu == 1".into()), "[unknown: meta cpu == 1]"),
     ] {
         assert_eq!(nft(Family::Inet, &[asks(one)]), text);
     }
+}
+
+#[test]
+fn a_detail_tells_what_was_asked_for_in_which_words() {
+    let detailed = |item, detail| nft(Family::Inet, &[Part::Detailed(item, detail)]);
+    let path = |negated| Item::Match(Match::equals(Field::FibReversePath, 0).negate(negated));
+    assert_eq!(detailed(path(false), Detail::Presence), "fib saddr . iif oif missing");
+    assert_eq!(detailed(path(true), Detail::Presence), "fib saddr . iif oif exists");
+    let four = Item::Match(Match::equals(Field::Nfproto, 2));
+    assert_eq!(detailed(four, Detail::EtherType), "meta protocol ip");
+    let label = Item::Action(Action::Harmless("ct label set".into()));
+    assert_eq!(detailed(label, Detail::Partial), "[unknown: ct label set]");
+    let key = vec![Operand::Unknown("ip dscp".into())];
+    let lookup = Item::Match(Match::Lookup {
+        key,
+        set: SetId(7),
+        negated: false,
+    });
+    assert_eq!(
+        nft(Family::Inet, &[Part::Native(lookup)]),
+        "[unknown: ip dscp] [unknown: set]"
+    );
 }
 
 #[test]

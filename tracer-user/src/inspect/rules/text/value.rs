@@ -44,7 +44,7 @@ impl Context<'_> {
             Field::IcmpCode => Style::Words(names::ICMP_CODES),
             Field::Icmp6Type => Style::Words(names::ICMP6_TYPES),
             Field::Icmp6Code => Style::Words(names::ICMP6_CODES),
-            Field::InputInterface | Field::OutputInterface => Style::Device,
+            Field::InputInterface | Field::OutputInterface | Field::FibReversePath => Style::Device,
             Field::Mark | Field::CtMark | Field::SocketMark => Style::Mark,
             Field::PacketType => Style::Words(names::PACKET_TYPES),
             Field::Dscp => Style::Names(names::DSCP),
@@ -60,6 +60,7 @@ impl Context<'_> {
             | Field::InputName
             | Field::OutputName
             | Field::Length
+            | Field::Ip4Length
             | Field::TimeToLive
             | Field::Ip4Fragment
             | Field::SocketUid
@@ -70,8 +71,7 @@ impl Context<'_> {
             | Field::CtOriginalSourcePort
             | Field::CtOriginalDestinationPort
             | Field::CtReplySourcePort
-            | Field::CtReplyDestinationPort
-            | Field::FibReversePath => Style::Decimal,
+            | Field::CtReplyDestinationPort => Style::Decimal,
         }
     }
 

@@ -115,10 +115,7 @@ impl Printed {
         }
     }
 
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "iptables-nft writes no other field as a native expression"
-    )]
+    /// iptables-nft writes no other field as a native expression.
     fn number(&mut self, field: Field, mask: u128, range: &RangeInclusive<u128>, negated: bool) -> Option<()> {
         let first = *range.start();
         let single = first == *range.end();
@@ -207,7 +204,7 @@ impl Printed {
     fn finish(mut self, chain: &str) -> Option<String> {
         if let Some((place, transport)) = self.transport {
             let protocol = self.head.protocol.as_ref().filter(|asked| !asked.inverted)?;
-            let name = super::iptables::protocol(protocol.value)?;
+            let name = super::names::protocol(protocol.value.into())?;
             let options = [transport.source, transport.destination, transport.flags];
             let text = options
                 .into_iter()

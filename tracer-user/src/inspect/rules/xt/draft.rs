@@ -5,7 +5,6 @@
 use super::Extension;
 use crate::model::rules::{Action, Assign, Field, Item, Match, Verdict};
 use std::fmt::{Display, Write as _};
-use std::ops::RangeInclusive;
 
 #[derive(Debug, Default)]
 pub(super) struct Draft {
@@ -122,17 +121,8 @@ pub(super) fn all(matches: Vec<Match>) -> Match {
 pub(super) fn compared(field: Field, mask: u128, value: u128) -> Match {
     match (mask, value) {
         (0, 0) => Match::within(field, 0..=u128::MAX),
-        (0, _) => one_of(field, Vec::new()),
+        (0, _) => Match::of(field, Vec::new()),
         _ => Match::masked(field, mask, value),
-    }
-}
-
-pub(super) fn one_of(field: Field, within: Vec<RangeInclusive<u128>>) -> Match {
-    Match::Number {
-        field,
-        mask: u128::MAX,
-        within,
-        negated: false,
     }
 }
 

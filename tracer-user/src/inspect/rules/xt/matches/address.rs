@@ -1,7 +1,7 @@
 //! Matches on addresses: their kind, ranges of them, sets, routes back.
 
 use crate::inspect::rules::text::iptables::Numeric;
-use crate::inspect::rules::xt::draft::{Draft, all, listed, one_of};
+use crate::inspect::rules::xt::draft::{Draft, all, listed};
 use crate::inspect::rules::xt::info::{Info, number};
 use crate::model::rules::{Field, Match};
 
@@ -59,7 +59,7 @@ fn looked_up(source: bool, device: Device) -> Field {
 
 fn of_type(field: Field, types: u16) -> Match {
     let set = (0..16_u8).filter(|bit| types & (1 << bit) != 0);
-    one_of(field, set.map(|kind| u128::from(kind)..=u128::from(kind)).collect())
+    Match::of(field, set.map(|kind| u128::from(kind)..=u128::from(kind)).collect())
 }
 
 /// IPv6 asks for some types of the address itself, and all at once.

@@ -1,6 +1,6 @@
 //! Matches on what follows the network header: ports, flags, ICMP types.
 
-use crate::inspect::rules::xt::draft::{Draft, all, compared, listed, one_of};
+use crate::inspect::rules::xt::draft::{Draft, all, compared, listed};
 use crate::inspect::rules::xt::info::Info;
 use crate::model::rules::{Field, Match};
 use std::ops::RangeInclusive;
@@ -225,7 +225,7 @@ pub(super) fn multiport(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
 
 fn in_list(field: Field, ranges: &[RangeInclusive<u16>]) -> Match {
     let wide = |range: &RangeInclusive<u16>| u128::from(*range.start())..=u128::from(*range.end());
-    one_of(field, ranges.iter().map(wide).collect())
+    Match::of(field, ranges.iter().map(wide).collect())
 }
 
 /// The kernel lets no packet without ports pass, negated or not.

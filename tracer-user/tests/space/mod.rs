@@ -1,11 +1,12 @@
-//! Network namespaces for tests.
+//! A network namespace for a test: by a name, so that programs can be run in it.
 
 use rustix::net::{AddressFamily, SocketType, socket};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::fs::File;
+use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use tracer_user::model::identity::Netns;
@@ -20,17 +21,22 @@ impl Space {
     pub(crate) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("conntracer-inspect-{}-{number}", std::process::id());
+        let name = format!(
+            "conntracer-{}-{}-{number}",
+            env!("CARGO_CRATE_NAME"),
+            std::process::id()
+        );
         ip(&["netns", "add", &name]);
         let mut space = Self {
             name,
             netns: Netns::default(),
         };
-        ip(&["-n", &space.name, "link", "set", "lo", "up"]);
+        space.run(&["ip", "link", "set", "lo", "up"], "");
         space.netns = space.inside(identity);
         space
     }
 
+    /// What `work` returns, done inside; sockets that it opens stay there.
     pub(crate) fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let file = File::open(format!("/run/netns/{}", self.name)).unwrap();
         let visit = || {
@@ -40,15 +46,9 @@ impl Space {
         thread::scope(|scope| scope.spawn(visit).join().unwrap())
     }
 
-    pub(crate) fn redirect(&self, family: &str, from: u16, to: u16) {
-        let rule = format!("tcp dport {from} redirect to :{to}");
-        self.rules(&format!(
-            "table {family} steal {{ chain o {{ type nat hook output priority -100; {rule}; }}; }}"
-        ));
-    }
-
-    pub(crate) fn rules(&self, text: &str) {
-        run("ip", &["netns", "exec", &self.name, "nft", text]);
+    /// What a program prints that is run inside, with this as its standard input.
+    pub(crate) fn run(&self, words: &[&str], input: &str) -> String {
+        run(&[&["ip", "netns", "exec", &self.name], words].concat(), input)
     }
 }
 
@@ -78,14 +78,20 @@ pub(crate) fn identity() -> Netns {
 }
 
 pub(crate) fn ip(arguments: &[&str]) {
-    run("ip", arguments);
+    run(&[&["ip"], arguments].concat(), "");
 }
 
-fn run(program: &str, arguments: &[&str]) {
-    let output = Command::new(program).args(arguments).output().unwrap();
-    assert!(
-        output.status.success(),
-        "{program} {arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+fn run(words: &[&str], input: &str) -> String {
+    let mut child = Command::new(words[0])
+        .args(&words[1..])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words:?}: {error}");
+    String::from_utf8(output.stdout).unwrap()
 }
