@@ -5,7 +5,7 @@ use tracer_user::ctnetlink::change::changes;
 use tracer_user::decode::Tables;
 use tracer_user::inspect::message::{Body, messages};
 use tracer_user::inspect::rules::nft::Reading;
-use tracer_user::inspect::rules::xt::{INFO, table};
+use tracer_user::inspect::rules::xt::{INFO, SetNames, table};
 use tracer_user::inspect::walk::Walker;
 use tracer_user::inspect::{conntrack, link, nla, socket};
 use tracer_user::model::rules::{Fact, Family, Journey, Network, Packet, Ruleset, Tracking};
@@ -41,7 +41,7 @@ fn netlink(datagram: &[u8]) {
 
 /// A whole reading, whatever the order of its messages, and a walk through what came of it.
 fn nft(answers: &[u8]) {
-    let mut reading = Reading::new(&[]);
+    let mut reading = Reading::new(&[], SetNames::default());
     let mut chains = true;
     for message in messages(answers) {
         let Ok(message) = message else { break };
@@ -75,7 +75,7 @@ fn xt(bytes: &[u8]) {
         return;
     };
     for family in [Family::Ip, Family::Ip6] {
-        if let Ok(chains) = table(family, "nat", info, entries) {
+        if let Ok(chains) = table(family, "nat", info, entries, &SetNames::default()) {
             walk(&Ruleset {
                 chains,
                 ..Ruleset::default()

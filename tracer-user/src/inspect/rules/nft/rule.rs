@@ -21,6 +21,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) family: Family,
     pub(super) table: &'a Table,
     pub(super) layouts: &'a [Layout],
+    /// Of ip sets.
+    pub(super) names: &'a xt::SetNames,
 }
 
 /// A decoded rule.
@@ -251,7 +253,7 @@ impl Machine<'_> {
             self.decoded.comment.get_or_insert_with(|| text(until_nul(info)));
         }
         let decode = if is_match { xt::matching } else { xt::target };
-        let extension = decode(&name, revision, info, self.around.family);
+        let extension = decode(&name, revision, info, self.around.family, self.around.names);
         self.decoded.parts.push(Part::Extension(extension));
         Some(())
     }

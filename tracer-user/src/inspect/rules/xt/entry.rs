@@ -3,6 +3,7 @@
 use super::draft::compared;
 use super::info::{Info, number, until_nul};
 use super::matching;
+use super::sets::SetNames;
 use super::table::XtError;
 use crate::inspect::rules::text::iptables::{Asked, Head, interface};
 use crate::model::rules::{Action, ChainId, Counters, Family, Field, Item, Match, Rule, Verdict};
@@ -60,6 +61,7 @@ impl Layout {
 pub(super) struct Jumps<'a> {
     pub(super) targets: &'a BTreeMap<usize, ChainId>,
     pub(super) names: &'a [Arc<str>],
+    pub(super) sets: &'a SetNames,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -158,7 +160,7 @@ impl<'a> Entry<'a> {
                 return Err(XtError::Entry(self.offset));
             }
             let name = String::from_utf8_lossy(part.name);
-            let extension = matching(&name, part.revision, part.data, self.layout.family);
+            let extension = matching(&name, part.revision, part.data, self.layout.family, jumps.sets);
             if name == "comment" {
                 comment.get_or_insert_with(|| Arc::from(String::from_utf8_lossy(until_nul(part.data))));
             }
@@ -180,7 +182,7 @@ impl<'a> Entry<'a> {
         let target = self.target()?;
         if !target.name.is_empty() {
             let name = String::from_utf8_lossy(target.name);
-            let extension = super::target(&name, target.revision, target.data, self.layout.family);
+            let extension = super::target(&name, target.revision, target.data, self.layout.family, jumps.sets);
             items.extend(extension.items);
             let _ = write!(text, " {}", extension.text);
             return Ok(());

@@ -2,6 +2,7 @@
 //!
 //! Knows no structure. Every read past the end is `None`.
 
+use super::SetNames;
 use crate::model::rules::Family;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -9,12 +10,22 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub(super) struct Info<'a> {
     pub(super) revision: u8,
     pub(super) family: Family,
+    pub(super) sets: &'a SetNames,
     data: &'a [u8],
 }
 
 impl<'a> Info<'a> {
     pub(super) fn new(revision: u8, data: &'a [u8], family: Family) -> Self {
-        Self { revision, family, data }
+        Self {
+            revision,
+            family,
+            sets: SetNames::NONE,
+            data,
+        }
+    }
+
+    pub(super) fn with_sets(self, sets: &'a SetNames) -> Self {
+        Self { sets, ..self }
     }
 
     pub(super) fn bytes(&self, at: usize, length: usize) -> Option<&'a [u8]> {
