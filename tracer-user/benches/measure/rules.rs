@@ -88,9 +88,8 @@ fn inventory_memory(space: &Space) -> anyhow::Result<u64> {
     let mut command = Command::new(CONNTRACER);
     command.args(["ports", "--json", "--netns", &space.name]);
     let child = command.stdout(Stdio::null()).spawn();
-    Ok(system::peak_memory(
-        child.with_context(|| format!("cannot run {CONNTRACER}"))?,
-    )?)
+    let child = child.with_context(|| format!("cannot run {CONNTRACER}"))?;
+    Ok(system::peak_memory(&child)?)
 }
 
 /// Two hundred namespaces of 100 rules.
