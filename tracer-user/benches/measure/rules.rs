@@ -1,7 +1,7 @@
 //! Reading rules and walking through them: a namespace as kube-proxy fills it, and many small ones.
 
 use crate::probe::as_f64;
-use crate::process;
+use crate::system;
 use crate::table::{Table, median, target};
 use anyhow::{Context as _, bail};
 use std::fmt::Write as _;
@@ -39,7 +39,6 @@ fn large() -> anyhow::Result<String> {
         space.load(program, &text)?;
         let netns = space.netns()?;
         let mut reader = Reader::new()?;
-        let before = process::resident_bytes(std::process::id())?;
         let mut times = Vec::new();
         let mut last = None;
         for _ in 0..REPEATS {
@@ -47,7 +46,7 @@ fn large() -> anyhow::Result<String> {
             last = Some(reader.snapshot(netns)?);
             times.push(start.elapsed());
         }
-        let memory = process::resident_bytes(std::process::id())?.saturating_sub(before);
+        let memory = inventory_memory(&space)?;
         let snapshot = last.context("it was read")?;
         if !snapshot.ruleset.gaps.is_empty() {
             bail!("{name} was not read whole: {:?}", snapshot.ruleset.gaps);
@@ -82,6 +81,14 @@ fn walk(snapshot: &Snapshot) -> f64 {
     }
     let count = f64::from(WALKS) * as_f64(u64::try_from(destinations.len()).unwrap_or(1));
     start.elapsed().as_secs_f64() * 1e6 / count
+}
+
+/// The most that the released program takes for reading this one namespace and telling what is in it, in bytes.
+fn inventory_memory(space: &Space) -> anyhow::Result<u64> {
+    let mut command = Command::new(CONNTRACER);
+    command.args(["ports", "--json", "--netns", &space.name]);
+    let child = command.stdout(Stdio::null()).spawn();
+    system::peak_memory(child.with_context(|| format!("cannot run {CONNTRACER}"))?)
 }
 
 /// Two hundred namespaces of 100 rules.
@@ -285,4 +292,4 @@ const TITLE: &str = "### Rules
 
 A namespace with the rules of 1,818 services of three endpoints, as kube-proxy writes them, read into the model, and the
 walk of one SYN that a local process sends; and the whole inventory of many small namespaces, from the start of the
-program to its end. Memory is what the process grew by while it read five times.";
+program to its end. Memory is the most that `conntracer ports` took for that namespace, the program itself included.";

@@ -83,6 +83,7 @@ fn write(arguments: &AuditArguments, survey: &run::AuditSurvey) -> Result<(), Fa
         (cause, u64::try_from(count).unwrap_or(u64::MAX))
     });
     writer.push(Record::Summary(&Summary {
+        inspected: u64::try_from(survey.namespaces).ok(),
         findings: findings.filter(|(_, count)| *count > 0).collect(),
         ..Summary::nothing(survey.began + survey.duration, survey.duration)
     }));

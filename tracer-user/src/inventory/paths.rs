@@ -4,7 +4,7 @@
 //! as conditions and not thought through. That is the walk's business.
 
 use super::aim::{Aim, aims};
-use super::phrase::{key_text, match_text, scope_text};
+use super::phrase::{key_text, match_text, opposite_text, scope_text};
 use super::scope::Scope;
 use crate::model::rules::{
     Action, Base, Chain, ChainId, Data, Element, Hook, Item, Match, NatKind, Operand, Rule, RuleId, Ruleset, SetId,
@@ -246,7 +246,10 @@ impl Search<'_> {
                     .iter()
                     .map(|asked| match_text(asked, self.ruleset).to_string()),
             );
-            conditions.push(format!("not ({})", asked.join(", ")).into());
+            conditions.push(match (&asked[..], &exception.asks[..]) {
+                ([_], [one]) => opposite_text(one, self.ruleset),
+                _ => format!("not ({})", asked.join(", ")).into(),
+            });
         }
         let more_conditions = conditions.len() > CONDITIONS_MAX || self.exceptions.len() >= EXCEPTIONS_MAX;
         conditions.truncate(CONDITIONS_MAX);
@@ -284,8 +287,20 @@ impl Search<'_> {
             }
         }
         others.retain(|other| other.scope.meets(&scope));
-        (!scope.is_empty()).then_some((scope, others))
+        (!scope.is_empty() && !take_everything(&others, &scope)).then_some((scope, others))
     }
+}
+
+/// Whether one exception takes what another leaves: the packets that fit a match, and those that do not.
+fn take_everything(others: &[Other<'_>], scope: &Scope) -> bool {
+    let whole = others.iter().filter(|other| other.scope.covers_of(scope, scope));
+    let sole: Vec<&Match> = whole
+        .filter(|other| other.asks.len() == 1)
+        .flat_map(|other| other.asks.iter().copied())
+        .collect();
+    let opposite_is_taken = |all: &[Match]| matches!(all, [other] if sole.contains(&other));
+    sole.iter()
+        .any(|one| matches!(one, Match::NotAll(all) if opposite_is_taken(all)))
 }
 
 /// An exception that a scope cannot tell.

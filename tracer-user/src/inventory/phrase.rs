@@ -44,8 +44,22 @@ pub(super) fn match_text(asked: &Match, ruleset: &Ruleset) -> Arc<str> {
             format!("{} {relation} {}", operand_text(left), operand_text(right)).into()
         }
         Match::Any(any) => joined(any, " or ", ruleset).into(),
-        Match::NotAll(all) => format!("not ({})", joined(all, ", ", ruleset)).into(),
+        Match::NotAll(all) => match &all[..] {
+            [one] => opposite_text(one, ruleset),
+            _ => format!("not ({})", joined(all, ", ", ruleset)).into(),
+        },
         Match::Chance(text) | Match::Unknown(text) => Arc::clone(text),
+    }
+}
+
+/// What a packet is that the match does not fit.
+pub(super) fn opposite_text(asked: &Match, ruleset: &Ruleset) -> Arc<str> {
+    match asked {
+        Match::NotAll(all) => joined(all, ", ", ruleset).into(),
+        Match::Number { .. } | Match::Name { .. } | Match::Lookup { .. } | Match::Equal { .. } => {
+            match_text(&asked.clone().negate(true), ruleset)
+        }
+        Match::Any(_) | Match::Chance(_) | Match::Unknown(_) => format!("not ({})", match_text(asked, ruleset)).into(),
     }
 }
 

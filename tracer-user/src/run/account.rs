@@ -80,6 +80,7 @@ impl Account {
             at: now,
             duration: now.since(self.started),
             events: totals.events,
+            inspected: None,
             established: all.then_some(totals.established),
             refused: totals.refused,
             aborted: totals.aborted,

@@ -140,6 +140,8 @@ pub struct Summary {
     /// How long it traced.
     pub duration: Duration,
     pub events: u64,
+    /// Namespaces whose rules were looked at, where that was done and nothing was traced.
+    pub inspected: Option<u64>,
     /// Connects that succeeded; known only where every connection was exported.
     pub established: Option<u64>,
     /// Ordinary refusals.
@@ -164,6 +166,7 @@ impl Summary {
             at,
             duration,
             events: 0,
+            inspected: None,
             established: None,
             refused: 0,
             aborted: 0,

@@ -235,7 +235,7 @@ fn a_transparent_proxy_is_found_in_every_back_end() {
         );
         assert_eq!(
             found[0]["conditions"],
-            serde_json::json!(["not (meta mark 0x539)"]),
+            serde_json::json!(["meta mark != 0x539"]),
             "{tool}"
         );
         assert_eq!(found[0].get("connections"), None, "conntrack shows none");
@@ -272,7 +272,7 @@ fn what_meshes_ask_for_is_told() {
         let out = found.iter().find(|row| row["hook"] == "output").expect("a row");
         assert_eq!(
             out["conditions"],
-            serde_json::json!(["not (meta skuid 2102)", "not (oifname lo)"]),
+            serde_json::json!(["meta skuid != 2102", "oifname != lo"]),
             "{tool}"
         );
         let space = Space::new();

@@ -5,7 +5,7 @@ use super::nat::Translation;
 use super::number::Mark;
 use super::state::{Entry, Site, State, Track};
 use crate::model::rules::{
-    Action, Assign, Data, Effect, Fact, Nat, Operand, SetId, Source, Target, Tproxy, Tracking, Verdict,
+    Action, Assign, Backend, Data, Effect, Fact, Nat, Operand, SetId, Source, Target, Tproxy, Tracking, Verdict,
 };
 
 /// The packet goes on with the next item of the rule; `None`: it is taken care of.
@@ -26,6 +26,7 @@ impl Through<'_, '_, '_> {
             }
             Action::Assign(assign) => {
                 let Some(value) = self.value(state, assign) else {
+                    attempt.effect = attempt.effect.or(Some(Effect::Passed));
                     self.miss(cursor, attempt);
                     return None;
                 };
@@ -45,6 +46,10 @@ impl Through<'_, '_, '_> {
                 attempt.effect = Some(Effect::Tracking);
             }
             Action::Zone { zone, direction } => {
+                // On 6.18 nft's zone takes back what was said of tracking, xt's leaves it.
+                if self.is_native(attempt) && state.track == Track::Untracked {
+                    state.track = Track::None;
+                }
                 set_zone(state, *zone, *direction);
                 attempt.effect = Some(Effect::Tracking);
             }
@@ -90,6 +95,12 @@ impl Through<'_, '_, '_> {
         }
     }
 
+    /// Whether the rule is nft's own.
+    fn is_native(&self, attempt: Attempt) -> bool {
+        let chain = self.walker().ruleset.chain(attempt.id.chain);
+        chain.is_some_and(|chain| chain.backend == Backend::Nft)
+    }
+
     /// What is written; `None`: the packet does not have what is read.
     fn value(&self, state: &State, assign: &Assign) -> Option<Mark> {
         let target = match assign.target {
@@ -99,6 +110,8 @@ impl Through<'_, '_, '_> {
         let source = match &assign.source {
             Source::None => Mark::ZERO,
             Source::Mark { mask, shift } => state.mark.and(*mask).shifted(*shift),
+            // xt reads the mark of the template; nft reads it too, or nothing and writes nothing.
+            Source::Connmark { .. } if matches!(state.track, Track::Template(_)) => return Some(Mark::UNKNOWN),
             Source::Connmark { mask, shift } => {
                 state.entry()?;
                 state.connmark.and(*mask).shifted(*shift)

@@ -103,6 +103,8 @@ impl<'r, 'w, 'a> Through<'r, 'w, 'a> {
         };
         cursor.place.index += 1;
         let mut doubts: Vec<&Match> = Vec::new();
+        // A rule that ends early has met the packet if it has counted it.
+        let mut counted = false;
         for item in &rule.items {
             match item {
                 Item::Match(wanted) => match self.walker().fits(&cursor.traveller.state, wanted) {
@@ -110,11 +112,14 @@ impl<'r, 'w, 'a> Through<'r, 'w, 'a> {
                     Truth::Maybe => doubts.push(wanted),
                     Truth::Yes => {}
                 },
-                Item::Action(Action::Harmless(_) | Action::Verdict(Verdict::Continue)) => {}
+                Item::Action(Action::Harmless(_) | Action::Verdict(Verdict::Continue)) => counted = true,
                 Item::Action(action) => {
                     if !doubts.is_empty() {
                         self.split(&mut cursor, &mut attempt, &doubts);
                         doubts.clear();
+                    }
+                    if counted {
+                        attempt.effect = attempt.effect.or(Some(Effect::Passed));
                     }
                     match self.act(cursor, action, attempt) {
                         Some(same) => (cursor, attempt) = same,

@@ -29,10 +29,14 @@ impl Run<'_, '_> {
         let Some(order) = walker.orders(is_ipv6).at(hook) else {
             return travellers;
         };
-        let other = order.other.as_ref().map(|other| (other, travellers.clone()));
-        let mut on = self.stages(&order.stages, travellers);
-        if let Some((other, travellers)) = other {
-            on.extend(self.stages(other, travellers));
+        self.truncated |= order.more;
+        let mut on = Vec::new();
+        if let [only] = order.ways.as_slice() {
+            on = self.stages(only, travellers);
+        } else {
+            for way in &order.ways {
+                on.extend(self.stages(way, travellers.clone()));
+            }
         }
         let mut on = self.bounded(on);
         if matches!(hook, Hook::Input | Hook::Postrouting) {
@@ -50,13 +54,10 @@ impl Run<'_, '_> {
             travellers = match stage {
                 Stage::Conntrack => travellers.into_iter().flat_map(|one| track(self.walker, one)).collect(),
                 Stage::Chain(id) => self.chain(*id, travellers),
-                Stage::Nat { chains, other } => {
-                    let again = other.as_ref().map(|other| (other, travellers.clone()));
-                    let mut on = self.nat(chains, travellers);
-                    if let Some((other, travellers)) = again {
-                        on.extend(self.nat(other, travellers));
-                    }
-                    on
+                Stage::Nat { ways, more } => {
+                    self.truncated |= *more;
+                    let each = ways.iter().map(|chains| self.nat(chains, travellers.clone()));
+                    each.flatten().collect()
                 }
             };
             travellers = self.bounded(travellers);

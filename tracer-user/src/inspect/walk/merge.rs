@@ -43,30 +43,52 @@ fn ends_like(left: &Traveller, right: &Traveller, end: End) -> bool {
         && (!decided || left.last() == right.last())
 }
 
-/// The steps of both, in order; what only one has is uncertain.
+/// The steps of both, in order; what only one has is uncertain. A rule that was met more than once is so many steps.
 fn union(steps: &mut Vec<Step>, others: Vec<Step>) {
-    let certain = |step: &Step| Step { certain: true, ..*step };
-    for step in steps.iter_mut() {
-        step.certain &= others.iter().any(|other| certain(other) == certain(step));
-    }
-    let mut next = 0;
-    for other in others {
-        let rest = steps.iter_mut().enumerate().skip(next);
-        let found = rest.into_iter().find(|(_, step)| certain(step) == certain(&other));
-        if let Some((place, step)) = found {
-            step.certain &= other.certain;
-            next = place + 1;
-        } else if let Some(step) = steps.iter_mut().find(|step| certain(step) == certain(&other)) {
-            step.certain &= other.certain;
+    let same = |pair: &(&Step, &Step)| is_same(pair.0, pair.1);
+    let shorter = steps.len().min(others.len());
+    let ahead = steps.iter().zip(&others).take_while(same).count();
+    let behind = steps.iter().rev().zip(others.iter().rev()).take_while(same).count();
+    let behind = behind.min(shorter - ahead);
+    let between = ahead..steps.len() - behind;
+    // Where each step of the other way is in this one.
+    let mut places: Vec<Option<usize>> = vec![None; others.len()];
+    let shift = others.len().wrapping_sub(steps.len());
+    for (place, step) in steps.iter_mut().enumerate() {
+        let partner = if between.contains(&place) {
+            let mut middle = others
+                .iter()
+                .zip(&places)
+                .enumerate()
+                .take(others.len() - behind)
+                .skip(ahead);
+            middle
+                .find(|(_, (other, taken))| taken.is_none() && is_same(step, other))
+                .map(|(partner, _)| partner)
+        } else if place < ahead {
+            Some(place)
         } else {
-            steps.insert(
-                next,
-                Step {
-                    certain: false,
-                    ..other
-                },
-            );
-            next += 1;
+            Some(place.wrapping_add(shift))
+        };
+        let found = partner.and_then(|partner| Some((others.get(partner)?, places.get_mut(partner)?)));
+        step.certain &= found.as_ref().is_some_and(|(other, _)| other.certain);
+        if let Some((_, taken)) = found {
+            *taken = Some(place);
         }
     }
+    let (mut next, mut inserted) = (0, 0);
+    for (other, place) in others.into_iter().zip(places) {
+        if let Some(place) = place {
+            next = next.max(place + inserted + 1);
+        } else {
+            let certain = false;
+            steps.insert(next, Step { certain, ..other });
+            (next, inserted) = (next + 1, inserted + 1);
+        }
+    }
+}
+
+fn is_same(left: &Step, right: &Step) -> bool {
+    let certain = true;
+    Step { certain, ..*left } == Step { certain, ..*right }
 }

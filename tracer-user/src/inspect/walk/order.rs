@@ -2,23 +2,23 @@
 
 use crate::model::rules::{Base, Chain, ChainId, ChainKind, Family, Hook, Ruleset, Verdict};
 
-/// What runs at one hook, in turn.
+/// What runs at one hook, in turn: every order that the kernel may have. Of equal priorities it runs the one first that
+/// was registered last, and only within a table is it known which that is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Order {
-    pub(super) stages: Vec<Stage>,
-    /// The other order, where the kernel's cannot be told: equal priorities run the one first that was registered
-    /// last, and only within a table is it known which that is.
-    pub(super) other: Option<Vec<Stage>>,
+    pub(super) ways: Vec<Vec<Stage>>,
+    /// There are more orders.
+    pub(super) more: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Conntrack,
     Chain(ChainId),
-    /// All nat chains of the hook.
+    /// All nat chains of the hook, in every order that the kernel may have.
     Nat {
-        chains: Vec<ChainId>,
-        other: Option<Vec<ChainId>>,
+        ways: Vec<Vec<ChainId>>,
+        more: bool,
     },
 }
 
@@ -96,19 +96,13 @@ fn order(ruleset: &Ruleset, ipv6: bool, hook: Hook, translates: bool) -> Order {
     }
     if translates && let Some(priority) = nat_priority(hook) {
         nat.sort_by_key(|place| place.priority);
-        let other = turned(&nat).map(|stages| chains(&stages));
-        let stages = nat.into_iter().map(|place| place.stage).collect::<Vec<_>>();
-        let stage = Stage::Nat {
-            chains: chains(&stages),
-            other,
-        };
-        places.insert(0, Place::own(priority, stage));
+        let (ways, more) = arrangements(&nat);
+        let ways = ways.iter().map(|stages| chains(stages)).collect();
+        places.insert(0, Place::own(priority, Stage::Nat { ways, more }));
     }
     places.sort_by_key(|place| place.priority);
-    Order {
-        other: turned(&places),
-        stages: places.into_iter().map(|place| place.stage).collect(),
-    }
+    let (ways, more) = arrangements(&places);
+    Order { ways, more }
 }
 
 impl Place<'_> {
@@ -137,25 +131,42 @@ impl Place<'_> {
     }
 }
 
-/// The stages with equal priorities turned round where their order is not known; `None`: all of it is known.
-fn turned(places: &[Place<'_>]) -> Option<Vec<Stage>> {
-    let mut stages = Vec::new();
-    let mut differs = false;
+/// Every order in which the kernel may run these, which are sorted by priority, and whether there are more than are told.
+fn arrangements(places: &[Place<'_>]) -> (Vec<Vec<Stage>>, bool) {
+    let (mut ways, mut more) = (vec![Vec::new()], false);
     for group in places.chunk_by(|left, right| left.priority == right.priority) {
-        let acting = group.iter().filter(|place| !place.is_idle()).collect::<Vec<_>>();
-        let unknown = acting.windows(2).any(|pair| match pair {
-            [left, right] => !left.is_ordered_with(right),
-            _ => false,
-        });
-        differs |= unknown;
-        let group = group.iter().map(|place| place.stage.clone());
-        if unknown {
-            stages.extend(group.rev());
-        } else {
-            stages.extend(group);
+        let (idle, acting): (Vec<&Place<'_>>, Vec<_>) = group.iter().partition(|place| place.is_idle());
+        let first: Vec<Stage> = idle.iter().map(|place| place.stage.clone()).collect();
+        let mut orders = Vec::new();
+        interleave(&acting, first, &mut orders);
+        let all = ways
+            .iter()
+            .flat_map(|way: &Vec<Stage>| orders.iter().map(move |order| [&**way, order].concat()));
+        let all: Vec<Vec<Stage>> = all.take(ORDERS + 1).collect();
+        more |= all.len() > ORDERS;
+        ways = all;
+        ways.truncate(ORDERS);
+    }
+    (ways, more)
+}
+
+/// Every order of `rest` after `begun` that keeps those in order whose order is known.
+fn interleave(rest: &[&Place<'_>], begun: Vec<Stage>, orders: &mut Vec<Vec<Stage>>) {
+    if rest.is_empty() {
+        return orders.push(begun);
+    }
+    for (index, place) in rest.iter().enumerate() {
+        let waits = rest.iter().take(index).any(|other| other.is_ordered_with(place));
+        if !waits && orders.len() <= ORDERS {
+            let others: Vec<&Place<'_>> = rest
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| *other != index)
+                .map(|(_, place)| *place)
+                .collect();
+            interleave(&others, [&*begun, std::slice::from_ref(&place.stage)].concat(), orders);
         }
     }
-    differs.then_some(stages)
 }
 
 fn chains(stages: &[Stage]) -> Vec<ChainId> {
@@ -179,3 +190,6 @@ fn nat_priority(hook: Hook) -> Option<i32> {
         Hook::Ingress | Hook::Forward | Hook::Egress => None,
     }
 }
+
+/// Orders of one hook that are told: all of four tables' chains at one priority.
+const ORDERS: usize = 24;

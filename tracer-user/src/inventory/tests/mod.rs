@@ -136,9 +136,9 @@ fn an_istio_sidecar_steals_all_but_its_exceptions() {
         [
             "stolen prerouting 6 0-15007,15009-15019,15022-15089,15091-65535 redirect here:15006 listens []",
             "stolen output 6 !127.0.0.1 0-15007,15009-65535 redirect here:15006 listens \
-             [oifname lo; meta skuid 1337; not (ip saddr 127.0.0.6)]",
+             [oifname lo; meta skuid 1337; ip saddr != 127.0.0.6]",
             "stolen output 6 !127.0.0.1 all redirect here:15001 nobody [not (ip saddr 127.0.0.6, oifname lo); \
-             not (oifname lo, meta skuid != 1337); not (meta skuid 1337)]",
+             not (oifname lo, meta skuid != 1337); meta skuid != 1337]",
         ]
     );
     assert!(!found[0].is_dead() && found[2].is_dead());
@@ -147,6 +147,17 @@ fn an_istio_sidecar_steals_all_but_its_exceptions() {
         Some(("ISTIO_IN_REDIRECT", Some(1)))
     );
     assert_eq!(found[0].rule.as_ref().and_then(|rule| rule.packets), Some(7));
+}
+
+#[test]
+fn a_rule_behind_two_that_take_everything_between_them_steals_nothing() {
+    let rules = table(
+        "nat",
+        "-A OUTPUT -o lo -m owner ! --uid-owner 1337 -j RETURN
+        -A OUTPUT -m owner --uid-owner 1337 -j RETURN
+        -A OUTPUT -o lo -p tcp -m owner --gid-owner 1337 -j REDIRECT --to-ports 15006",
+    );
+    assert_eq!(told(&rows(&rules, &listeners(&[]), &[], false)), [] as [&str; 0]);
 }
 
 #[test]
@@ -170,7 +181,7 @@ fn mirrord_is_found_under_every_name() {
             told(&found),
             [
                 "stolen prerouting 6 9000 redirect here:37673 listens []",
-                "stolen output 6 9000 redirect here:37673 listens [oifname lo; not (meta skgid 31337)]",
+                "stolen output 6 9000 redirect here:37673 listens [oifname lo; meta skgid != 31337]",
             ]
         );
     }
@@ -202,7 +213,7 @@ fn linkerd_and_kuma_steal_inbound_and_outbound() {
         told(&rows(&table("nat", text), &listeners(&["127.0.0.1:4140"]), &[], false)),
         [
             "stolen prerouting 6 0-4189,4192-4566,4569-65535 redirect here:4143 nobody []",
-            "stolen output 6 all redirect here:4140 listens [not (meta skuid 2102); not (oifname lo)]",
+            "stolen output 6 all redirect here:4140 listens [meta skuid != 2102; oifname != lo]",
         ]
     );
     let text = "-A PREROUTING -p tcp -j KUMA_MESH_INBOUND
@@ -220,7 +231,7 @@ fn linkerd_and_kuma_steal_inbound_and_outbound() {
         told(&rows(&table("nat", text), &listeners, &[], false)),
         [
             "stolen prerouting 6 all redirect here:15006 listens []",
-            "stolen output 17 53 redirect here:15053 nobody [not (meta skuid 5678)]",
+            "stolen output 17 53 redirect here:15053 nobody [meta skuid != 5678]",
             "stolen output 6 53 redirect here:15053 nobody []",
             "stolen output 6 !127.0.0.1 0-52,54-65535 redirect here:15001 nobody []",
         ]
@@ -283,7 +294,7 @@ fn a_transparent_proxy_steals_without_a_trace() {
     let found = rows(&table("mangle", text), &listeners(&[]), &[], false);
     assert_eq!(
         told(&found),
-        ["stolen prerouting 6 !127.0.0.1 all tproxy here:15006 nobody [not (meta mark 0x539)]"]
+        ["stolen prerouting 6 !127.0.0.1 all tproxy here:15006 nobody [meta mark != 0x539]"]
     );
     assert_eq!((found[0].manner, found[0].connections), (Manner::Tproxy, None));
 }

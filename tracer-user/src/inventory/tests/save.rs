@@ -123,7 +123,14 @@ fn rule(line: &str, rest: &str, ruleset: &Ruleset) -> Rule {
             }
             other => panic!("{other} in {line}"),
         };
-        items.push(Item::Match(asked.negate(negated)));
+        // As the decoder has it: a packet without an owner fits an inverted match of xt.
+        items.push(Item::Match(match asked {
+            Match::Number {
+                field: Field::SocketUid | Field::SocketGid,
+                ..
+            } if negated => Match::NotAll(vec![asked]),
+            _ => asked.negate(negated),
+        }));
         negated = false;
     }
     Rule {

@@ -107,6 +107,9 @@ pub struct Loss<'a> {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Summary<'a> {
     pub duration_ms: u64,
+    /// Namespaces whose rules were looked at, where nothing was traced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inspected: Option<u64>,
     pub events: u64,
     pub connections: Connections,
     /// Findings by cause.
@@ -234,6 +237,7 @@ impl Summary<'_> {
         let record::Summary {
             at: _,
             duration,
+            inspected,
             events,
             established,
             refused,
@@ -249,6 +253,7 @@ impl Summary<'_> {
             .map(|(cause, count)| (Cow::Borrowed(cause.name()), *count));
         Self {
             duration_ms: millis(*duration),
+            inspected: *inspected,
             events: *events,
             connections: Connections {
                 established: *established,

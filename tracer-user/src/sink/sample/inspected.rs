@@ -34,7 +34,10 @@ pub(super) fn finding_of(cause: Cause) -> Finding {
     }
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "only causes found by inspection come here")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "only causes found by inspection come here"
+)]
 fn role(cause: Cause) -> RuleRole {
     match cause {
         Cause::LeftoverChain | Cause::DuplicateJump => RuleRole::Jumps,
@@ -44,7 +47,10 @@ fn role(cause: Cause) -> RuleRole {
     }
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "only causes found by inspection come here")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "only causes found by inspection come here"
+)]
 fn evidence(cause: Cause) -> Vec<Evidence> {
     let what = match cause {
         Cause::DeadRedirect | Cause::AddressFamilyGap => Inspected::Redirect {

@@ -136,6 +136,7 @@ pub(super) fn summary() -> Summary {
         at: ms(30_000),
         duration: Duration::from_secs(30),
         events: 1_234,
+        inspected: None,
         established: Some(12),
         refused: 3,
         aborted: 1,

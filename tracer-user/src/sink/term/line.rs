@@ -16,10 +16,14 @@ use anstyle::Style;
 
 pub(super) fn hello(hello: &Hello, verbose: bool, page: &mut Page<'_>) {
     let absent = hello.hooks.iter().filter(|hook| hook.how == How::Absent).count();
-    let running = count(as_u64(hello.hooks.len() - absent), "hook");
+    let running = match hello.hooks.len() {
+        // Nothing is traced.
+        0 => String::new(),
+        all => format!(": {}", count(as_u64(all - absent), "hook")),
+    };
     let host = hello.host.as_deref().unwrap_or("this host");
     let text = format!(
-        "conntracer {} on {}, Linux {} {}: {running}",
+        "conntracer {} on {}, Linux {} {}{running}",
         Shown(hello.version.as_bytes()),
         Shown(host.as_bytes()),
         Shown(hello.kernel.as_bytes()),
@@ -159,13 +163,39 @@ pub(super) fn loss(loss: &Loss, page: &mut Page<'_>) {
 }
 
 pub(super) fn summary(summary: &Summary, page: &mut Page<'_>) {
-    let head = format!(
-        "traced {}: {}",
-        seconds(summary.duration),
-        count(summary.events, "event")
-    );
     page.blank();
-    page.line(&[(style::STRONG, &head)]);
+    if let Some(namespaces) = summary.inspected {
+        let head = format!(
+            "looked into {} for {}",
+            count(namespaces, "namespace"),
+            seconds(summary.duration)
+        );
+        page.line(&[(style::STRONG, &head)]);
+    } else {
+        let head = format!(
+            "traced {}: {}",
+            seconds(summary.duration),
+            count(summary.events, "event")
+        );
+        page.line(&[(style::STRONG, &head)]);
+        connections(summary, page);
+    }
+    found(summary, page);
+    let missed = [
+        (summary.lost, "record", "lost"),
+        (summary.evictions, "entry", "evicted from full tables"),
+        (summary.unresolved_inquiries, "question", "never answered"),
+    ];
+    let missed = missed.into_iter().filter(|(number, ..)| *number > 0);
+    let missed: Vec<_> = missed
+        .map(|(number, what, how)| format!("{} {how}", plural(number, what)))
+        .collect();
+    if !missed.is_empty() {
+        page.field("missed", &missed.join(", "));
+    }
+}
+
+fn connections(summary: &Summary, page: &mut Page<'_>) {
     let established = summary
         .established
         .map(|number| format!("{} established, ", thousands(number)));
@@ -179,6 +209,9 @@ pub(super) fn summary(summary: &Summary, page: &mut Page<'_>) {
             thousands(summary.given_up)
         ),
     );
+}
+
+fn found(summary: &Summary, page: &mut Page<'_>) {
     let findings = summary.findings.iter().filter(|(_, number)| *number > 0);
     let findings: Vec<_> = findings
         .map(|(cause, number)| format!("{} {}", thousands(*number), cause.name()))
@@ -189,18 +222,6 @@ pub(super) fn summary(summary: &Summary, page: &mut Page<'_>) {
         findings.join(", ")
     };
     page.field("findings", &findings);
-    let missed = [
-        (summary.lost, "record", "lost"),
-        (summary.evictions, "entry", "evicted from full tables"),
-        (summary.unresolved_inquiries, "question", "never answered"),
-    ];
-    let missed = missed.into_iter().filter(|(number, ..)| *number > 0);
-    let missed: Vec<_> = missed
-        .map(|(number, what, how)| format!("{} {how}", plural(number, what)))
-        .collect();
-    if !missed.is_empty() {
-        page.field("missed", &missed.join(", "));
-    }
 }
 
 fn plural(number: u64, what: &str) -> String {

@@ -6,11 +6,9 @@ use crate::sink::jsont::protocol;
 use crate::sink::term::page::Page;
 use crate::sink::term::{NARROWEST, style};
 use crate::sink::text::Shown;
-use crate::sink::words::{self, count, thousands};
+use crate::sink::words::{self, PortRange, count, listed, ports_text, thousands};
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
-use std::fmt;
-use std::ops::RangeInclusive;
 
 /// The text of an inventory of `namespaces` namespaces, as wide as the terminal. `all`: of every class.
 pub fn ports(ports: &[Port], namespaces: usize, all: bool, width: usize) -> String {
@@ -144,57 +142,6 @@ fn original(row: &Translation) -> String {
     }
 }
 
-fn ports_text(ports: &[RangeInclusive<u16>]) -> String {
-    let gaps = gaps(ports);
-    if gaps.is_empty() {
-        "all".to_owned()
-    } else if gaps.len() < ports.len() {
-        format!("all but {}", listed(gaps.iter().map(PortRange)))
-    } else {
-        listed(ports.iter().map(PortRange))
-    }
-}
-
-/// What the ranges, which are in order, leave out.
-fn gaps(ports: &[RangeInclusive<u16>]) -> Vec<RangeInclusive<u16>> {
-    let mut gaps = Vec::new();
-    let mut next = Some(0);
-    for range in ports {
-        if let Some(next) = next
-            && let Some(last) = range.start().checked_sub(1)
-            && next <= last
-        {
-            gaps.push(next..=last);
-        }
-        next = range.end().checked_add(1);
-    }
-    gaps.extend(next.map(|next| next..=u16::MAX));
-    gaps
-}
-
-struct PortRange<'a>(&'a RangeInclusive<u16>);
-
-impl fmt::Display for PortRange<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (first, last) = (self.0.start(), self.0.end());
-        if first == last {
-            write!(f, "{first}")
-        } else {
-            write!(f, "{first}-{last}")
-        }
-    }
-}
-
-/// The first few of them.
-fn listed(all: impl ExactSizeIterator<Item = impl fmt::Display>) -> String {
-    let more = all.len().saturating_sub(LISTED);
-    let mut texts: Vec<_> = all.take(LISTED).map(|one| one.to_string()).collect();
-    if more > 0 {
-        texts.push(format!("and {more} more"));
-    }
-    texts.join(", ")
-}
-
 fn target(row: &Translation) -> String {
     let target = &row.target;
     if let Some(unknown) = &target.unknown {
@@ -305,8 +252,6 @@ fn many_namespaces(number: usize) -> String {
     count(u64::try_from(number).unwrap_or(u64::MAX), "namespace")
 }
 
-/// Ranges listed in one cell.
-const LISTED: usize = 6;
 /// As much of a container's id as tools show.
 const CONTAINER_ID: usize = 12;
 
@@ -381,15 +326,5 @@ mod tests {
         });
         let text = ports(&hostile, 1, true, 100);
         assert!(text.contains("\\x1b") && !text.contains("\u{1b}[2J"), "{text}");
-    }
-
-    #[test]
-    fn long_lists_of_ports_are_short() {
-        assert_eq!(ports_text(&[0..=u16::MAX]), "all");
-        assert_eq!(ports_text(&[1..=u16::MAX]), "1-65535");
-        assert_eq!(ports_text(&[0..=21, 23..=u16::MAX]), "all but 22");
-        assert_eq!(ports_text(&[80..=80, 443..=444]), "80, 443-444");
-        let many: Vec<_> = (0..9).map(|number| number * 10..=number * 10).collect();
-        assert_eq!(ports_text(&many), "0, 10, 20, 30, 40, 50, and 3 more");
     }
 }

@@ -12,7 +12,7 @@ use crate::model::inspected::{ChainName, Inspected};
 use crate::model::rules::{Family, Located, Target};
 use crate::sink::text::Shown;
 use crate::sink::words::phrase::capitalised;
-use crate::sink::words::{Fix, command, count, netns, removal};
+use crate::sink::words::{Fix, PortRange, command, count, netns, ports_text, removal};
 use std::ops::RangeInclusive;
 
 /// One sentence without its full stop.
@@ -137,7 +137,7 @@ pub(super) fn sentence(what: &Inspected) -> String {
         } => {
             let to = target
                 .as_ref()
-                .map_or("the same port".to_owned(), |ports| format!("port {}", range(ports)));
+                .map_or("the same port".to_owned(), |ports| format!("port {}", PortRange(ports)));
             let hook = hook.map_or(String::new(), |hook| format!(" at {}", hook.name()));
             format!(
                 "{} packets to {} are redirected to {to}{hook} ({})",
@@ -425,20 +425,12 @@ fn target(finding: &Finding) -> String {
 fn list(ports: &[RangeInclusive<u16>]) -> String {
     match ports {
         [] => "any port".to_owned(),
-        [all] if *all == (0..=u16::MAX) => "any port".to_owned(),
         [one] if one.start() == one.end() => format!("port {}", one.start()),
-        several => {
-            let several: Vec<_> = several.iter().map(range).collect();
-            format!("ports {}", several.join(", "))
-        }
-    }
-}
-
-fn range(ports: &RangeInclusive<u16>) -> String {
-    if ports.start() == ports.end() {
-        ports.start().to_string()
-    } else {
-        format!("{}-{}", ports.start(), ports.end())
+        several => match ports_text(several) {
+            all if all == "all" => "any port".to_owned(),
+            but if but.starts_with("all but") => format!("ports ({but})"),
+            listed => format!("ports {listed}"),
+        },
     }
 }
 

@@ -8,6 +8,7 @@ mod facts;
 mod fixes;
 mod inspected;
 mod phrase;
+mod ports;
 mod removal;
 mod rule;
 mod summary;
@@ -18,6 +19,7 @@ pub use evidence::{at as evidence_at, sentence as evidence, source as evidence_s
 pub use fixes::{Fix, FixKind, fixes};
 pub use inspected::rule_line;
 pub use phrase::{after, bytes, connection, count, errno, flags, holder, netns, process, seconds, status, thousands};
+pub use ports::{PortRange, listed, ports_text};
 pub use rule::rule_name;
 pub use summary::summary;
 pub use why::why;

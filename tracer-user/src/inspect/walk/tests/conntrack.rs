@@ -81,6 +81,45 @@ fn untracked_packets_have_no_entry_and_meet_no_nat_chain() {
 }
 
 #[test]
+fn nfts_zone_takes_back_what_notrack_said_and_xts_does_not() {
+    for (backend, seen) in [(Backend::Nft, NEW), (Backend::IptablesNft, UNTRACKED)] {
+        let mut lab = Lab::new();
+        let raw = lab.chain_of(backend, Family::Ip, "raw", "OUTPUT", raw(Hook::Output));
+        let out = lab.chain("out", filter(Hook::Output));
+        lab.rule(raw, [Item::Action(Action::Notrack)]);
+        lab.rule(
+            raw,
+            [Item::Action(Action::Zone {
+                zone: 3,
+                direction: None,
+            })],
+        );
+        lab.rule(out, [state(seen), then(Verdict::Drop)]);
+        assert_eq!(lab.one(&syn("10.0.0.1", "10.0.0.9", 80), OUTPUT).end, End::Dropped);
+    }
+}
+
+#[test]
+fn between_a_zone_and_conntrack_only_the_state_is_known() {
+    let mut lab = Lab::new();
+    let raw = lab.chain("raw", raw(Hook::Output));
+    lab.rule(
+        raw,
+        [Item::Action(Action::Zone {
+            zone: 3,
+            direction: None,
+        })],
+    );
+    lab.rule(raw, [state(NEW)]);
+    lab.rule(raw, [is(Field::CtZone, 3), then(Verdict::Drop)]);
+    let walk = lab.walk(&syn("10.0.0.1", "10.0.0.9", 80), OUTPUT);
+    let found = ends(&walk);
+    assert!(found.contains(&End::Left) && found.contains(&End::Dropped));
+    let met = |outcome: &Outcome| rules_met(outcome).contains(&(0, 1));
+    assert!(walk.outcomes.iter().all(met));
+}
+
+#[test]
 fn an_entry_translates_both_directions_and_meets_no_nat_chain() {
     let mut lab = Lab::new();
     for (name, hook) in [

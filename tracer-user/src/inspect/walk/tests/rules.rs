@@ -119,6 +119,56 @@ fn an_unknown_order_is_two_outcomes_where_it_matters_and_one_where_not() {
 }
 
 #[test]
+fn of_three_tables_at_one_priority_any_may_come_between_the_others() {
+    let mut lab = Lab::new();
+    let tables = ["a", "b", "c"];
+    let [a, b, c] = tables.map(|table| lab.chain_of(Backend::Nft, Family::Ip, table, "out", filter(Hook::Output)));
+    // The middle one ends the walk: either neighbour may have been met, both or neither.
+    lab.rule(a, [set_mark(Target::Mark, 1)]);
+    lab.rule(b, [then(Verdict::Drop)]);
+    lab.rule(c, [set_mark(Target::Connmark, 1)]);
+    let outcomes = lab.walk(&syn("10.0.0.1", "10.0.0.9", 80), OUTPUT).outcomes;
+    let mut found: Vec<_> = outcomes
+        .iter()
+        .map(|outcome| (outcome.packet.mark, outcome.connmark))
+        .collect();
+    found.sort_by_key(|(mark, connmark)| (mark.known(), connmark.known()));
+    let known = |mark, connmark| (Fact::Known(mark), Fact::Known(connmark));
+    assert_eq!(found, [known(0, 0), known(0, 1), known(1, 0), known(1, 1)]);
+}
+
+#[test]
+fn a_chain_that_is_met_once_for_sure_and_once_perhaps_is_two_steps() {
+    let mut lab = Lab::new();
+    let out = lab.chain("out", filter(Hook::Output));
+    let user = lab.chain("user", None);
+    lab.rule(user, [count()]);
+    lab.rule(out, [chance(), jump(user)]);
+    lab.rule(out, [jump(user)]);
+    let outcome = lab.one(&syn("10.0.0.1", "10.0.0.9", 80), OUTPUT);
+    let rules = outcome.steps.iter().filter(|step| step.rule.is_some());
+    let sure: Vec<bool> = rules.map(|step| step.certain).collect();
+    assert_eq!(rules_met(&outcome), [(0, 0), (1, 0), (0, 1), (1, 0)]);
+    assert_eq!(sure, [false, false, true, true]);
+}
+
+#[test]
+fn a_rule_that_has_counted_was_met_even_if_it_ends_early() {
+    let mut lab = Lab::new();
+    let early = lab.chain("early", base(ChainKind::Filter, Hook::Output, -300));
+    let restore = Action::Assign(Assign {
+        target: Target::Mark,
+        keep: 0,
+        source: Source::Connmark { mask: 0xff, shift: 0 },
+        value: 0,
+    });
+    lab.rule(early, [count(), Item::Action(restore), then(Verdict::Drop)]);
+    lab.rule(early, [port(81), count()]);
+    let outcome = lab.one(&syn("10.0.0.1", "10.0.0.9", 80), OUTPUT);
+    assert_eq!((outcome.end, rules_met(&outcome)), (End::Left, vec![(0, 0)]));
+}
+
+#[test]
 fn families_meet_their_own_chains_and_inet() {
     let mut lab = Lab::new();
     for family in [Family::Ip, Family::Ip6, Family::Inet, Family::Bridge] {

@@ -354,6 +354,7 @@ objects! {
     Loss { hook: Option<String>, queue: Option<String>, cpu: Option<u32>, lost: u64, }
     Summary {
         duration_ms: u64,
+        inspected: Option<u64>,
         events: u64,
         connections: Connections,
         findings: BTreeMap<String, u64>,
