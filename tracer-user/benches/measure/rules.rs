@@ -88,7 +88,9 @@ fn inventory_memory(space: &Space) -> anyhow::Result<u64> {
     let mut command = Command::new(CONNTRACER);
     command.args(["ports", "--json", "--netns", &space.name]);
     let child = command.stdout(Stdio::null()).spawn();
-    system::peak_memory(child.with_context(|| format!("cannot run {CONNTRACER}"))?)
+    Ok(system::peak_memory(
+        child.with_context(|| format!("cannot run {CONNTRACER}"))?,
+    )?)
 }
 
 /// Two hundred namespaces of 100 rules.

@@ -61,7 +61,7 @@ pub(crate) fn cpu_time(pid: u32) -> io::Result<Duration> {
 }
 
 /// Waits for a process to end well; the most memory it had, in bytes.
-pub(crate) fn peak_memory(child: Child) -> io::Result<u64> {
+pub(crate) fn peak_memory(child: &Child) -> io::Result<u64> {
     let pid = libc::pid_t::try_from(child.id()).map_err(io::Error::other)?;
     let mut status = 0;
     let mut usage = MaybeUninit::<libc::rusage>::uninit();

@@ -63,7 +63,7 @@ pub(super) fn link_info(id: u32) -> Option<[u8; LINK_INFO]> {
     let mut attributes = Info {
         descriptor: u32::try_from(link.as_raw_fd()).ok()?,
         length: u32::try_from(LINK_INFO).ok()?,
-        info: (&raw mut info).expose_provenance() as u64,
+        answer: (&raw mut info).expose_provenance() as u64,
     };
     bpf(OBJ_GET_INFO_BY_FD, &mut attributes).ok()?;
     Some(info)
@@ -103,7 +103,7 @@ struct LinkId {
 struct Info {
     descriptor: u32,
     length: u32,
-    info: u64,
+    answer: u64,
 }
 
 /// And for `BPF_PROG_QUERY`, with no room for the programs' ids.
@@ -112,7 +112,7 @@ struct Info {
 struct Query {
     target: u32,
     attach_type: u32,
-    query_flags: u32,
+    flags: u32,
     attach_flags: u32,
     ids: u64,
     count: u32,

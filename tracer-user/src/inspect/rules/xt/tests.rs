@@ -1,6 +1,5 @@
 use super::*;
-use crate::model::rules::Chain;
-use crate::model::rules::{Assign, Field, Nat, NatKind, NatTarget, Source, Target, Tproxy};
+use crate::model::rules::{Assign, Chain, Field, Nat, NatKind, NatTarget, Source, Target, Tproxy};
 use proptest::prelude::*;
 use std::net::Ipv4Addr;
 
