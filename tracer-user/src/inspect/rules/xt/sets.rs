@@ -2,7 +2,7 @@
 //!
 //! Does not read what is in them.
 
-use super::info::until_nul;
+use crate::inspect::rules::bytes::{text, until_nul};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ impl SetNames {
     pub fn learn(&mut self, number: u16, answer: &[u8]) {
         let name = until_nul(answer.get(NAME..QUESTION).unwrap_or_default());
         if !name.is_empty() {
-            self.0.insert(number, String::from_utf8_lossy(name).into());
+            self.0.insert(number, text(name).into());
         }
     }
 

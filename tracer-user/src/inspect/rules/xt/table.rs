@@ -3,8 +3,8 @@
 //! Offsets are checked, not trusted. Does not read anything itself (`inspect::source::xt`).
 
 use super::entry::{self, Entry, Layout};
-use super::info::until_nul;
 use super::sets::SetNames;
+use crate::inspect::rules::bytes::{text, until_nul};
 use crate::model::rules::{
     Action, Backend, Base, Chain, ChainId, ChainKind, Family, Hook, Item, NatKind, NatTarget, Rule, Verdict,
 };
@@ -133,7 +133,7 @@ fn sections<'a>(shape: &Shape, entries: &[Entry<'a>]) -> Result<Vec<Section<'a>>
             closed = end == Some(entry.offset);
             if !closed {
                 sections.push(Section {
-                    name: String::from_utf8_lossy(until_nul(name)).into(),
+                    name: text(until_nul(name)).into(),
                     hook: None,
                     first: Some(entry.next()),
                     rules: Vec::new(),
