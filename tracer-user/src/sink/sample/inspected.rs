@@ -18,7 +18,7 @@ pub(super) fn finding_of(cause: Cause) -> Finding {
         severity: Severity::Warning,
         confidence: Confidence::Proved,
         connection: None,
-        count: u64::from(cause == Cause::StaleEntries),
+        count: if cause == Cause::StaleEntries { 2 } else { 0 },
         examples: Vec::new(),
         victims: Vec::new(),
         culprits: vec![culprit(cause)],
