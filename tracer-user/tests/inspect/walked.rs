@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tracer_user::inspect::Examiner;
 use tracer_user::model::evidence::Place;
 use tracer_user::model::inquiry::{Question, Reply};
+use tracer_user::model::rules::End;
 use tracer_user::model::tcp;
 use tracer_user::model::time::Timestamp;
 use tracer_user::model::tuple::Tuple;
@@ -88,6 +89,31 @@ fn a_rule_added_to_a_legacy_table_is_met_at_once() {
     let begin = Instant::now();
     let second = walked(&mut examiner, &space, syn(tuple));
     assert_eq!(texts(&second).len(), 1, "after {:?}: {second:?}", begin.elapsed());
+}
+
+#[test]
+fn a_transparent_redirect_without_a_listener_certainly_drops() {
+    let space = Space::new();
+    let tool = ["netns", "exec", &space.name, "iptables-nft", "-t", "mangle"];
+    let rule = [
+        "-A",
+        "PREROUTING",
+        "-p",
+        "tcp",
+        "--dport",
+        "80",
+        "-j",
+        "TPROXY",
+        "--on-port",
+        "5555",
+    ];
+    ip(&[&tool[..], &rule].concat());
+    let tuple = Tuple::new(endpoint("127.0.0.1:4000"), endpoint("127.0.0.1:80"));
+    let walked = walked(&mut Examiner::new().unwrap(), &space, syn(tuple));
+    assert_eq!(walked.trails.len(), 1, "{walked:?}");
+    let trail = &walked.trails[0];
+    assert_eq!((trail.end, trail.certain), (End::Dropped, true), "{walked:?}");
+    assert!(texts(&walked).len() == 1 && trail.rules[0].certain, "{walked:?}");
 }
 
 /// Until the change was seen: a rule of iptables-legacy that is replaced by one of the same size is not seen at once.
