@@ -74,7 +74,13 @@ impl Inquiries {
         self.waiting.remove(&id).map(|(netns, asker, _)| (netns, asker))
     }
 
-    pub(super) fn unresolved(&self) -> u64 {
-        u64::try_from(self.waiting.len()).unwrap_or(u64::MAX)
+    /// The questions that the end leaves without an answer. A look at everything, which comes round again and again, is
+    /// only cut short by it.
+    pub(super) fn unresolved(&self, now: Timestamp) -> u64 {
+        let missed = self.waiting.values().filter(|(_, asker, asked)| match asker {
+            Asker::Flow(_) | Asker::Link { .. } | Asker::Walk { .. } => true,
+            Asker::Sweep | Asker::Census => now.since(*asked) >= ANSWER_LOST,
+        });
+        u64::try_from(missed.count()).unwrap_or(u64::MAX)
     }
 }

@@ -195,7 +195,7 @@ impl Tracker {
     pub fn finish(&mut self, now: Timestamp) {
         self.handle_timeout(now);
         self.findings.finish(now);
-        self.totals.unresolved += self.inquiries.unresolved();
+        self.totals.unresolved += self.inquiries.unresolved(now);
     }
 
     pub fn totals(&self) -> &Totals {

@@ -75,6 +75,25 @@ fn an_answer_that_nobody_asked_for_changes_nothing() {
 }
 
 #[test]
+fn a_sweep_that_the_end_cuts_short_is_no_unanswered_question() {
+    let end = |millis| {
+        let mut world = World::with(crate::track::Config::default(), |_| None);
+        world.run_until(millis);
+        world.tracker.finish(at(millis));
+        let asked = world.inquiries.iter().map(|inquiry| &inquiry.question);
+        assert!(
+            asked.clone().any(|question| *question == Question::Sweep),
+            "{:?}",
+            world.inquiries
+        );
+        assert!(!asked.clone().any(is_connection), "{:?}", world.inquiries);
+        world.tracker.totals().unresolved
+    };
+    assert_eq!(end(5_000), 0);
+    assert_ne!(end(50_000), 0);
+}
+
+#[test]
 fn answers_that_never_come_do_not_end_the_questions() {
     let mut world = World::with(crate::track::Config::default(), |_| None);
     world.run_until(100_000);
