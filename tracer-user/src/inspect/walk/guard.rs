@@ -48,14 +48,13 @@ pub(super) fn of(chain: &Chain) -> Vec<Option<Guard>> {
     chain.rules.iter().map(guard).collect()
 }
 
-/// The question that tells most packets apart, of those that are asked before anything is done.
+/// The question that tells most packets apart, of those that are asked before anything is done, or counted.
 fn guard(rule: &Rule) -> Option<Guard> {
     let leading = rule.items.iter().map_while(|item| match item {
-        Item::Match(wanted) => Some(Some(wanted)),
-        Item::Action(Action::Harmless(_)) => Some(None),
+        Item::Match(wanted) => Some(wanted),
         Item::Action(_) => None,
     });
-    let guards = leading.flatten().filter_map(|wanted| {
+    let guards = leading.filter_map(|wanted| {
         let Match::Number {
             field,
             mask,
