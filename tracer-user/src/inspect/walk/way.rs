@@ -162,7 +162,7 @@ impl<'w, 'a> Run<'w, 'a> {
         let here = if state.taken || state.loopback {
             Truth::Yes
         } else {
-            self.is_here(state.flow.destination)
+            self.arrives(state.flow.destination)
         };
         if here != Truth::No {
             let mut local = at(traveller.clone(), Hook::Input);
@@ -188,6 +188,15 @@ impl<'w, 'a> Run<'w, 'a> {
             state.packet.time_to_live = Fact::Known(hops.saturating_sub(1));
         }
         pending.push(other);
+    }
+
+    /// Whether a packet that comes in is delivered here. Broadcasts and multicasts are; that nobody here has joined a
+    /// group, and that a multicast is routed as well, is not known.
+    fn arrives(&self, site: Site) -> Truth {
+        match site {
+            Site::Known(address) if address.is_multicast() || self.walker.is_broadcast(address) => Truth::Yes,
+            Site::Known(_) | Site::Own | Site::Unknown => self.is_here(site),
+        }
     }
 
     /// Whether packets to there are for this namespace.

@@ -48,6 +48,22 @@ fn packets_pass_the_hooks_of_their_journey() {
 }
 
 #[test]
+fn broadcasts_and_multicasts_are_delivered_and_not_forwarded() {
+    let lab = counting();
+    for to in ["255.255.255.255", "10.0.0.255", "10.1.0.255", "224.0.0.251", "ff02::fb"] {
+        let packet = Packet {
+            source: ip(if to.contains(':') { "fd00::9" } else { "10.0.0.9" }),
+            ..arriving(to, 80)
+        };
+        let outcome = lab.one(&packet, ARRIVAL);
+        let delivered = vec![Hook::Prerouting, Hook::Input];
+        assert_eq!((outcome.end, hooks(&outcome)), (End::Delivered, delivered), "{to}");
+    }
+    let ends = ends(&lab.walk(&arriving("10.2.0.255", 80), ARRIVAL));
+    assert_eq!(ends, [End::Left], "another subnet's broadcast is an address like others");
+}
+
+#[test]
 fn one_hook_can_be_asked_alone() {
     let lab = counting();
     let walker = Walker::over(&lab.ruleset, &lab.network);
