@@ -31,6 +31,7 @@ pub(crate) fn network() -> Network {
             address("10.77.0.2", 24, 2),
             address("fd77::2", 64, 2),
         ],
+        locals: Vec::new(),
     }
 }
 
