@@ -396,6 +396,21 @@ fn a_random_map_has_an_outcome_for_each_element_and_none_for_a_miss() {
 }
 
 #[test]
+fn where_a_socket_is_looked_for_there_may_be_none() {
+    let mut lab = Lab::new();
+    let pre = lab.chain("pre", filter(Hook::Prerouting));
+    lab.rule(
+        pre,
+        [
+            Item::Match(Match::within(Field::SocketWildcard, 0..=1)),
+            then(Verdict::Drop),
+        ],
+    );
+    let found = ends(&lab.walk(&arriving("10.0.0.1", 80), ARRIVAL));
+    assert_eq!(found, [End::Dropped, End::Delivered]);
+}
+
+#[test]
 fn unknown_marks_are_known_bit_by_bit() {
     let mut lab = Lab::new();
     let out = lab.chain("out", filter(Hook::Output));
