@@ -5,10 +5,10 @@ use tracer_user::ctnetlink::change::changes;
 use tracer_user::decode::Tables;
 use tracer_user::inspect::message::{Body, messages};
 use tracer_user::inspect::rules::nft::Reading;
-use tracer_user::inspect::rules::xt::{INFO, table};
+use tracer_user::inspect::rules::xt::{INFO, SetNames, table};
 use tracer_user::inspect::walk::Walker;
 use tracer_user::inspect::{conntrack, link, nla, socket};
-use tracer_user::model::rules::{Fact, Family, Journey, Network, Packet, Ruleset, Tracking};
+use tracer_user::model::rules::{Fact, Family, Journey, Network, Packet, Ruleset};
 use tracer_user::sink::jsonl;
 
 pub(crate) type Target = fn(&[u8]);
@@ -41,7 +41,7 @@ fn netlink(datagram: &[u8]) {
 
 /// A whole reading, whatever the order of its messages, and a walk through what came of it.
 fn nft(answers: &[u8]) {
-    let mut reading = Reading::new(&[]);
+    let mut reading = Reading::new(&[], SetNames::default());
     let mut chains = true;
     for message in messages(answers) {
         let Ok(message) = message else { break };
@@ -75,7 +75,7 @@ fn xt(bytes: &[u8]) {
         return;
     };
     for family in [Family::Ip, Family::Ip6] {
-        if let Ok(chains) = table(family, "nat", info, entries) {
+        if let Ok(chains) = table(family, "nat", info, entries, &SetNames::default()) {
             walk(&Ruleset {
                 chains,
                 ..Ruleset::default()
@@ -87,26 +87,14 @@ fn xt(bytes: &[u8]) {
 fn walk(ruleset: &Ruleset) {
     let network = Network::default();
     let walker = Walker::over(ruleset, &network);
-    for (source, destination) in [("192.0.2.1", "198.51.100.1"), ("2001:db8::1", "2001:db8::2")] {
+    for (source, destination) in [
+        ("192.0.2.1:40000", "198.51.100.1:80"),
+        ("[2001:db8::1]:40000", "[2001:db8::2]:80"),
+    ] {
         let (Ok(source), Ok(destination)) = (source.parse(), destination.parse()) else {
             return;
         };
-        let packet = Packet {
-            source,
-            destination,
-            protocol: 6,
-            source_port: Fact::Known(40_000),
-            destination_port: Fact::Known(80),
-            tcp_flags: Fact::Known(2),
-            icmp: Fact::Absent,
-            length: Fact::Known(60),
-            time_to_live: Fact::Known(64),
-            dscp: Fact::Known(0),
-            mark: Fact::Known(0),
-            uid: Fact::Unknown,
-            gid: Fact::Unknown,
-            tracking: Tracking::New,
-        };
+        let packet = Packet::syn(source, destination);
         seen(walker.walk(&packet, Journey::Output { device: Fact::Unknown }));
     }
 }

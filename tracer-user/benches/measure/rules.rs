@@ -1,7 +1,7 @@
 //! Reading rules and walking through them: a namespace as kube-proxy fills it, and many small ones.
 
 use crate::probe::as_f64;
-use crate::process;
+use crate::system;
 use crate::table::{Table, median, target};
 use anyhow::{Context as _, bail};
 use std::fmt::Write as _;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tracer_user::inspect::Reader;
 use tracer_user::inspect::walk::Walker;
 use tracer_user::model::identity::Netns;
-use tracer_user::model::rules::{Fact, Journey, Packet, Snapshot, Tracking};
+use tracer_user::model::rules::{Fact, Journey, Packet, Snapshot};
 
 pub(crate) fn measure() -> anyhow::Result<String> {
     Ok(format!("{TITLE}\n\n{}\n\n{}", large()?, many()?))
@@ -39,7 +39,6 @@ fn large() -> anyhow::Result<String> {
         space.load(program, &text)?;
         let netns = space.netns()?;
         let mut reader = Reader::new()?;
-        let before = process::resident_bytes(std::process::id())?;
         let mut times = Vec::new();
         let mut last = None;
         for _ in 0..REPEATS {
@@ -47,7 +46,7 @@ fn large() -> anyhow::Result<String> {
             last = Some(reader.snapshot(netns)?);
             times.push(start.elapsed());
         }
-        let memory = process::resident_bytes(std::process::id())?.saturating_sub(before);
+        let memory = inventory_memory(&space)?;
         let snapshot = last.context("it was read")?;
         if !snapshot.ruleset.gaps.is_empty() {
             bail!("{name} was not read whole: {:?}", snapshot.ruleset.gaps);
@@ -82,6 +81,15 @@ fn walk(snapshot: &Snapshot) -> f64 {
     }
     let count = f64::from(WALKS) * as_f64(u64::try_from(destinations.len()).unwrap_or(1));
     start.elapsed().as_secs_f64() * 1e6 / count
+}
+
+/// The most that the released program takes for reading this one namespace and telling what is in it, in bytes.
+fn inventory_memory(space: &Space) -> anyhow::Result<u64> {
+    let mut command = Command::new(CONNTRACER);
+    command.args(["ports", "--json", "--netns", &space.name]);
+    let child = command.stdout(Stdio::null()).spawn();
+    let child = child.with_context(|| format!("cannot run {CONNTRACER}"))?;
+    Ok(system::peak_memory(&child)?)
 }
 
 /// Two hundred namespaces of 100 rules.
@@ -196,22 +204,7 @@ fn endpoint_of(number: u32, endpoint: u32) -> Ipv4Addr {
 }
 
 fn syn(destination: Ipv4Addr) -> Packet {
-    Packet {
-        source: Ipv4Addr::new(10, 244, 0, 1).into(),
-        destination: destination.into(),
-        protocol: 6,
-        source_port: Fact::Known(40_000),
-        destination_port: Fact::Known(80),
-        tcp_flags: Fact::Known(2),
-        icmp: Fact::Absent,
-        length: Fact::Known(60),
-        time_to_live: Fact::Known(64),
-        dscp: Fact::Known(0),
-        mark: Fact::Known(0),
-        uid: Fact::Known(1000),
-        gid: Fact::Known(1000),
-        tracking: Tracking::New,
-    }
+    Packet::syn((Ipv4Addr::new(10, 244, 0, 1), 40_000).into(), (destination, 80).into())
 }
 
 fn milliseconds(time: &Duration) -> f64 {
@@ -285,4 +278,4 @@ const TITLE: &str = "### Rules
 
 A namespace with the rules of 1,818 services of three endpoints, as kube-proxy writes them, read into the model, and the
 walk of one SYN that a local process sends; and the whole inventory of many small namespaces, from the start of the
-program to its end. Memory is what the process grew by while it read five times.";
+program to its end. Memory is the most that `conntracer ports` took for that namespace, the program itself included.";

@@ -4,6 +4,7 @@ use std::ffi::CStr;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::process::Child;
 use std::time::Duration;
 
 /// A program that only returns, at a tracepoint. Raw tracepoints and `tp_btf` are run, and timed, by the same kernel
@@ -57,6 +58,23 @@ pub(crate) fn cpu_time(pid: u32) -> io::Result<Duration> {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
     Ok(Duration::new(seconds, nanos))
+}
+
+/// Waits for a process to end well; the most memory it had, in bytes.
+pub(crate) fn peak_memory(child: &Child) -> io::Result<u64> {
+    let pid = libc::pid_t::try_from(child.id()).map_err(io::Error::other)?;
+    let mut status = 0;
+    let mut usage = MaybeUninit::<libc::rusage>::uninit();
+    // SAFETY: both results are written to variables that live.
+    if unsafe { libc::wait4(pid, &raw mut status, 0, usage.as_mut_ptr()) } != pid {
+        return Err(io::Error::last_os_error());
+    }
+    if status != 0 {
+        return Err(io::Error::other(format!("it ended with status {status:#x}")));
+    }
+    // SAFETY: the call succeeded, so it was written.
+    let kibibytes = unsafe { usage.assume_init() }.ru_maxrss;
+    Ok(u64::try_from(kibibytes).unwrap_or(0) * 1024)
 }
 
 fn bpf<T>(command: libc::c_int, attributes: &T) -> io::Result<OwnedFd> {

@@ -81,7 +81,7 @@ pub fn caveats(ruleset: &Ruleset) -> Vec<Arc<str>> {
         )),
         Bypass::BridgeNetfilter => "br_netfilter leads bridged packets through the rules".into(),
         Bypass::Ipvs => "IPVS has services here, which the rules do not show".into(),
-        Bypass::BpfNetfilter => "a BPF program is attached to a netfilter hook".into(),
+        Bypass::BpfNetfilter => "a BPF program is attached to a netfilter hook of some namespace".into(),
         Bypass::CgroupConnect => "a cgroup program may change where connections go".into(),
     });
     let all = ruleset.gaps.iter().cloned().chain(bypasses);

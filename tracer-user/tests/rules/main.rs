@@ -1,6 +1,7 @@
 //! The reader of rules on the real kernel, with rules that their own tools have loaded. Needs root.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bypass;
 mod expressions;
 mod files;
 mod sets;

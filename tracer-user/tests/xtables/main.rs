@@ -4,10 +4,11 @@
 #[path = "../space/mod.rs"]
 mod space;
 
+use rustix::net::{AddressFamily, SocketType, netlink, socket};
 use space::Space;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use tracer_user::inspect::source::xt;
+use tracer_user::inspect::source::{Reader, xt};
 use tracer_user::model::rules::{Chain, Family};
 
 /// A rule for each extension and each of its options that the kernel and the tools know.
@@ -55,6 +56,65 @@ fn a_changed_table_has_another_key() {
     restore(&space, "iptables", "*raw\n-A OUTPUT -p tcp\nCOMMIT\n");
     assert_ne!(before, space.inside(xt::keys));
 }
+
+#[test]
+fn ip_sets_are_shown_by_their_names() {
+    let space = Space::new();
+    for name in ["first", "blocked"] {
+        space.inside(|| create_set(name));
+    }
+    let rules = [
+        "-A INPUT -m set ! --match-set blocked src -j DROP",
+        "-A INPUT -j SET --add-set first src",
+    ];
+    for tool in ["iptables-legacy-restore", "iptables-nft-restore"] {
+        space.run(&[tool], &format!("*filter\n{}\nCOMMIT\n", rules.join("\n")));
+    }
+    let ruleset = Reader::new().unwrap().snapshot(space.netns).unwrap().ruleset;
+    let inputs: Vec<_> = ruleset.chains.iter().filter(|chain| &*chain.name == "INPUT").collect();
+    assert_eq!(inputs.len(), 2);
+    for chain in inputs {
+        let texts: Vec<_> = chain.rules.iter().map(|rule| &*rule.text).collect();
+        assert_eq!(texts, rules, "{:?}", chain.backend);
+    }
+}
+
+/// `ipset create name hash:ip`.
+fn create_set(name: &str) {
+    let attribute = |kind: u16, value: &[u8]| {
+        let length = u16::try_from(4 + value.len()).unwrap();
+        let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
+        bytes.extend(value);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    };
+    let text = |text: &str| [text.as_bytes(), &[0]].concat();
+    let body = [
+        vec![2, 0, 0, 0],
+        attribute(1, &[6]),
+        attribute(2, &text(name)),
+        attribute(3, &text("hash:ip")),
+        attribute(4, &[0]),
+        attribute(5, &[2]),
+        attribute(7 | NESTED, &[]),
+    ]
+    .concat();
+    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_ne_bytes()).collect::<Vec<_>>();
+    let length = u32::try_from(16 + body.len()).unwrap();
+    let message = [words(&[length, CREATE_SET | ACKNOWLEDGED << 16, 1, 0]), body].concat();
+    let socket = socket(AddressFamily::NETLINK, SocketType::RAW, Some(netlink::NETFILTER)).unwrap();
+    rustix::io::write(&socket, &message).unwrap();
+    let mut answer = [0; 64];
+    rustix::io::read(&socket, &mut answer).unwrap();
+    assert_eq!(answer[16..20], [0; 4], "no set {name}");
+}
+
+/// `NLA_F_NESTED`.
+const NESTED: u16 = 1 << 15;
+/// `IPSET_CMD_CREATE` of `NFNL_SUBSYS_IPSET`.
+const CREATE_SET: u32 = 6 << 8 | 2;
+/// `NLM_F_REQUEST | NLM_F_ACK`.
+const ACKNOWLEDGED: u32 = 5;
 
 /// The rules of one family, as a file to restore.
 fn ruleset(digit: char) -> String {

@@ -3,6 +3,7 @@
 //!
 //! Pure: what is read, and where, is `inspect::source`'s business. What a packet meets is `inspect::walk`'s.
 
+mod bytes;
 pub mod locate;
 pub mod nft;
 pub mod owner;

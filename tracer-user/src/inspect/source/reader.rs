@@ -2,6 +2,7 @@
 //!
 //! What becomes of one namespace is of no consequence to the others. Holds no namespace between two calls.
 
+use super::bpf;
 use super::clock::now;
 use super::netns::{Found, Namespaces, NetnsError};
 use super::probe::ProbeError;
@@ -67,9 +68,10 @@ impl Reader {
 
 /// Reads the rules and the network of a namespace.
 pub(crate) fn snapshot(namespaces: &mut Namespaces, found: &Found, deadline: Instant) -> Result<Snapshot, ReadError> {
-    let (netns, (ruleset, network)) = visit(namespaces, found, |netns| {
+    let (netns, (mut ruleset, network)) = visit(namespaces, found, |netns| {
         rules::read(deadline).map(|read| (netns, read))
     })?;
+    ruleset.bypasses.extend(bpf::bypasses());
     Ok(Snapshot {
         netns,
         enter: found.enter.clone(),

@@ -7,7 +7,7 @@ use super::probe::ProbeError;
 use super::xt;
 use crate::inspect::network;
 use crate::inspect::rules::nft::{self, NftError, Reading, request};
-use crate::inspect::rules::xt::rebase;
+use crate::inspect::rules::xt::{SetNames, rebase};
 use crate::model::rules::{Bypass, Link, Network, Ruleset};
 use rustix::io::Errno;
 use std::fs;
@@ -20,11 +20,12 @@ pub(crate) fn read(deadline: Instant) -> Result<(Ruleset, Network), ProbeError> 
         what: "devices and addresses",
         error,
     })?;
-    let mut ruleset = settled(&network.links, deadline).map_err(|error| ProbeError {
+    let names = xt::set_names();
+    let mut ruleset = settled(&network.links, &names, deadline).map_err(|error| ProbeError {
         what: "nf_tables",
         error,
     })?;
-    let (mut chains, gaps) = xt::read();
+    let (mut chains, gaps) = xt::read_with(&names);
     rebase(&mut chains, u32::try_from(ruleset.chains.len()).unwrap_or(u32::MAX));
     ruleset.chains.append(&mut chains);
     ruleset.gaps.extend(gaps);
@@ -43,14 +44,14 @@ pub(crate) fn generation(deadline: Instant) -> Result<Option<u32>, ProbeError> {
 }
 
 /// Reads again until nothing changed meanwhile.
-fn settled(links: &[Link], deadline: Instant) -> Result<Ruleset, NetlinkError> {
+fn settled(links: &[Link], names: &SetNames, deadline: Instant) -> Result<Ruleset, NetlinkError> {
     let mut netlink = open(libc::NETLINK_NETFILTER, deadline)?;
     let mut last = None;
     for _ in 0..ATTEMPTS_MAX {
         let Some(before) = ask_generation(&mut netlink)? else {
             return Ok(Ruleset::default());
         };
-        let mut reading = Reading::new(links);
+        let mut reading = Reading::new(links, names.clone());
         let whole = match everything(&mut netlink, &mut reading) {
             Ok(whole) => whole,
             // Something that was listed is gone.

@@ -3,7 +3,7 @@
 //! Only those that exist: getsockopt would create the others. Decodes nothing (`inspect::rules::xt`).
 
 use super::raw;
-use crate::inspect::rules::xt::{self, INFO, Shape};
+use crate::inspect::rules::xt::{self, INFO, SetNames, Shape};
 use crate::model::rules::{Chain, Family};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType, socket};
@@ -15,14 +15,36 @@ use thiserror::Error;
 
 /// All tables of both families; chains are numbered by their places. What could not be read is said in sentences.
 pub fn read() -> (Vec<Chain>, Vec<Arc<str>>) {
+    read_with(&set_names())
+}
+
+/// The same, with the names of ip sets.
+pub(super) fn read_with(names: &SetNames) -> (Vec<Chain>, Vec<Arc<str>>) {
     let mut all: Vec<Chain> = Vec::new();
     let gaps = each(|family, name, socket| {
-        let mut chains = table(family, name, socket)?;
+        let mut chains = table(family, name, socket, names)?;
         xt::rebase(&mut chains, u32::try_from(all.len()).unwrap_or(u32::MAX));
         all.append(&mut chains);
         Ok(())
     });
     (all, gaps)
+}
+
+/// The names of all ip sets; none where the kernel has no ip sets.
+pub(super) fn set_names() -> SetNames {
+    let mut names = SetNames::default();
+    let Ok(socket) = socket(AddressFamily::INET, SocketType::DGRAM, None) else {
+        return names;
+    };
+    // The first number that the kernel refuses is past the last one.
+    for number in 0..=u16::MAX {
+        let mut question = SetNames::request(number);
+        if raw::socket_option(socket.as_fd(), libc::IPPROTO_IP, IP_SET, &mut question).is_err() {
+            break;
+        }
+        names.learn(number, &question);
+    }
+    names
 }
 
 /// What tells a table from what it was before, unless a rule was replaced by one of the same size.
@@ -113,7 +135,7 @@ fn names(path: &str) -> io::Result<String> {
     Ok(names)
 }
 
-fn table(family: Family, name: &str, socket: BorrowedFd<'_>) -> Result<Vec<Chain>, Trouble> {
+fn table(family: Family, name: &str, socket: BorrowedFd<'_>, names: &SetNames) -> Result<Vec<Chain>, Trouble> {
     for _ in 0..ATTEMPTS {
         let info = info(family, name, socket)?;
         let size = Shape::parse(&info)?.size;
@@ -128,7 +150,7 @@ fn table(family: Family, name: &str, socket: BorrowedFd<'_>) -> Result<Vec<Chain
         match raw::socket_option(socket, level, number, &mut request) {
             Ok(length) => {
                 let entries = request.get(ENTRIES..length).unwrap_or_default();
-                return Ok(xt::table(family, name, &info, entries)?);
+                return Ok(xt::table(family, name, &info, entries, names)?);
             }
             Err(Errno::AGAIN) => {}
             Err(error) => return Err(error.into()),
@@ -169,6 +191,8 @@ const ENTRIES: usize = 40;
 /// `IPT_SO_GET_INFO` and `IP6T_SO_GET_INFO`; next to it what gets the entries.
 const GET_INFO: i32 = 64;
 const GET_ENTRIES: i32 = 65;
+/// `SO_IP_SET`.
+const IP_SET: i32 = 83;
 /// 20,000 rules of kube-proxy have 8 MiB.
 const SIZE_MAX: u32 = 128 << 20;
 const NAMES_MAX: u64 = 4096;

@@ -124,12 +124,17 @@ fn rule(line: &str, rest: &str, ruleset: &Ruleset) -> Rule {
             other => panic!("{other} in {line}"),
         };
         // As the decoder has it: a packet without an owner fits an inverted match of xt.
-        items.push(Item::Match(match asked {
+        let of_owner = matches!(
+            asked,
             Match::Number {
                 field: Field::SocketUid | Field::SocketGid,
                 ..
-            } if negated => Match::NotAll(vec![asked]),
-            _ => asked.negate(negated),
+            }
+        );
+        items.push(Item::Match(if negated && of_owner {
+            Match::NotAll(vec![asked])
+        } else {
+            asked.negate(negated)
         }));
         negated = false;
     }

@@ -195,7 +195,7 @@ pub enum Bypass {
     BridgeNetfilter,
     /// IPVS has virtual services in this namespace.
     Ipvs,
-    /// A BPF program is attached to a netfilter hook.
+    /// A BPF program is attached to a netfilter hook, in whichever namespace: links do not tell.
     BpfNetfilter,
     /// A cgroup program may rewrite the destination of connect (socket-level load balancing).
     CgroupConnect,

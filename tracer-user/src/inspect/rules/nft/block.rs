@@ -3,6 +3,7 @@
 //! What is cut or has another size than asked for is as good as absent: the caller says what that means.
 
 use crate::inspect::nla::{Attribute, attributes};
+use crate::inspect::rules::bytes::{text, until_nul};
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Block<'a>(pub(super) &'a [u8]);
@@ -65,32 +66,12 @@ impl<'a> Block<'a> {
     }
 }
 
-pub(super) fn until_nul(bytes: &[u8]) -> &[u8] {
-    bytes.split(|&byte| byte == 0).next().unwrap_or_default()
-}
-
-/// A name as text; bytes that are not UTF-8 are escaped `\xNN`.
-pub(super) fn text(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        text.extend(chunk.invalid().escape_ascii().map(char::from));
-    }
-    text
-}
-
 /// `NFTA_DATA_VALUE`.
 const DATA_VALUE: u16 = 1;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn odd_bytes_of_a_name_are_escaped() {
-        assert_eq!(text(b"a\xffb\xc3\xa4"), "a\\xffb\u{e4}");
-        assert_eq!(until_nul(b"eth0\0\0x"), b"eth0");
-    }
 
     #[test]
     fn what_is_cut_or_of_another_size_is_absent() {

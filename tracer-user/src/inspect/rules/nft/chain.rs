@@ -5,6 +5,7 @@
 
 use super::block::Block;
 use super::table::Table;
+use crate::inspect::rules::bytes::{text, until_nul};
 use crate::model::rules::{Backend, Base, Chain, ChainKind, Counters, Family, Hook, Verdict};
 use std::sync::Arc;
 
@@ -33,8 +34,8 @@ pub(super) fn decode(body: Block<'_>, family: Family, table: &Table) -> Option<(
 fn base(body: Block<'_>, attribute: Block<'_>, family: Family) -> Option<Base> {
     let mut devices: Vec<Arc<str>> = attribute.text(HOOK_DEVICE).map(Into::into).into_iter().collect();
     if let Some(list) = attribute.inside(HOOK_DEVICES) {
-        let named = list.all().map(|device| super::block::until_nul(device.value));
-        devices = named.map(|name| super::block::text(name).into()).collect();
+        let named = list.all().map(|device| until_nul(device.value));
+        devices = named.map(|name| text(name).into()).collect();
     }
     Some(Base {
         kind: ChainKind::from_name(&body.text(TYPE)?)?,

@@ -12,7 +12,7 @@ use super::table::{Table, family};
 use crate::inspect::nla::{NlaError, attributes};
 use crate::inspect::rules::Part;
 use crate::inspect::rules::text::{Lookup, iptables_rule, nft_rule};
-use crate::inspect::rules::xt::settle_netmap;
+use crate::inspect::rules::xt::{SetNames, settle_netmap};
 use crate::model::rules::{Backend, Bypass, ChainId, Family, Item, Link, Rule, Ruleset, Set, SetId};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,8 +30,9 @@ pub enum NftError {
 
 #[derive(Debug, Default)]
 pub struct Reading {
-    /// Names of devices, for texts.
+    /// Names of devices and of ip sets, for texts.
     links: HashMap<u32, Arc<str>>,
+    names: SetNames,
     ruleset: Ruleset,
     tables: HashMap<Family, HashMap<Arc<str>, Table>>,
     layouts: Vec<Layout>,
@@ -44,10 +45,11 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// `links`: the devices of the namespace, which some rules name by their numbers.
-    pub fn new(links: &[Link]) -> Self {
+    /// `links` and `names`: the devices and ip sets of the namespace, which some rules name by their numbers.
+    pub fn new(links: &[Link], names: SetNames) -> Self {
         Self {
             links: links.iter().map(|link| (link.index, link.name.clone())).collect(),
+            names,
             ..Self::default()
         }
     }
@@ -196,6 +198,7 @@ impl Reading {
             family,
             table: &*table,
             layouts: &self.layouts,
+            names: &self.names,
         };
         let expressions = body.inside(RULE_EXPRESSIONS).unwrap_or(Block(&[]));
         let decoded = rule::decode(expressions, body.bytes(RULE_USERDATA).unwrap_or_default(), around);

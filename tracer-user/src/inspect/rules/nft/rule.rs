@@ -3,7 +3,7 @@
 //! An expression that is not understood becomes an unknown match or action; it is never left out.
 
 use super::action;
-use super::block::{Block, text, until_nul};
+use super::block::Block;
 use super::compare::{Comparison, compare, joined, range};
 use super::datatype::{Form, Order, Part as KeyPart};
 use super::load::{self, Context, Network, REGISTERS};
@@ -12,6 +12,7 @@ use super::set::{self, Layout};
 use super::stateful;
 use super::table::Table;
 use crate::inspect::nla::attributes;
+use crate::inspect::rules::bytes::{text, until_nul};
 use crate::inspect::rules::{Detail, Part, xt};
 use crate::model::rules::{Action, Counters, Family, Field, Item, Match, Operand, SetId};
 
@@ -21,6 +22,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) family: Family,
     pub(super) table: &'a Table,
     pub(super) layouts: &'a [Layout],
+    /// Of ip sets.
+    pub(super) names: &'a xt::SetNames,
 }
 
 /// A decoded rule.
@@ -255,7 +258,7 @@ impl Machine<'_> {
             self.decoded.comment.get_or_insert_with(|| text(until_nul(info)));
         }
         let decode = if is_match { xt::matching } else { xt::target };
-        let extension = decode(&name, revision, info, self.around.family);
+        let extension = decode(&name, revision, info, self.around.family, self.around.names);
         self.decoded.parts.push(Part::Extension(extension));
         Some(())
     }

@@ -2,11 +2,12 @@
 //!
 //! The kernel keeps an interval as two elements, its beginning and what follows its end; here they are one again.
 
-use super::block::{Block, text, until_nul};
+use super::block::Block;
 use super::datatype::{Form, Order, Part, parts};
 use super::request::SetAddress;
 use super::table::Table;
 use crate::inspect::nla::attributes;
+use crate::inspect::rules::bytes::{text, until_nul};
 use crate::model::rules::{Data, Element, Family, Set, Value};
 use std::cmp::Reverse;
 

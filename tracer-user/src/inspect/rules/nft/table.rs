@@ -2,7 +2,8 @@
 //!
 //! Names are unique within their table only.
 
-use super::block::{Block, text};
+use super::block::Block;
+use crate::inspect::rules::bytes::text;
 use crate::model::rules::{Backend, ChainId, Family, SetId, Verdict};
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -3,7 +3,8 @@
 //! Extensions print themselves (`inspect::rules::xt`).
 
 use super::address;
-use super::names::protocol;
+use super::names::{TCP_FLAGS, flags, protocol};
+use crate::inspect::rules::bytes::text;
 use std::fmt::{self, Display};
 use std::net::IpAddr;
 
@@ -106,6 +107,14 @@ impl Display for Numeric {
     }
 }
 
+/// The names of TCP's flags; the two that iptables has no names for are shown in no text.
+pub fn tcp_flags(bits: u8) -> String {
+    match bits & 0x3f {
+        0 => "NONE".to_owned(),
+        bits => flags(TCP_FLAGS, bits.into(), ",").to_ascii_uppercase(),
+    }
+}
+
 /// An interface's name, `eth+` where only its beginning is compared; `None`: nothing is.
 pub fn interface(name: &[u8; 16], mask: &[u8; 16]) -> Option<String> {
     let compared = mask.iter().take_while(|&&byte| byte != 0).count();
@@ -113,7 +122,7 @@ pub fn interface(name: &[u8; 16], mask: &[u8; 16]) -> Option<String> {
         return None;
     }
     let named = name.iter().take(compared).take_while(|&&byte| byte != 0).count();
-    let mut shown = String::from_utf8_lossy(name.get(..named)?).into_owned();
+    let mut shown = text(name.get(..named)?);
     if named == compared && compared < mask.len() {
         shown.push('+');
     }

@@ -4,8 +4,9 @@
 //! that come with their text. Chains stand in it by their names. Other native expressions it has no words for: iptables
 //! never writes them.
 
-use super::iptables::{Asked, Head};
+use super::iptables::{Asked, Head, tcp_flags};
 use super::{Lookup, unknown};
+use crate::inspect::rules::bytes::text;
 use crate::inspect::rules::xt::quoted;
 use crate::inspect::rules::{Extension, Part};
 use crate::model::rules::{Action, ChainId, Family, Field, Item, Match, Value, Verdict};
@@ -99,7 +100,7 @@ impl Printed {
             } => {
                 let device = Asked {
                     inverted: *negated,
-                    value: format!("{}{}", String::from_utf8_lossy(name), if *prefix { "+" } else { "" }),
+                    value: format!("{}{}", text(name), if *prefix { "+" } else { "" }),
                 };
                 if *field == Field::InputName {
                     once(&mut self.head.input, device)
@@ -151,7 +152,8 @@ impl Printed {
                 once(&mut self.transport().destination, text)
             }
             (Field::TcpFlags, 0..=ALL_FLAGS) if single => {
-                let text = format!("{} --tcp-flags {} {}", not(negated), flags(mask), flags(first));
+                let [mask, set] = [u8::try_from(mask).ok()?, u8::try_from(first).ok()?].map(tcp_flags);
+                let text = format!("{} --tcp-flags {mask} {set}", not(negated));
                 once(&mut self.transport().flags, text)
             }
             (Field::Mark, _) if single => {
@@ -256,13 +258,6 @@ fn under(mask: u128) -> String {
         u128::MAX => String::new(),
         mask => format!("/{mask:#x}"),
     }
-}
-
-fn flags(bits: u128) -> String {
-    if bits == 0 {
-        return "NONE".to_owned();
-    }
-    super::names::flags(super::names::TCP_FLAGS, bits, ",").to_ascii_uppercase()
 }
 
 /// `limit rate 3/minute burst 10 packets` in iptables' words.

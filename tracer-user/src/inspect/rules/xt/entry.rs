@@ -1,9 +1,11 @@
 //! One entry of a legacy table: `struct ipt_entry` or `struct ip6t_entry` with its matches and its target.
 
 use super::draft::compared;
-use super::info::{Info, number, until_nul};
+use super::info::{Info, number};
 use super::matching;
+use super::sets::SetNames;
 use super::table::XtError;
+use crate::inspect::rules::bytes::{self, until_nul};
 use crate::inspect::rules::text::iptables::{Asked, Head, interface};
 use crate::model::rules::{Action, ChainId, Counters, Family, Field, Item, Match, Rule, Verdict};
 use std::collections::BTreeMap;
@@ -60,6 +62,7 @@ impl Layout {
 pub(super) struct Jumps<'a> {
     pub(super) targets: &'a BTreeMap<usize, ChainId>,
     pub(super) names: &'a [Arc<str>],
+    pub(super) sets: &'a SetNames,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -157,10 +160,10 @@ impl<'a> Entry<'a> {
             if at > self.target {
                 return Err(XtError::Entry(self.offset));
             }
-            let name = String::from_utf8_lossy(part.name);
-            let extension = matching(&name, part.revision, part.data, self.layout.family);
+            let name = bytes::text(part.name);
+            let extension = matching(&name, part.revision, part.data, self.layout.family, jumps.sets);
             if name == "comment" {
-                comment.get_or_insert_with(|| Arc::from(String::from_utf8_lossy(until_nul(part.data))));
+                comment.get_or_insert_with(|| bytes::text(until_nul(part.data)).into());
             }
             items.extend(extension.items);
             let _ = write!(text, " {}", extension.text);
@@ -179,8 +182,8 @@ impl<'a> Entry<'a> {
     fn conclude(&self, jumps: &Jumps<'_>, items: &mut Vec<Item>, text: &mut String) -> Result<(), XtError> {
         let target = self.target()?;
         if !target.name.is_empty() {
-            let name = String::from_utf8_lossy(target.name);
-            let extension = super::target(&name, target.revision, target.data, self.layout.family);
+            let name = bytes::text(target.name);
+            let extension = super::target(&name, target.revision, target.data, self.layout.family, jumps.sets);
             items.extend(extension.items);
             let _ = write!(text, " {}", extension.text);
             return Ok(());

@@ -2,6 +2,8 @@
 //!
 //! Knows no structure. Every read past the end is `None`.
 
+use super::SetNames;
+use crate::inspect::rules::bytes::{text, until_nul};
 use crate::model::rules::Family;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -9,12 +11,22 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub(super) struct Info<'a> {
     pub(super) revision: u8,
     pub(super) family: Family,
+    pub(super) sets: &'a SetNames,
     data: &'a [u8],
 }
 
 impl<'a> Info<'a> {
     pub(super) fn new(revision: u8, data: &'a [u8], family: Family) -> Self {
-        Self { revision, family, data }
+        Self {
+            revision,
+            family,
+            sets: SetNames::NONE,
+            data,
+        }
+    }
+
+    pub(super) fn with_sets(self, sets: &'a SetNames) -> Self {
+        Self { sets, ..self }
     }
 
     pub(super) fn bytes(&self, at: usize, length: usize) -> Option<&'a [u8]> {
@@ -74,14 +86,8 @@ impl<'a> Info<'a> {
 
     /// The text in a fixed field, up to its first NUL.
     pub(super) fn text(&self, at: usize, length: usize) -> Option<String> {
-        self.bytes(at, length)
-            .map(|bytes| String::from_utf8_lossy(until_nul(bytes)).into_owned())
+        self.bytes(at, length).map(|bytes| text(until_nul(bytes)))
     }
-}
-
-/// What stands before the first NUL.
-pub(super) fn until_nul(bytes: &[u8]) -> &[u8] {
-    bytes.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
 /// An address as a number, as [`crate::model::rules::Value`] has it.

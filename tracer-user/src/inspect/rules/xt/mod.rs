@@ -1,18 +1,20 @@
 //! Matches, targets and tables of xtables: from the kernel's structures to the model, and to `iptables-save`'s text.
 //!
-//! Pure and total: what is cut, of a strange revision or not known becomes "unknown". Does not know the names of ip sets,
-//! which only the kernel has: they are shown by number.
+//! Pure and total: what is cut, of a strange revision or not known becomes "unknown". Ip sets are known by number alone:
+//! their names have to be given.
 
 mod draft;
 mod entry;
 mod info;
 mod matches;
+mod sets;
 mod table;
 mod targets;
 #[cfg(test)]
 mod tests;
 
 pub(super) use draft::quoted;
+pub use sets::{QUESTION, SetNames};
 pub use table::{INFO, Shape, XtError, rebase, settle_netmap, table};
 
 use super::Extension;
@@ -24,8 +26,8 @@ use info::Info;
 type Decoder = fn(&Info<'_>, &mut Draft) -> Option<()>;
 
 /// A match, in a legacy rule or carried by an nf_tables expression.
-pub fn matching(name: &str, revision: u8, data: &[u8], family: Family) -> Extension {
-    let info = Info::new(revision, data, family);
+pub fn matching(name: &str, revision: u8, data: &[u8], family: Family, sets: &SetNames) -> Extension {
+    let info = Info::new(revision, data, family).with_sets(sets);
     let mut draft = Draft::default();
     if matches::decoder(name, family)
         .and_then(|decode| decode(&info, &mut draft))
@@ -42,8 +44,8 @@ pub fn matching(name: &str, revision: u8, data: &[u8], family: Family) -> Extens
 }
 
 /// A target that is no plain verdict, likewise.
-pub fn target(name: &str, revision: u8, data: &[u8], family: Family) -> Extension {
-    let info = Info::new(revision, data, family);
+pub fn target(name: &str, revision: u8, data: &[u8], family: Family, sets: &SetNames) -> Extension {
+    let info = Info::new(revision, data, family).with_sets(sets);
     let mut draft = Draft::default();
     if targets::decoder(name, family)
         .and_then(|decode| decode(&info, &mut draft))

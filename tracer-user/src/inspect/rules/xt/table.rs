@@ -3,7 +3,8 @@
 //! Offsets are checked, not trusted. Does not read anything itself (`inspect::source::xt`).
 
 use super::entry::{self, Entry, Layout};
-use super::info::until_nul;
+use super::sets::SetNames;
+use crate::inspect::rules::bytes::{text, until_nul};
 use crate::model::rules::{
     Action, Backend, Base, Chain, ChainId, ChainKind, Family, Hook, Item, NatKind, NatTarget, Rule, Verdict,
 };
@@ -70,7 +71,7 @@ impl Shape {
 
 /// The chains of a table; numbers of chains are places in the answer (see [`rebase`]). `entries` is what follows the
 /// header of `struct ipt_get_entries`.
-pub fn table(family: Family, name: &str, info: &[u8], entries: &[u8]) -> Result<Vec<Chain>, XtError> {
+pub fn table(family: Family, name: &str, info: &[u8], entries: &[u8], sets: &SetNames) -> Result<Vec<Chain>, XtError> {
     let shape = Shape::parse(info)?;
     let layout = Layout::of(family);
     let entries = entry::all(layout, entries)?;
@@ -87,6 +88,7 @@ pub fn table(family: Family, name: &str, info: &[u8], entries: &[u8]) -> Result<
     let jumps = entry::Jumps {
         targets: &targets,
         names: &names,
+        sets,
     };
     let table = Arc::from(name);
     let mut chains = Vec::with_capacity(sections.len());
@@ -131,7 +133,7 @@ fn sections<'a>(shape: &Shape, entries: &[Entry<'a>]) -> Result<Vec<Section<'a>>
             closed = end == Some(entry.offset);
             if !closed {
                 sections.push(Section {
-                    name: String::from_utf8_lossy(until_nul(name)).into(),
+                    name: text(until_nul(name)).into(),
                     hook: None,
                     first: Some(entry.next()),
                     rules: Vec::new(),

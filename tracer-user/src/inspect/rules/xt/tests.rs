@@ -1,7 +1,19 @@
 use super::*;
-use crate::model::rules::{Assign, Field, Nat, NatKind, NatTarget, Source, Target, Tproxy};
+use crate::model::rules::{Assign, Chain, Field, Nat, NatKind, NatTarget, Source, Target, Tproxy};
 use proptest::prelude::*;
 use std::net::Ipv4Addr;
+
+fn matching(name: &str, revision: u8, data: &[u8], family: Family) -> Extension {
+    super::matching(name, revision, data, family, &SetNames::default())
+}
+
+fn target(name: &str, revision: u8, data: &[u8], family: Family) -> Extension {
+    super::target(name, revision, data, family, &SetNames::default())
+}
+
+fn table(family: Family, name: &str, info: &[u8], entries: &[u8]) -> Result<Vec<Chain>, XtError> {
+    super::table(family, name, info, entries, &SetNames::default())
+}
 
 fn words(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_ne_bytes()).collect()

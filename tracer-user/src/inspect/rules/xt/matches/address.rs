@@ -112,13 +112,12 @@ pub(super) fn iprange(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
     Some(())
 }
 
-/// The set is known by its number alone.
 pub(super) fn set(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
     if !(1..=4).contains(&info.revision) {
         return None;
     }
     let (index, dimension, flags) = (info.u16(0)?, info.u8(2)?, info.u8(3)?);
-    draft.option(flags & 1 != 0, "match-set", format_args!("#{index}"));
+    draft.option(flags & 1 != 0, "match-set", info.sets.shown(index));
     draft.word(directions(dimension, flags));
     draft.unknown_match();
     Some(())

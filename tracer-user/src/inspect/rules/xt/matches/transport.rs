@@ -1,5 +1,6 @@
 //! Matches on what follows the network header: ports, flags, ICMP types.
 
+use crate::inspect::rules::text::iptables::tcp_flags;
 use crate::inspect::rules::xt::draft::{Draft, all, compared, listed};
 use crate::inspect::rules::xt::info::Info;
 use crate::model::rules::{Field, Match};
@@ -43,13 +44,6 @@ fn ports(info: &Info<'_>, draft: &mut Draft, inverted: u8) -> Option<()> {
 
 fn within(field: Field, first: u16, last: u16) -> Match {
     Match::within(field, u128::from(first)..=u128::from(last))
-}
-
-/// The flags that iptables has names for; the other two are shown in no text.
-fn tcp_flags(flags: u8) -> String {
-    let set = TCP_FLAGS.iter().filter(|(bit, _)| flags & bit != 0);
-    let names = listed(set.map(|(_, name)| name));
-    if names.is_empty() { "NONE".to_owned() } else { names }
 }
 
 pub(super) fn sctp(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
@@ -247,7 +241,6 @@ fn shown(range: &RangeInclusive<u16>) -> String {
     }
 }
 
-const TCP_FLAGS: &[(u8, &str)] = &[(1, "FIN"), (2, "SYN"), (4, "RST"), (8, "PSH"), (16, "ACK"), (32, "URG")];
 const CHUNKS: &[(u8, &str)] = &[
     (0, "DATA"),
     (1, "INIT"),

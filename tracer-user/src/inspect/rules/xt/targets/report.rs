@@ -135,7 +135,7 @@ pub(super) fn set(info: &Info<'_>, draft: &mut Draft) -> Option<()> {
         }
         let index = info.u16(at)?;
         if index != u16::MAX {
-            draft.option(false, name, format_args!("#{index}"));
+            draft.option(false, name, info.sets.shown(index));
             draft.word(directions(info.u8(at + 2)?, info.u8(at + 3)?));
             maps |= at == 8;
         }
