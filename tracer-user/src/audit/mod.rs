@@ -156,6 +156,7 @@ impl<'a> Looked<'a> {
         Evidence::Inspected {
             at: self.facts.snapshot.at,
             netns: self.facts.snapshot.netns,
+            enter: self.facts.snapshot.enter.clone(),
             what,
         }
     }

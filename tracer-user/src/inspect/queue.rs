@@ -92,6 +92,7 @@ mod tests {
             uid: 0,
             inode,
             only_v6: false,
+            transparent: None,
             interface: 0,
             cookie: None,
         }

@@ -50,6 +50,8 @@ pub struct Socket {
     pub inode: u32,
     /// `IPV6_V6ONLY`.
     pub only_v6: bool,
+    /// `IP_TRANSPARENT`; `None` up to Linux 5.9.
+    pub transparent: Option<bool>,
     /// Index of the device that it is bound to, or 0.
     pub interface: u32,
     pub cookie: Option<SocketCookie>,
@@ -167,6 +169,7 @@ pub fn parse(payload: &[u8]) -> Result<Socket, SocketError> {
         uid: header.uid,
         inode: header.inode,
         only_v6: false,
+        transparent: None,
         interface: id.interface_id,
         cookie: cookie(id.cookie),
     };
@@ -175,6 +178,7 @@ pub fn parse(payload: &[u8]) -> Result<Socket, SocketError> {
         match attribute.kind {
             INFO => socket.info = Info::parse(attribute.value),
             SKV6ONLY => socket.only_v6 = attribute.u8()? != 0,
+            SOCKOPT => socket.transparent = attribute.value.first().map(|flags| flags & TRANSPARENT != 0),
             _ => {}
         }
     }
@@ -327,6 +331,9 @@ const HEADER: usize = 72;
 const BY_FAMILY: u16 = 20;
 const INFO: u16 = 2;
 const SKV6ONLY: u16 = 11;
+const SOCKOPT: u16 = 22;
+/// Of `struct inet_diag_sockopt`, whose bits lie as the machine has them.
+const TRANSPARENT: u8 = if cfg!(target_endian = "little") { 1 << 5 } else { 1 << 2 };
 // Offsets in `struct tcp_info`.
 const INFO_BACKOFF: usize = 4;
 const INFO_RTO: usize = 8;
@@ -360,6 +367,18 @@ mod tests {
         let listener = socket.listener(None);
         assert_eq!((listener.address, listener.queue), (endpoint("127.0.0.1:9999"), 0));
         assert_ne!(listener.backlog, 0);
+    }
+
+    #[test]
+    fn a_listener_is_transparent_where_its_options_say_so() {
+        let mut bytes = LISTENER[..HEADER].to_vec();
+        assert_eq!(parse(&bytes).unwrap().transparent, None);
+        bytes.extend(6_u16.to_ne_bytes());
+        bytes.extend(SOCKOPT.to_ne_bytes());
+        bytes.extend([!TRANSPARENT, 0, 0, 0]);
+        assert_eq!(parse(&bytes).unwrap().transparent, Some(false));
+        bytes[HEADER + 4] = TRANSPARENT;
+        assert_eq!(parse(&bytes).unwrap().transparent, Some(true));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Pure. Accuses nobody: which of the rules are at fault is the Tracker's business.
 
 use crate::inspect::rules::locate::{locate, locate_policy};
+use crate::inspect::socket::Socket;
 use crate::inspect::walk::{Walker, culprit};
 use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::evidence::Place;
@@ -13,6 +14,7 @@ use crate::model::rules::{
 };
 use crate::model::tuple::Endpoint;
 use crate::model::walked::{Named, Trail, Traveller, Walked};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Where each packet would be sent to: the device of the route to its destination, where there is one.
@@ -70,6 +72,27 @@ pub fn setters(ruleset: &Ruleset, connmark: u32) -> Vec<Located> {
         .filter_map(|id| locate(ruleset, id, None))
         .take(Walked::RULES)
         .collect()
+}
+
+/// Whether a rule asks who listens.
+pub fn asks_listeners(ruleset: &Ruleset) -> bool {
+    let rules = ruleset.chains.iter().flat_map(|chain| &chain.rules);
+    rules
+        .flat_map(|rule| &rule.items)
+        .any(|item| matches!(item, Item::Action(Action::Tproxy(_))))
+}
+
+/// Whether TPROXY finds a transparent one of these listeners at an address and port; `None`: they do not tell.
+pub fn takes(listeners: &[Socket], address: IpAddr, port: u16) -> Option<bool> {
+    let target = Endpoint::new(address, port);
+    let serving = listeners.iter().filter(|listener| listener.serves(target));
+    // Which one of several the kernel prefers, and where one on a device is, is not known here.
+    let one = |listener: &Socket| listener.transparent.filter(|takes| !takes || listener.interface == 0);
+    let all: Vec<_> = serving.map(one).collect();
+    if all.is_empty() {
+        return Some(false);
+    }
+    common(all.into_iter()).flatten()
 }
 
 /// What makes that a walk proves nothing, in words.
@@ -273,3 +296,29 @@ fn common<T: PartialEq>(mut all: impl Iterator<Item = T>) -> Option<T> {
 const TCP: u8 = 6;
 /// `IPS_SEEN_REPLY`.
 const SEEN_REPLY: u32 = 1 << 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::socket;
+
+    #[test]
+    fn tproxy_finds_only_listeners_that_are_known_to_be_transparent() {
+        let listener = socket::parse(include_bytes!("testdata/listener.bin")).unwrap();
+        let Endpoint { address, port } = listener.tuple.source;
+        let with = |transparent, interface| Socket {
+            transparent,
+            interface,
+            ..listener.clone()
+        };
+        let clear = with(Some(true), 0);
+        let here = |listeners: &[Socket]| takes(listeners, address, port);
+        assert_eq!(here(&[]), Some(false));
+        assert_eq!(here(std::slice::from_ref(&clear)), Some(true));
+        assert_eq!(here(&[with(Some(false), 0)]), Some(false));
+        assert_eq!(here(&[clear.clone(), with(Some(false), 0)]), None);
+        assert_eq!(here(&[with(None, 0)]), None);
+        assert_eq!(here(&[with(Some(true), 3)]), None);
+        assert_eq!(takes(&[clear], address, port + 1), Some(false));
+    }
+}

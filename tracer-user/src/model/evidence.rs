@@ -131,6 +131,8 @@ pub enum Evidence {
     Inspected {
         at: Timestamp,
         netns: Netns,
+        /// How a person enters the namespace.
+        enter: Option<Arc<str>>,
         what: Inspected,
     },
     /// The namespace could not be looked at.

@@ -1,9 +1,12 @@
 //! Leads packets through the rules of a namespace, as they are and as they were.
+//!
+//! Who listens is read only where a rule asks for it.
 
 use super::netns::{Found, Namespaces};
 use super::probe::Probe;
 use super::reader::{self, ReadError};
 use super::rulebook::{Rulebook, Version};
+use crate::inspect::socket::Socket;
 use crate::inspect::trail::{self, Route};
 use crate::inspect::walk::Walker;
 use crate::model::rules::Snapshot;
@@ -20,18 +23,22 @@ pub(super) fn walk(
 ) -> Result<Walked, ReadError> {
     let version = rulebook.current(namespaces, found, deadline)?;
     let packets = packets.get(..Walked::PACKETS).unwrap_or(packets);
-    let routes = reader::visit(namespaces, found, |_| {
-        let mut probe = Probe::new(deadline);
-        let routes = packets.iter().map(|packet| probe.route(trail::routed(packet).address));
-        routes.collect::<Result<Vec<_>, _>>()
-    })?;
     let snapshot = &*version.snapshot;
     let ruleset = &snapshot.ruleset;
+    let asks = [Some(&version.snapshot), version.before.as_ref()];
+    let asks = asks.into_iter().flatten().any(|of| trail::asks_listeners(&of.ruleset));
+    let around = reader::visit(namespaces, found, |_| {
+        let mut probe = Probe::new(deadline);
+        let routes = packets.iter().map(|packet| probe.route(trail::routed(packet).address));
+        let routes = routes.collect::<Result<Vec<_>, _>>()?;
+        let listeners = if asks { probe.listeners(None).ok() } else { None };
+        Ok(Around { routes, listeners })
+    })?;
     let earliest = packets.iter().map(|packet| packet.at).min();
     let changed = earliest.and_then(|at| version.changed_since(at));
-    let mut trails = trails(snapshot, packets, &routes);
+    let mut trails = trails(snapshot, packets, &around);
     if changed == Some(true) {
-        compare(&mut trails, &version, packets, &routes);
+        compare(&mut trails, &version, packets, &around);
     }
     Ok(Walked {
         generation: ruleset.generation,
@@ -44,21 +51,39 @@ pub(super) fn walk(
     })
 }
 
-fn trails(snapshot: &Snapshot, packets: &[Traveller], routes: &[Route]) -> Vec<Trail> {
+/// What the rules do not tell.
+struct Around {
+    /// Of each packet.
+    routes: Vec<Route>,
+    /// `None`: not read.
+    listeners: Option<Vec<Socket>>,
+}
+
+fn trails(snapshot: &Snapshot, packets: &[Traveller], around: &Around) -> Vec<Trail> {
+    let Around { routes, listeners } = around;
+    let takes = |address, port| trail::takes(listeners.as_deref()?, address, port);
     let walker = Walker::new(snapshot);
+    let knowing = listeners.as_ref().map(|_| Walker::new(snapshot).listening(&takes));
     let packets = packets.iter().zip(routes);
-    packets
-        .map(|(packet, route)| trail::trail(snapshot, &walker, packet, *route))
-        .collect()
+    let trail = |(packet, route): (&Traveller, &Route)| {
+        let known = knowing
+            .as_ref()
+            .map(|walker| trail::trail(snapshot, walker, packet, *route));
+        // Somebody else may have listened when the packet came.
+        known
+            .filter(|trail| trail.agrees)
+            .unwrap_or_else(|| trail::trail(snapshot, &walker, packet, *route))
+    };
+    packets.map(trail).collect()
 }
 
 /// The rules changed meanwhile: certain is only what the packet met in both; where only the rules before explain what was
 /// seen, they are the ones that are told.
-fn compare(trails: &mut [Trail], version: &Version, packets: &[Traveller], routes: &[Route]) {
+fn compare(trails: &mut [Trail], version: &Version, packets: &[Traveller], around: &Around) {
     let Some(before) = &version.before else {
         return;
     };
-    for (trail, old) in trails.iter_mut().zip(self::trails(before, packets, routes)) {
+    for (trail, old) in trails.iter_mut().zip(self::trails(before, packets, around)) {
         if !trail.agrees && old.agrees {
             *trail = old;
             trail.rules.iter_mut().for_each(|named| named.certain = false);

@@ -47,6 +47,7 @@ fn socket(address: &str, only_v6: bool) -> Socket {
         uid: 0,
         inode: 4711,
         only_v6,
+        transparent: None,
         interface: 0,
         cookie: None,
     }

@@ -243,8 +243,8 @@ impl<'a> Observation<'a> {
                 netns: Netns::new(*netns, None),
                 why: limits.text(why),
             },
-            Seen::Inspected { netns, what, .. } => Self::Inspected {
-                netns: Netns::new(*netns, None),
+            Seen::Inspected { netns, enter, what, .. } => Self::Inspected {
+                netns: Netns::new(*netns, enter.as_deref()),
                 what: InspectedLine::new(what, limits),
             },
             Seen::NotExamined { why, .. } => Self::NotExamined { why: limits.text(why) },

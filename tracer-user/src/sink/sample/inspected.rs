@@ -4,7 +4,8 @@ use crate::model::evidence::Evidence;
 use crate::model::finding::{Cause, Confidence, Culprit, Finding, RuleRole, Severity, State};
 use crate::model::inspected::{ChainName, Inspected};
 use crate::model::rules::{Backend, Component, Family, Hook, Located, Target};
-use crate::sink::sample::{POD, ms};
+use crate::model::tcp::ConntrackState;
+use crate::sink::sample::{POD, entry, ms};
 
 pub(super) fn finding_of(cause: Cause) -> Finding {
     Finding {
@@ -17,20 +18,28 @@ pub(super) fn finding_of(cause: Cause) -> Finding {
         severity: Severity::Warning,
         confidence: Confidence::Proved,
         connection: None,
-        count: 0,
+        count: if cause == Cause::StaleEntries { 2 } else { 0 },
         examples: Vec::new(),
         victims: Vec::new(),
-        culprits: vec![Culprit::Rule {
-            netns: POD,
-            enter: Some("/run/netns/pod".into()),
-            rule: Some(Box::new(redirect())),
-            role: role(cause),
-            evidence: None,
-        }],
+        culprits: vec![culprit(cause)],
         evidence: evidence(cause),
         considered: Vec::new(),
         first: ms(3_001),
         last: ms(3_001),
+    }
+}
+
+/// A rule; no rule explains stale entries.
+fn culprit(cause: Cause) -> Culprit {
+    if cause == Cause::StaleEntries {
+        return Culprit::ConntrackEntry(entry(ConntrackState::Established, 0, Some("127.0.0.1:37673")));
+    }
+    Culprit::Rule {
+        netns: POD,
+        enter: Some("/run/netns/pod".into()),
+        rule: Some(Box::new(redirect())),
+        role: role(cause),
+        evidence: None,
     }
 }
 
@@ -92,6 +101,7 @@ fn evidence(cause: Cause) -> Vec<Evidence> {
     vec![Evidence::Inspected {
         at: ms(3_001),
         netns: POD,
+        enter: Some("/run/netns/pod".into()),
         what,
     }]
 }

@@ -1,6 +1,7 @@
 //! Small phrases: counts, durations, processes, namespaces.
 
 use crate::model::conntrack::Conntrack;
+use crate::model::evidence::Evidence;
 use crate::model::finding::{Connection, Culprit, Finding};
 use crate::model::identity::{Comm, Netns};
 use crate::model::time::Timestamp;
@@ -111,9 +112,16 @@ pub(super) fn enter(finding: &Finding, netns: Netns) -> Option<&str> {
         Culprit::Rule { netns: of, enter, .. } if *of == netns => enter.as_deref(),
         Culprit::Rule { .. } | Culprit::ConntrackEntry(_) | Culprit::Listener(_) | Culprit::Peer { .. } => None,
     });
+    let inspected = finding.evidence.iter().filter_map(|evidence| {
+        let Evidence::Inspected { netns: of, enter, .. } = evidence else {
+            return None;
+        };
+        enter.as_deref().filter(|_| *of == netns)
+    });
     connection
         .filter_map(|connection| connection.enter.as_deref())
         .chain(culprits)
+        .chain(inspected)
         .next()
 }
 

@@ -2,7 +2,7 @@
 
 use crate::model::inspected::ChainName;
 use crate::model::rules::{Backend, Family, Located};
-use crate::sink::text::quote;
+use crate::sink::text::{quote, unescape};
 
 /// Deletes one rule; `None` where it cannot be named.
 pub(super) fn rule(rule: &Located) -> Option<String> {
@@ -20,8 +20,18 @@ pub(super) fn rule(rule: &Located) -> Option<String> {
     if append != "-A" || rest.is_empty() {
         return None;
     }
+    let table = quote(&rule.table);
+    if rest.iter().any(|word| is_escaped(word)) {
+        let chain = Some(&rule.chain).filter(|chain| !is_escaped(chain))?;
+        return Some(format!("{tool} -t {table} -D {} {}", quote(chain), rule.index?));
+    }
     let rest: Vec<_> = rest.iter().map(|word| quote(word)).collect();
-    Some(format!("{tool} -t {} -D {}", quote(&rule.table), rest.join(" ")))
+    Some(format!("{tool} -t {table} -D {}", rest.join(" ")))
+}
+
+/// Whether it may stand for bytes that are not UTF-8, which a rule's text does not tell from a backslash.
+fn is_escaped(word: &str) -> bool {
+    unescape(word).ne(word.bytes())
 }
 
 pub(super) fn flush(chain: &ChainName) -> String {
@@ -106,6 +116,15 @@ mod tests {
             rule(&located(Backend::Nft, "jump y")).unwrap(),
             "nft delete rule ip nat 'x;$(id)' handle 7"
         );
+    }
+
+    #[test]
+    fn a_rule_with_bytes_that_are_not_utf8_is_deleted_by_its_number() {
+        let text = r#"-A x;$(id) -m comment --comment "a\\xffb" -j DROP"#;
+        let mut rule = located(Backend::IptablesNft, text);
+        assert_eq!(super::rule(&rule).unwrap(), "iptables-nft -t nat -D 'x;$(id)' 1");
+        rule.chain = r"x\xff".into();
+        assert_eq!(super::rule(&rule), None);
     }
 
     #[test]

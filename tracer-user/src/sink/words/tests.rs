@@ -70,6 +70,21 @@ fn a_command_enters_its_namespace_by_the_best_way_known() {
 }
 
 #[test]
+fn a_finding_without_a_rule_or_a_connection_enters_its_namespace_by_its_path() {
+    let stale = sample::finding_of(Cause::StaleEntries);
+    assert!(stale.connection.is_none());
+    for command in commands(&stale) {
+        assert!(
+            command.starts_with("nsenter --net=/run/netns/pod conntrack -D "),
+            "{command}"
+        );
+    }
+    assert!(!commands(&stale).is_empty());
+    let summary = summary(&stale);
+    assert!(summary.contains("netns pod"), "{summary}");
+}
+
+#[test]
 fn mirrord_is_named_for_its_mark_only() {
     let mut finding = sample::finding_of(Cause::ReplyRejected);
     let mark = |finding: &mut Finding, to: u32| {
