@@ -5,7 +5,9 @@
 
 mod aim;
 mod class;
+mod condition;
 mod listeners;
+mod matters;
 mod paths;
 mod phrase;
 mod proof;

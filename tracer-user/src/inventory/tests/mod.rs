@@ -448,3 +448,4 @@ fn jumps_in_a_cycle_and_very_many_ways_come_to_an_end() {
 }
 
 mod native;
+mod returned;
