@@ -250,11 +250,11 @@ impl Search<'_> {
         }
         // One of them may be chosen by chance, so none takes anything before all are told.
         match rest {
-            Rest::Passes => taken.into_iter().for_each(|way| self.except(way, true)),
+            Rest::Passes => self.except_all(taken),
             Rest::MayPass => {}
             Rest::None => self.except(way, true),
             Rest::Aims(aim) => {
-                taken.into_iter().for_each(|way| self.except(way, true));
+                self.except_all(taken);
                 if told {
                     self.reach(id, Manner::from(nat.kind), &way, aim);
                 }
@@ -313,6 +313,12 @@ impl Search<'_> {
     fn except(&mut self, way: Way, ends: bool) {
         if !(ends && way.has_chance()) {
             self.push(Exception { way, ends });
+        }
+    }
+
+    fn except_all(&mut self, ways: Vec<Way>) {
+        for way in ways {
+            self.except(way, true);
         }
     }
 

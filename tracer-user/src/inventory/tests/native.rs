@@ -3,8 +3,8 @@
 use super::save::nat;
 use super::*;
 use crate::model::rules::{
-    Action, Backend, Base, Chain, ChainId, ChainKind, Data, Element, Field, Hook, Item, NatKind, Operand, Rule, Set,
-    SetId, Value, Verdict,
+    Action, Backend, Base, Chain, ChainId, ChainKind, Data, Element, Field, Hook, Item, Match, NatKind, Operand, Rule,
+    Set, SetId, Value, Verdict,
 };
 
 fn chain(name: &str, hook: Option<Hook>, rules: Vec<Vec<Item>>) -> Chain {

@@ -1,7 +1,7 @@
 //! What an earlier rule let go is still there for the rules behind its chain.
 
 use super::*;
-use crate::model::rules::{Action, Assign, Item, Source, Target, Verdict};
+use crate::model::rules::{Assign, Match, Source, Target, Verdict};
 
 fn lines(text: &str) -> Vec<String> {
     told(&rows(&table("nat", text), &listeners(&[]), &[], false))
