@@ -8,7 +8,7 @@ use tracer_user::inspect::rules::nft::Reading;
 use tracer_user::inspect::rules::xt::{INFO, SetNames, table};
 use tracer_user::inspect::walk::Walker;
 use tracer_user::inspect::{conntrack, link, nla, socket};
-use tracer_user::model::rules::{Fact, Family, Journey, Network, Packet, Ruleset, Tracking};
+use tracer_user::model::rules::{Fact, Family, Journey, Network, Packet, Ruleset};
 use tracer_user::sink::jsonl;
 
 pub(crate) type Target = fn(&[u8]);
@@ -87,26 +87,14 @@ fn xt(bytes: &[u8]) {
 fn walk(ruleset: &Ruleset) {
     let network = Network::default();
     let walker = Walker::over(ruleset, &network);
-    for (source, destination) in [("192.0.2.1", "198.51.100.1"), ("2001:db8::1", "2001:db8::2")] {
+    for (source, destination) in [
+        ("192.0.2.1:40000", "198.51.100.1:80"),
+        ("[2001:db8::1]:40000", "[2001:db8::2]:80"),
+    ] {
         let (Ok(source), Ok(destination)) = (source.parse(), destination.parse()) else {
             return;
         };
-        let packet = Packet {
-            source,
-            destination,
-            protocol: 6,
-            source_port: Fact::Known(40_000),
-            destination_port: Fact::Known(80),
-            tcp_flags: Fact::Known(2),
-            icmp: Fact::Absent,
-            length: Fact::Known(60),
-            time_to_live: Fact::Known(64),
-            dscp: Fact::Known(0),
-            mark: Fact::Known(0),
-            uid: Fact::Unknown,
-            gid: Fact::Unknown,
-            tracking: Tracking::New,
-        };
+        let packet = Packet::syn(source, destination);
         seen(walker.walk(&packet, Journey::Output { device: Fact::Unknown }));
     }
 }

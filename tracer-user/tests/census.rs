@@ -328,12 +328,12 @@ fn lines_of(output: impl Read + Send + 'static) -> Receiver<String> {
 
 /// The connections hang longer than `--hang-after` already, so that the two seconds are all that is needed.
 fn found_within() -> Duration {
-    Duration::from_secs(2) * slowness()
+    Duration::from_secs(3) * slowness()
 }
 
 /// Time to run one tracer for a second, start another, and have it find.
 fn silence() -> Duration {
-    Duration::from_millis(4_500) + Duration::from_secs(1) * slowness()
+    Duration::from_millis(4_500) + Duration::from_secs(2) * slowness()
 }
 
 /// An emulated machine takes several times as long to start a program.

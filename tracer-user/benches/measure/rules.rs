@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tracer_user::inspect::Reader;
 use tracer_user::inspect::walk::Walker;
 use tracer_user::model::identity::Netns;
-use tracer_user::model::rules::{Fact, Journey, Packet, Snapshot, Tracking};
+use tracer_user::model::rules::{Fact, Journey, Packet, Snapshot};
 
 pub(crate) fn measure() -> anyhow::Result<String> {
     Ok(format!("{TITLE}\n\n{}\n\n{}", large()?, many()?))
@@ -204,22 +204,7 @@ fn endpoint_of(number: u32, endpoint: u32) -> Ipv4Addr {
 }
 
 fn syn(destination: Ipv4Addr) -> Packet {
-    Packet {
-        source: Ipv4Addr::new(10, 244, 0, 1).into(),
-        destination: destination.into(),
-        protocol: 6,
-        source_port: Fact::Known(40_000),
-        destination_port: Fact::Known(80),
-        tcp_flags: Fact::Known(2),
-        icmp: Fact::Absent,
-        length: Fact::Known(60),
-        time_to_live: Fact::Known(64),
-        dscp: Fact::Known(0),
-        mark: Fact::Known(0),
-        uid: Fact::Known(1000),
-        gid: Fact::Known(1000),
-        tracking: Tracking::New,
-    }
+    Packet::syn((Ipv4Addr::new(10, 244, 0, 1), 40_000).into(), (destination, 80).into())
 }
 
 fn milliseconds(time: &Duration) -> f64 {

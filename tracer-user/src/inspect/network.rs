@@ -1,18 +1,18 @@
 //! The devices and addresses of a namespace: the requests of rtnetlink, and their answers.
 //!
-//! Routes are not read.
+//! Of routes only those that always lead here are read, and no routing rules.
 
 use crate::inspect::message::DUMP;
 use crate::inspect::nla::{NlaError, Request, attributes};
-use crate::model::rules::{Address, Link};
-use std::net::IpAddr;
+use crate::model::rules::{Address, Link, LocalRoute};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use thiserror::Error;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum NetworkError {
-    #[error("device or address message: {0}")]
+    #[error("device, address or route message: {0}")]
     Attribute(#[from] NlaError),
-    #[error("a device or address message of {0} bytes")]
+    #[error("a device, address or route message of {0} bytes")]
     Short(usize),
 }
 
@@ -86,6 +86,35 @@ pub fn address(payload: &[u8]) -> Result<Option<Address>, NetworkError> {
     }))
 }
 
+/// Asks for the routes to this host. A socket that does not check strictly tells all routes.
+pub fn local_routes(sequence: u32, ipv6: bool) -> Vec<u8> {
+    let family = if ipv6 { IPV6 } else { IPV4 };
+    let header = [family, 0, 0, 0, TABLE_LOCAL, 0, 0, TYPE_LOCAL, 0, 0, 0, 0];
+    Request::new(GET_ROUTE, DUMP, sequence, &header).finish()
+}
+
+/// One route in the answer to [`local_routes`]; `None`: not always to this host, or made by an address.
+pub fn local_route(payload: &[u8]) -> Result<Option<LocalRoute>, NetworkError> {
+    let (&[family, prefix, _, _, table, protocol, _, kind, ..], rest) = payload
+        .split_first_chunk::<ROUTE>()
+        .ok_or(NetworkError::Short(payload.len()))?;
+    let mut address = match family {
+        IPV4 => Ipv4Addr::UNSPECIFIED.into(),
+        IPV6 => Ipv6Addr::UNSPECIFIED.into(),
+        _ => return Ok(None),
+    };
+    for attribute in attributes(rest) {
+        let attribute = attribute?;
+        if attribute.kind == DESTINATION
+            && let Some(destination) = ip(attribute.value)
+        {
+            address = destination;
+        }
+    }
+    let is_one = (table, kind) == (TABLE_LOCAL, TYPE_LOCAL) && protocol != BY_KERNEL;
+    Ok(is_one.then_some(LocalRoute { address, prefix }))
+}
+
 fn ip(bytes: &[u8]) -> Option<IpAddr> {
     if let Ok(bytes) = <[u8; 4]>::try_from(bytes) {
         return Some(bytes.into());
@@ -100,6 +129,7 @@ const HEADER: usize = 8;
 // uapi/linux/{rtnetlink,if_link,if_addr,if}.h
 const GET_LINK: u16 = 18;
 const GET_ADDRESS: u16 = 22;
+const GET_ROUTE: u16 = 26;
 const NAME: u16 = 3;
 const LINKINFO: u16 = 18;
 const INFO_KIND: u16 = 1;
@@ -107,6 +137,17 @@ const PEER: u16 = 1;
 const LOCAL: u16 = 2;
 /// `IFF_LOOPBACK`.
 const LOOPBACK: u32 = 8;
+/// `struct rtmsg`.
+const ROUTE: usize = 12;
+const DESTINATION: u16 = 1;
+const IPV4: u8 = 2;
+const IPV6: u8 = 10;
+/// `RTN_LOCAL`.
+const TYPE_LOCAL: u8 = 2;
+/// `RTPROT_KERNEL`.
+const BY_KERNEL: u8 = 2;
+/// `RT_TABLE_LOCAL`.
+const TABLE_LOCAL: u8 = 255;
 
 #[cfg(test)]
 mod tests {
@@ -126,6 +167,30 @@ mod tests {
         assert_eq!(address(&message[16..]), Ok(Some(expected)));
         assert_eq!(address(&message[16..20]), Err(NetworkError::Short(4)));
         assert!(address(&message[16..message.len() - 1]).is_err());
+    }
+
+    #[test]
+    fn a_local_route_is_one_that_no_address_made() {
+        let route = |table, protocol, kind| {
+            let message = Request::new(24, 0, 1, &[2, 16, 0, 0, table, protocol, 254, kind, 0, 0, 0, 0])
+                .with(DESTINATION, &[10, 9, 0, 0])
+                .finish();
+            local_route(&message[16..]).unwrap()
+        };
+        let expected = LocalRoute {
+            address: [10, 9, 0, 0].into(),
+            prefix: 16,
+        };
+        assert_eq!(route(255, 3, 2), Some(expected));
+        assert_eq!(route(100, 3, 2), None, "for some packets");
+        assert_eq!(route(255, 2, 2), None, "made by an address");
+        assert_eq!(route(254, 3, 1), None, "unicast");
+        assert_eq!(local_route(&[2, 16]), Err(NetworkError::Short(2)));
+        let default = local_route(&[10, 0, 0, 0, 255, 3, 0, 2, 0, 0, 0, 0]).unwrap();
+        assert_eq!(
+            default.map(|route| (route.address, route.prefix)),
+            Some(("::".parse().unwrap(), 0))
+        );
     }
 
     #[test]

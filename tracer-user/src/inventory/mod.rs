@@ -5,7 +5,9 @@
 
 mod aim;
 mod class;
+mod condition;
 mod listeners;
+mod matters;
 mod paths;
 mod phrase;
 mod proof;
@@ -16,10 +18,10 @@ pub use listeners::Listeners;
 
 use crate::inspect::rules::locate::locate;
 use crate::model::conntrack::Conntrack;
-use crate::model::rules::{Field, Match, Network, Ruleset};
-use crate::model::translation::{Class, Translation};
+use crate::model::rules::{Network, Ruleset};
+use crate::model::translation::{Class, Manner, Translation};
 use class::Own;
-use listeners::{Wanted, listening};
+use listeners::{Wanted, input_devices, listening};
 use paths::Reached;
 use scope::Scope;
 
@@ -94,7 +96,8 @@ fn row(reached: &Reached, protocol: Option<u8>, facts: &Facts<'_>, own: &Own) ->
         hook: translation.hook,
         target: &translation.target,
         ports: &translation.ports,
-        on_loopback: reached.asks.iter().any(|asked| is_loopback(asked, facts.network)),
+        any_port: reached.aim.any_port,
+        devices: arrival(reached, facts.network),
     };
     translation.listening = listening(&wanted, facts.listeners, facts.network);
     Some((reached.scope.clone(), translation))
@@ -114,17 +117,12 @@ fn protocols(scope: &Scope) -> Vec<Option<u8>> {
     few.into_iter().map(|number| u8::try_from(number).ok()).collect()
 }
 
-/// Whether it asks for packets that came in by the loopback device.
-fn is_loopback(asked: &Match, network: &Network) -> bool {
-    let Some(loopback) = network.loopback() else {
-        return false;
-    };
-    let by_name = matches!(asked, Match::Name { field: Field::InputName, name, prefix: false, negated: false }
-        if **name == *loopback.name.as_bytes());
-    let index = u128::from(loopback.index);
-    by_name
-        || matches!(asked, Match::Number { field: Field::InputInterface, within, negated: false, .. }
-            if within.iter().all(|range| *range == (index..=index)))
+/// The devices whose addresses the packets arrive at.
+fn arrival(reached: &Reached, network: &Network) -> Option<Vec<u32>> {
+    let devices = input_devices(&reached.asks, network)?;
+    let is_loopback = |index: &u32| network.link(*index).is_some_and(|link| link.loopback);
+    // An address that stays need not be one of the device, except on loopback.
+    (reached.manner == Manner::Redirect || devices.iter().all(is_loopback)).then_some(devices)
 }
 
 /// Protocols that get a row each.

@@ -1,13 +1,15 @@
 //! Every way from a base chain to a rule that translates, and what is asked of a packet on it.
 //!
-//! What a rule asks is taken as it stands: a mark that an earlier rule may set, a connection's state or chance are told
-//! as conditions and not thought through. That is the walk's business.
+//! What a rule asks is taken as it stands: a mark, a connection's state or chance are told as conditions and not thought
+//! through, and where an earlier rule may have changed a mark nothing is concluded from it. That is the walk's business.
 
-use super::aim::{Aim, aims};
-use super::phrase::{key_text, match_text, opposite_text, scope_text};
+use super::aim::{Aim, Aimed, Aims, Rest, aims, is_chance};
+use super::condition::{Age, Changes, Condition, Given, beyond};
+use super::matters::{Matters, changes_source, matters};
+use super::phrase::{key_text, opposite_text, scope_text};
 use super::scope::Scope;
 use crate::model::rules::{
-    Action, Base, Chain, ChainId, Data, Element, Hook, Item, Match, NatKind, Operand, Rule, RuleId, Ruleset, SetId,
+    Action, Base, ChainId, Data, Element, Hook, Item, Match, Nat, NatKind, Operand, Rule, RuleId, Ruleset, SetId,
     Verdict,
 };
 use crate::model::translation::Manner;
@@ -34,6 +36,7 @@ pub(super) fn paths(ruleset: &Ruleset, with_source: bool) -> (Vec<Reached>, bool
         with_source,
         matters: matters(ruleset, with_source),
         hook: Hook::Prerouting,
+        now: Age::default(),
         exceptions: Vec::new(),
         reached: Vec::new(),
         visits: 0,
@@ -72,27 +75,56 @@ pub(super) fn translates(ruleset: &Ruleset) -> bool {
 #[derive(Clone)]
 struct Way {
     scope: Scope,
-    conditions: Vec<Match>,
+    conditions: Vec<Condition>,
 }
 
 impl Way {
     /// `false`: no packet fits any more.
-    fn ask(&mut self, asked: &Match, ruleset: &Ruleset) -> bool {
+    fn ask(&mut self, asked: &Match, now: Age, ruleset: &Ruleset) -> bool {
         if self.scope.narrow(asked, ruleset) {
             return !self.scope.is_empty();
         }
-        if self.conditions.contains(&asked.clone().negate(true)) && can_be_negated(asked) {
-            return false;
+        match Condition::new(asked, now, ruleset).given(&self.conditions) {
+            Given::Always => true,
+            Given::Never => false,
+            Given::Open(left) => {
+                self.conditions.extend(left);
+                true
+            }
         }
-        if !self.conditions.contains(asked) {
-            self.conditions.push(asked.clone());
-        }
-        true
     }
-}
 
-fn can_be_negated(asked: &Match) -> bool {
-    asked.clone().negate(true) != *asked
+    fn ask_unknown(&mut self, text: &str, ruleset: &Ruleset) {
+        let asked = Match::Unknown(text.into());
+        self.conditions.push(Condition::new(&asked, Age::default(), ruleset));
+    }
+
+    fn has_chance(&self) -> bool {
+        self.conditions.iter().any(Condition::has_chance)
+    }
+
+    /// The same without the packets of another way, as ways that have no packet in common.
+    fn without(&self, other: &Self) -> Vec<Self> {
+        let Some(asks) = (self.scope.meets(&other.scope))
+            .then(|| beyond(&other.conditions, &self.conditions))
+            .flatten()
+        else {
+            return vec![self.clone()];
+        };
+        let outside = self.scope.pieces_without(&other.scope).into_iter();
+        let mut pieces: Vec<_> = outside.map(|scope| Self { scope, ..self.clone() }).collect();
+        if !asks.is_empty() {
+            let conditions = self
+                .conditions
+                .iter()
+                .cloned()
+                .chain([Condition::NotAll(asks)])
+                .collect();
+            let scope = self.scope.intersect(&other.scope);
+            pieces.push(Self { scope, conditions });
+        }
+        pieces
+    }
 }
 
 /// Packets that an earlier rule took away.
@@ -102,11 +134,42 @@ struct Exception {
     ends: bool,
 }
 
+impl Exception {
+    /// What rules took away for good, once the chain is left in which others returned.
+    fn that_end(own: Vec<Self>, ruleset: &Ruleset) -> Vec<Self> {
+        let (mut kept, mut returned) = (Vec::new(), Vec::new());
+        for exception in own {
+            if exception.ends {
+                let ways = without_all(exception.way, &returned, ruleset);
+                kept.extend(ways.into_iter().map(|way| Self { way, ends: true }));
+            } else {
+                returned.push(exception.way);
+            }
+        }
+        kept
+    }
+}
+
+fn without_all(way: Way, returned: &[Way], ruleset: &Ruleset) -> Vec<Way> {
+    let mut pieces = vec![way.clone()];
+    for other in returned {
+        pieces = pieces.iter().flat_map(|piece| piece.without(other)).collect();
+        if pieces.len() > PIECES_MAX {
+            let mut way = way;
+            way.ask_unknown(RETURNED, ruleset);
+            return vec![way];
+        }
+    }
+    pieces
+}
+
 struct Search<'a> {
     ruleset: &'a Ruleset,
     with_source: bool,
     matters: Vec<Matters>,
     hook: Hook,
+    /// Counts what the rules that were met so far may have changed.
+    now: Age,
     exceptions: Vec<Exception>,
     reached: Vec<Reached>,
     visits: usize,
@@ -137,37 +200,65 @@ impl Search<'_> {
         }
         // What returned goes on in the chain that jumped here.
         let own = self.exceptions.split_off(before.min(self.exceptions.len()));
-        self.exceptions
-            .extend(own.into_iter().filter(|exception| exception.ends));
+        for exception in Exception::that_end(own, self.ruleset) {
+            self.push(exception);
+        }
     }
 
     fn rule(&mut self, id: RuleId, rule: &Rule, mut way: Way, depth: usize) {
         for item in &rule.items {
             match item {
                 Item::Match(asked) => {
-                    if !way.ask(asked, self.ruleset) {
+                    if !way.ask(asked, self.now, self.ruleset) {
                         return;
                     }
                 }
                 Item::Action(Action::Verdict(verdict)) => return self.verdict(verdict, way, depth),
                 Item::Action(Action::VerdictMap { key, map }) => return self.verdict_map(key, *map, &way, depth),
-                Item::Action(Action::Nat(nat)) => {
-                    if self.with_source || !changes_source(nat.kind) {
-                        for (scope, aim) in aims(&way.scope, nat, self.ruleset) {
-                            let way = Way { scope, ..way.clone() };
-                            self.reach(id, Manner::from(nat.kind), &way, aim);
-                        }
-                    }
-                    return self.except(way, true);
-                }
+                Item::Action(Action::Nat(nat)) => return self.nat(id, nat, way),
                 Item::Action(Action::Tproxy(tproxy)) => self.reach(id, Manner::Tproxy, &way, Aim::from(tproxy)),
                 Item::Action(
-                    Action::Assign(_)
+                    action @ (Action::Assign(_)
                     | Action::Notrack
                     | Action::Zone { .. }
                     | Action::Harmless(_)
-                    | Action::Unknown(_),
-                ) => {}
+                    | Action::Unknown(_)),
+                ) => self.now.pass(Changes::from(action)),
+            }
+        }
+    }
+
+    /// A packet that a map has no element for goes on with the next rule.
+    fn nat(&mut self, id: RuleId, nat: &Nat, way: Way) {
+        let told = self.with_source || !changes_source(nat.kind);
+        let Aims { each, rest } = aims(&way.scope, nat, self.ruleset);
+        let mut taken = Vec::new();
+        for Aimed {
+            scope,
+            told: whole,
+            aim,
+        } in each
+        {
+            let mut way = Way { scope, ..way.clone() };
+            if !whole {
+                way.ask_unknown(ELEMENT, self.ruleset);
+            }
+            if told {
+                self.reach(id, Manner::from(nat.kind), &way, aim);
+            }
+            taken.push(way);
+        }
+        // One of them may be chosen by chance, so none takes anything before all are told.
+        match rest {
+            Rest::Passes => self.except_all(taken),
+            Rest::MayPass => {}
+            Rest::None => self.except(way, true),
+            Rest::Aims(aim) => {
+                self.except_all(taken);
+                if told {
+                    self.reach(id, Manner::from(nat.kind), &way, aim);
+                }
+                self.except(way, true);
             }
         }
     }
@@ -177,17 +268,22 @@ impl Search<'_> {
             Verdict::Accept | Verdict::Drop | Verdict::Reject(_) | Verdict::Queue { .. } => self.except(way, true),
             Verdict::Return => self.except(way, false),
             Verdict::Jump(Some(chain)) => {
-                if self.matter(*chain).is_worth_a_visit() {
-                    self.chain(*chain, &way, depth + 1);
-                }
+                self.visit(*chain, &way, depth);
             }
             Verdict::Goto(Some(chain)) => {
-                if self.matter(*chain).is_worth_a_visit() {
-                    self.chain(*chain, &way, depth + 1);
-                }
+                self.visit(*chain, &way, depth);
                 self.except(way, false);
             }
             Verdict::Continue | Verdict::Jump(None) | Verdict::Goto(None) => {}
+        }
+    }
+
+    fn visit(&mut self, chain: ChainId, way: &Way, depth: usize) {
+        let matter = self.matter(chain);
+        if matter.is_worth_a_visit() {
+            self.chain(chain, way, depth + 1);
+        } else {
+            self.now.pass(matter.changes);
         }
     }
 
@@ -197,13 +293,14 @@ impl Search<'_> {
         };
         let mut way = way.clone();
         if map.elements.len() > 1 && key.iter().any(is_chance) {
-            way.conditions.push(Match::Chance(key_text(key).into()));
+            let chance = Match::Chance(key_text(key).into());
+            way.conditions.push(Condition::new(&chance, self.now, self.ruleset));
         }
         for element in &map.elements {
             let Some(Data::Verdict(verdict)) = &element.data else {
                 continue;
             };
-            if let Some(way) = way_to(&way, key, element) {
+            if let Some(way) = way_to(&way, key, element, self.ruleset) {
                 self.verdict(verdict, way, depth);
             }
         }
@@ -212,12 +309,22 @@ impl Search<'_> {
         }
     }
 
+    /// What chance takes for good it need not take; what it makes return need not be taken by the rules behind it.
     fn except(&mut self, way: Way, ends: bool) {
-        if way.conditions.iter().any(|asked| matches!(asked, Match::Chance(_))) {
-            return;
+        if !(ends && way.has_chance()) {
+            self.push(Exception { way, ends });
         }
+    }
+
+    fn except_all(&mut self, ways: Vec<Way>) {
+        for way in ways {
+            self.except(way, true);
+        }
+    }
+
+    fn push(&mut self, exception: Exception) {
         if self.exceptions.len() < EXCEPTIONS_MAX {
-            self.exceptions.push(Exception { way, ends });
+            self.exceptions.push(exception);
         }
     }
 
@@ -225,7 +332,7 @@ impl Search<'_> {
         let Some((scope, others)) = self.left(way) else {
             return;
         };
-        let asked = way.conditions.iter().map(|asked| match_text(asked, self.ruleset));
+        let asked = way.conditions.iter().map(|asked| asked.text(self.now, self.ruleset));
         let mut conditions: Vec<Arc<str>> = asked.collect();
         for (index, exception) in others.iter().enumerate() {
             let is_implied =
@@ -244,10 +351,10 @@ impl Search<'_> {
                 exception
                     .asks
                     .iter()
-                    .map(|asked| match_text(asked, self.ruleset).to_string()),
+                    .map(|asked| asked.text(self.now, self.ruleset).to_string()),
             );
             conditions.push(match (&asked[..], &exception.asks[..]) {
-                ([_], [one]) => opposite_text(one, self.ruleset),
+                ([_], [one]) => opposite_text(&one.asked(), self.ruleset),
                 _ => format!("not ({})", asked.join(", ")).into(),
             });
         }
@@ -261,7 +368,7 @@ impl Search<'_> {
             aim,
             conditions,
             more_conditions,
-            asks: way.conditions.clone(),
+            asks: way.conditions.iter().map(Condition::asked).collect(),
         });
     }
 
@@ -273,9 +380,9 @@ impl Search<'_> {
         for exception in self
             .exceptions
             .iter()
-            .filter(|exception| exception.way.scope.meets(&way.scope))
+            .filter(|exception| exception.way.scope.meets(&way.scope) && !exception.way.has_chance())
         {
-            let Some(asks) = beyond(&exception.way, way) else {
+            let Some(asks) = beyond(&exception.way.conditions, &way.conditions) else {
                 continue;
             };
             match scope.without(&exception.way.scope) {
@@ -294,20 +401,19 @@ impl Search<'_> {
 /// Whether one exception takes what another leaves: the packets that fit a match, and those that do not.
 fn take_everything(others: &[Other<'_>], scope: &Scope) -> bool {
     let whole = others.iter().filter(|other| other.scope.covers_of(scope, scope));
-    let sole: Vec<&Match> = whole
+    let sole: Vec<&Condition> = whole
         .filter(|other| other.asks.len() == 1)
-        .flat_map(|other| other.asks.iter().copied())
+        .flat_map(|other| &other.asks)
         .collect();
-    let opposite_is_taken = |all: &[Match]| matches!(all, [other] if sole.contains(&other));
     sole.iter()
-        .any(|one| matches!(one, Match::NotAll(all) if opposite_is_taken(all)))
+        .any(|one| sole.iter().any(|other| one.is_complement_of(other)))
 }
 
 /// An exception that a scope cannot tell.
 struct Other<'a> {
     scope: &'a Scope,
     /// What it asks that not all packets of the way fit.
-    asks: Vec<&'a Match>,
+    asks: Vec<Condition>,
 }
 
 impl Other<'_> {
@@ -317,38 +423,13 @@ impl Other<'_> {
     }
 }
 
-fn way_to(way: &Way, key: &[Operand], element: &Element) -> Option<Way> {
+fn way_to(way: &Way, key: &[Operand], element: &Element, ruleset: &Ruleset) -> Option<Way> {
     let mut way = way.clone();
     if !way.scope.narrow_to(key, element) {
         // The element has more to its key than is told.
-        way.conditions.push(Match::Unknown(ELEMENT.into()));
+        way.ask_unknown(ELEMENT, ruleset);
     }
     (!way.scope.is_empty()).then_some(way)
-}
-
-/// What the exception asks beyond what everything on this way fits; `None`: it asks for the opposite.
-fn beyond<'a>(exception: &'a Way, way: &Way) -> Option<Vec<&'a Match>> {
-    let opposite = |asked: &&Match| can_be_negated(asked) && way.conditions.contains(&(**asked).clone().negate(true));
-    if exception.conditions.iter().any(|asked| opposite(&asked)) {
-        return None;
-    }
-    let others = exception
-        .conditions
-        .iter()
-        .filter(|asked| !way.conditions.contains(asked));
-    Some(others.collect())
-}
-
-/// Which element is met is not the packet's doing.
-fn is_chance(operand: &Operand) -> bool {
-    matches!(operand, Operand::Random { .. } | Operand::Hash { .. })
-}
-
-fn changes_source(kind: NatKind) -> bool {
-    match kind {
-        NatKind::Source | NatKind::Masquerade => true,
-        NatKind::Destination | NatKind::Redirect => false,
-    }
 }
 
 impl From<NatKind> for Manner {
@@ -362,127 +443,7 @@ impl From<NatKind> for Manner {
     }
 }
 
-/// What can happen in a chain or in those it leads to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Matters {
-    translates: bool,
-    /// Takes packets out of the base chain.
-    ends: bool,
-}
-
-impl Matters {
-    fn is_worth_a_visit(self) -> bool {
-        self.translates || self.ends
-    }
-
-    fn or(self, other: Self) -> Self {
-        Self {
-            translates: self.translates || other.translates,
-            ends: self.ends || other.ends,
-        }
-    }
-}
-
-/// What matters of each chain: from its own rules, then along the jumps as far as they reach.
-fn matters(ruleset: &Ruleset, with_source: bool) -> Vec<Matters> {
-    let mut all: Vec<_> = ruleset.chains.iter().map(|chain| own(chain, with_source)).collect();
-    let mut leading: Vec<Vec<usize>> = vec![Vec::new(); all.len()];
-    for (from, chain) in ruleset.chains.iter().enumerate() {
-        for to in jumps(chain, ruleset) {
-            if let Some(leading) = usize::try_from(to.0).ok().and_then(|to| leading.get_mut(to)) {
-                leading.push(from);
-            }
-        }
-    }
-    let mut todo: Vec<usize> = (0..all.len()).collect();
-    while let Some(to) = todo.pop() {
-        let (Some(&told), Some(from)) = (all.get(to), leading.get(to)) else {
-            continue;
-        };
-        for &from in from {
-            if let Some(matter) = all.get_mut(from)
-                && matter.or(told) != *matter
-            {
-                *matter = matter.or(told);
-                todo.push(from);
-            }
-        }
-    }
-    all
-}
-
-fn own(chain: &Chain, with_source: bool) -> Matters {
-    let mut matters = Matters::default();
-    for action in actions(chain) {
-        match action {
-            Action::Nat(nat) => {
-                matters.translates |= with_source || !changes_source(nat.kind);
-                matters.ends = true;
-            }
-            Action::Tproxy(_) => matters.translates = true,
-            Action::Verdict(Verdict::Accept | Verdict::Drop | Verdict::Reject(_) | Verdict::Queue { .. }) => {
-                matters.ends = true;
-            }
-            Action::Verdict(_)
-            | Action::VerdictMap { .. }
-            | Action::Assign(_)
-            | Action::Notrack
-            | Action::Zone { .. }
-            | Action::Harmless(_)
-            | Action::Unknown(_) => {}
-        }
-    }
-    matters
-}
-
-fn jumps(chain: &Chain, ruleset: &Ruleset) -> Vec<ChainId> {
-    let mut jumps = Vec::new();
-    for action in actions(chain) {
-        match action {
-            Action::Verdict(verdict) => jumps.extend(target(verdict)),
-            Action::VerdictMap { map, .. } => {
-                let map = ruleset.set(*map);
-                let data = map.into_iter().flat_map(|map| {
-                    let elements = map.elements.iter().filter_map(|element| element.data.as_ref());
-                    elements.chain(&map.default)
-                });
-                jumps.extend(data.filter_map(|data| match data {
-                    Data::Verdict(verdict) => target(verdict),
-                    Data::Values(_) => None,
-                }));
-            }
-            Action::Assign(_)
-            | Action::Nat(_)
-            | Action::Tproxy(_)
-            | Action::Notrack
-            | Action::Zone { .. }
-            | Action::Harmless(_)
-            | Action::Unknown(_) => {}
-        }
-    }
-    jumps
-}
-
-fn target(verdict: &Verdict) -> Option<ChainId> {
-    match verdict {
-        Verdict::Jump(chain) | Verdict::Goto(chain) => *chain,
-        Verdict::Accept
-        | Verdict::Drop
-        | Verdict::Reject(_)
-        | Verdict::Queue { .. }
-        | Verdict::Return
-        | Verdict::Continue => None,
-    }
-}
-
-fn actions(chain: &Chain) -> impl Iterator<Item = &Action> {
-    let items = chain.rules.iter().flat_map(|rule| &rule.items);
-    items.filter_map(|item| match item {
-        Item::Action(action) => Some(action),
-        Item::Match(_) => None,
-    })
-}
-
+const RETURNED: &str = "no earlier rule of its chain returned it";
 const ELEMENT: &str = "an element of a map";
 /// The kernel's own bound on jumps.
 const DEPTH_MAX: usize = 16;
@@ -492,5 +453,7 @@ const VISITS_MAX: usize = 65_536;
 const REACHED_MAX: usize = 16_384;
 /// Earlier rules considered for one way.
 const EXCEPTIONS_MAX: usize = 128;
+/// Parts that earlier rules may cut what one takes into.
+const PIECES_MAX: usize = 16;
 /// Conditions told of one way.
 const CONDITIONS_MAX: usize = 12;

@@ -127,7 +127,8 @@ impl Unexplained {
             hook: None,
             target: &row.target,
             ports: &row.ports,
-            on_loopback: false,
+            any_port: false,
+            devices: None,
         };
         row.listening = listening(&wanted, listeners, network);
         row

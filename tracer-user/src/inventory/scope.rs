@@ -74,6 +74,31 @@ impl Scope {
         Some(rest)
     }
 
+    /// What is left without the hole, as scopes that have no packet in common.
+    pub(super) fn pieces_without(&self, hole: &Self) -> Vec<Self> {
+        let mut protocols = self.clone();
+        protocols.protocols = self.protocols.without(&hole.protocols);
+        let mut ports = self.clone();
+        ports.protocols = self.protocols.intersect(&hole.protocols);
+        let mut addresses = ports.clone();
+        ports.ports = self.ports.without(&hole.ports);
+        addresses.ports = self.ports.intersect(&hole.ports);
+        addresses.v4 = self.v4.without(&hole.v4);
+        addresses.v6 = self.v6.without(&hole.v6);
+        let mut pieces = vec![protocols, ports, addresses];
+        pieces.retain(|piece| !piece.is_empty());
+        pieces
+    }
+
+    pub(super) fn intersect(&self, other: &Self) -> Self {
+        Self {
+            protocols: self.protocols.intersect(&other.protocols),
+            ports: self.ports.intersect(&other.ports),
+            v4: self.v4.intersect(&other.v4),
+            v6: self.v6.intersect(&other.v6),
+        }
+    }
+
     /// In what this goes beyond the other.
     pub(super) fn beyond(&self, other: &Self) -> Beyond {
         Beyond {
@@ -287,7 +312,7 @@ fn only_field(key: &[Operand]) -> Option<Field> {
 }
 
 /// The numbers of one part of an element's key.
-fn range(element: &Element, index: usize) -> Option<RangeInclusive<u128>> {
+pub(super) fn range(element: &Element, index: usize) -> Option<RangeInclusive<u128>> {
     let first = element.key.get(index)?.number()?;
     let last = match &element.last {
         Some(last) => last.get(index)?.number()?,

@@ -86,6 +86,16 @@ fn nat(kind: NatKind, addresses: Option<RangeInclusive<IpAddr>>, ports: Option<R
     }
 }
 
+/// Handed to whoever listens at the packet's own address.
+fn anyones(port: u16) -> Item {
+    act(Action::Tproxy(Tproxy {
+        address: None,
+        port: Some(port),
+        mark: None,
+        drops: false,
+    }))
+}
+
 fn v4(last: u8) -> IpAddr {
     Ipv4Addr::new(10, 0, 0, last).into()
 }
@@ -397,6 +407,7 @@ fn marks_are_computed() {
                 "meta l4proto tcp tproxy ip to 127.0.0.1:15006",
                 vec![
                     TCP(),
+                    V4(),
                     act(Action::Tproxy(Tproxy {
                         address: Some(Ipv4Addr::LOCALHOST.into()),
                         port: Some(15006),
@@ -405,6 +416,8 @@ fn marks_are_computed() {
                     })),
                 ],
             ),
+            ("meta l4proto tcp tproxy ip6 to :90", vec![TCP(), V6(), anyones(90)]),
+            ("meta l4proto tcp tproxy to :90", vec![TCP(), anyones(90)]),
         ],
     );
 }
@@ -452,19 +465,19 @@ fn translations_have_their_targets() {
             ),
             (
                 "meta l4proto tcp dnat ip to 10.0.0.1:8080 persistent",
-                vec![TCP(), act(Action::Nat(persistent))],
+                vec![TCP(), V4(), act(Action::Nat(persistent))],
             ),
             (
                 "dnat ip to 10.0.0.1-10.0.0.5",
-                vec![fixed(Destination, Some(v4(1)..=v4(5)), None)],
+                vec![V4(), fixed(Destination, Some(v4(1)..=v4(5)), None)],
             ),
             (
                 "dnat ip to tcp dport map { 80 : 10.0.0.1 }",
-                vec![TCP(), mapped(Destination, port(), 1, true, false)],
+                vec![TCP(), V4(), mapped(Destination, port(), 1, true, false)],
             ),
             (
                 "dnat ip addr . port to tcp dport map { 80 : 10.0.0.1 . 8080 }",
-                vec![TCP(), mapped(Destination, port(), 2, true, true)],
+                vec![TCP(), V4(), mapped(Destination, port(), 2, true, true)],
             ),
             (
                 "meta l4proto tcp redirect to :tcp dport map { 80 : 8080 }",
@@ -472,13 +485,10 @@ fn translations_have_their_targets() {
             ),
             (
                 "dnat ip to numgen random mod 2 map { 0 : 10.0.0.1, 1 : 10.0.0.2 }",
-                vec![mapped(
-                    Destination,
-                    Operand::Random { modulus: 2, offset: 0 },
-                    4,
-                    true,
-                    false,
-                )],
+                vec![
+                    V4(),
+                    mapped(Destination, Operand::Random { modulus: 2, offset: 0 }, 4, true, false),
+                ],
             ),
         ],
     );
@@ -501,9 +511,9 @@ fn translations_have_their_targets() {
             ),
             (
                 "snat ip to 10.0.0.1",
-                vec![fixed(NatKind::Source, Some(v4(1)..=v4(1)), None)],
+                vec![V4(), fixed(NatKind::Source, Some(v4(1)..=v4(1)), None)],
             ),
-            ("snat ip prefix to 10.0.0.0/24", vec![act(Action::Nat(netmap))]),
+            ("snat ip prefix to 10.0.0.0/24", vec![V4(), act(Action::Nat(netmap))]),
         ],
     );
 }

@@ -13,7 +13,7 @@ use space::Space;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use tracer_user::inspect::Reader;
-use tracer_user::model::rules::{Action, Backend, Base, ChainKind, Family, Hook, Item, Verdict};
+use tracer_user::model::rules::{Action, Backend, Base, ChainKind, Family, Hook, Item, LocalRoute, Verdict};
 
 #[test]
 fn base_chains_are_read_with_their_hooks() {
@@ -139,6 +139,18 @@ fn a_namespace_without_rules_has_its_devices_and_addresses() {
     assert_eq!(&*snapshot.network.loopback().unwrap().name, "lo");
     assert!(snapshot.network.is_local([10, 77, 0, 1].into()));
     assert!(snapshot.network.is_local("::1".parse().unwrap()));
+    assert_eq!(snapshot.network.locals, []);
+    space.run(&["ip", "route", "add", "local", "192.0.2.0/24", "dev", "lo"], "");
+    space.run(&["ip", "-6", "route", "add", "local", "fd08::/16", "dev", "lo"], "");
+    space.run(
+        &["ip", "route", "add", "local", "default", "dev", "lo", "table", "100"],
+        "",
+    );
+    let routes = [("192.0.2.0", 24), ("fd08::", 16)].map(|(address, prefix)| LocalRoute {
+        address: address.parse().unwrap(),
+        prefix,
+    });
+    assert_eq!(space.snapshot().network.locals, routes);
     assert_eq!(snapshot.enter, Some(format!("/run/netns/{}", space.name).into()));
     assert_eq!(snapshot.netns.inode, space.netns.inode);
 }

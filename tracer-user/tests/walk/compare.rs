@@ -161,7 +161,7 @@ pub(crate) fn difference(before: &BTreeMap<u32, u64>, after: &BTreeMap<u32, u64>
 pub(crate) fn agrees(outcome: &Outcome, trip: &Trip, fate: Fate) -> bool {
     match (outcome.end, fate) {
         (End::Delivered, Fate::Came(Place::Here, seen)) | (End::Left, Fate::Came(Place::Far(_), seen)) => {
-            translated(outcome, &seen)
+            translated(outcome, trip, &seen)
         }
         (End::Rejected(Reject::TcpReset), Fate::Reset)
         | (End::Rejected(Reject::Icmp), Fate::IcmpError)
@@ -172,18 +172,19 @@ pub(crate) fn agrees(outcome: &Outcome, trip: &Trip, fate: Fate) -> bool {
     }
 }
 
-fn translated(outcome: &Outcome, seen: &Seen) -> bool {
+fn translated(outcome: &Outcome, trip: &Trip, seen: &Seen) -> bool {
     let packet = &outcome.packet;
     let port = |fact: Fact<u16>, port| fact.known().is_none_or(|known| known == port);
     (!outcome.source_known || packet.source == seen.source.ip())
         && (!outcome.destination_known || packet.destination == seen.destination.ip())
-        && (port(packet.source_port, seen.source.port()) || clashes(outcome, seen))
+        && (port(packet.source_port, seen.source.port()) || clashes(outcome, trip, seen))
         && port(packet.destination_port, seen.destination.port())
 }
 
 /// Answers, where they begin a connection of their own, come from few ports: translation may find such a port taken, and
-/// the kernel then takes another one below 512.
-fn clashes(outcome: &Outcome, seen: &Seen) -> bool {
+/// the kernel then takes another one below 512. What comes after such an answer finds its own port taken by it.
+fn clashes(outcome: &Outcome, trip: &Trip, seen: &Seen) -> bool {
     let low = |port: u16| port < 512;
-    low(seen.source.port()) && outcome.packet.source_port.known().is_some_and(low)
+    let (was, is) = (outcome.packet.source_port.known(), seen.source.port());
+    was.is_some_and(|was| low(was) == low(is) && (low(was) || trip.follows()))
 }

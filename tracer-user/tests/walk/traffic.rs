@@ -4,7 +4,7 @@ use crate::chance::Chance;
 use crate::frame::{ACK, FIN, Kind, RST, SYN, Shot, TCP, UDP};
 use crate::rule::{Plan, Tool};
 use crate::run::{Fate, Sent};
-use crate::trip::{Trip, Way, is_own};
+use crate::trip::{FOLLOWING, Trip, Way, is_own};
 use crate::world::{BOX, LOW_PORT, Place, SOURCE_PORT, Side, USERS, address};
 use std::net::SocketAddr;
 
@@ -108,6 +108,3 @@ fn is_sendable(trip: &Trip) -> bool {
         Way::FromFar(_) => true,
     }
 }
-
-/// Added to a packet's number for each that follows it.
-const FOLLOWING: u64 = 1000;

@@ -24,6 +24,11 @@ impl Trip {
         self.shot.protocol == TCP
     }
 
+    /// Whether packets of its connection were sent before it.
+    pub(crate) fn follows(&self) -> bool {
+        self.shot.number >= FOLLOWING
+    }
+
     pub(crate) fn user(&self) -> Option<User> {
         match self.way {
             Way::FromHere(user) => Some(user),
@@ -58,3 +63,6 @@ pub(crate) fn is_own(of: IpAddr) -> bool {
             .map(|side| address(of.is_ipv6(), side, BOX))
             .contains(&of)
 }
+
+/// Added to a packet's number for each that follows it.
+pub(crate) const FOLLOWING: u64 = 1000;

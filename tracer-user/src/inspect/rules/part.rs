@@ -29,6 +29,8 @@ pub enum Detail {
     Presence,
     /// The network protocol was asked for as an EtherType (`meta protocol`).
     EtherType,
+    /// No question of its own, but the family that the next expression says it is of (`dnat ip to`, `tproxy ip to`).
+    Family,
     /// The item's text says less than the rule does.
     Partial,
     /// How a random number or a hash is made: `numgen inc mod 2`, `jhash ip saddr mod 2`.

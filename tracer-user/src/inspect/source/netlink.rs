@@ -52,6 +52,11 @@ impl Netlink {
         })
     }
 
+    /// Dumps of routes are filtered by what their requests say, from now on.
+    pub(crate) fn filter(&self) -> Result<(), NetlinkError> {
+        Ok(self.socket.set_netlink_get_strict_chk(true)?)
+    }
+
     /// Whether something changed while the last answer was given, so that it may be of two minds.
     pub(crate) fn interrupted(&self) -> bool {
         self.interrupted

@@ -142,6 +142,18 @@ fn network(deadline: Instant) -> Result<(Network, bool), NetlinkError> {
         }
         Ok::<_, network::NetworkError>(ControlFlow::Continue(()))
     })?;
+    netlink.filter()?;
+    for ipv6 in [false, true] {
+        netlink.ask(
+            |sequence| network::local_routes(sequence, ipv6),
+            |payload| {
+                if network.locals.len() < LOCALS_MAX {
+                    network.locals.extend(network::local_route(payload)?);
+                }
+                Ok::<_, network::NetworkError>(ControlFlow::Continue(()))
+            },
+        )?;
+    }
     Ok((network, bridges))
 }
 
@@ -170,6 +182,7 @@ fn open(protocol: i32, deadline: Instant) -> Result<Netlink, NetlinkError> {
 const ATTEMPTS_MAX: usize = 5;
 const LINKS_MAX: usize = 16_384;
 const ADDRESSES_MAX: usize = 65_536;
+const LOCALS_MAX: usize = 4_096;
 /// The settings of the namespace that the reading thread is in.
 const BRIDGE: &str = "/proc/sys/net/bridge";
 const IPVS: &str = "/proc/thread-self/net/ip_vs";

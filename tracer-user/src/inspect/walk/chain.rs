@@ -106,26 +106,27 @@ impl<'r, 'w, 'a> Through<'r, 'w, 'a> {
         // A rule that ends early has met the packet if it has counted it.
         let mut counted = false;
         for item in &rule.items {
+            if let Item::Action(Action::Harmless(_) | Action::Verdict(Verdict::Continue)) = item {
+                counted = true;
+                continue;
+            }
+            if (counted || matches!(item, Item::Action(_))) && !doubts.is_empty() {
+                self.split(&mut cursor, &mut attempt, &doubts);
+                doubts.clear();
+            }
+            if std::mem::take(&mut counted) {
+                attempt.effect = attempt.effect.or(Some(Effect::Passed));
+            }
             match item {
                 Item::Match(wanted) => match self.walker().fits(&cursor.traveller.state, wanted) {
                     Truth::No => return self.miss(cursor, attempt),
                     Truth::Maybe => doubts.push(wanted),
                     Truth::Yes => {}
                 },
-                Item::Action(Action::Harmless(_) | Action::Verdict(Verdict::Continue)) => counted = true,
-                Item::Action(action) => {
-                    if !doubts.is_empty() {
-                        self.split(&mut cursor, &mut attempt, &doubts);
-                        doubts.clear();
-                    }
-                    if counted {
-                        attempt.effect = attempt.effect.or(Some(Effect::Passed));
-                    }
-                    match self.act(cursor, action, attempt) {
-                        Some(same) => (cursor, attempt) = same,
-                        None => return,
-                    }
-                }
+                Item::Action(action) => match self.act(cursor, action, attempt) {
+                    Some(same) => (cursor, attempt) = same,
+                    None => return,
+                },
             }
         }
         attempt.certain &= doubts.is_empty();

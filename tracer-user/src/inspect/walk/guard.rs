@@ -4,9 +4,7 @@
 use super::Walker;
 use super::number::{Number, Truth};
 use super::state::State;
-use crate::model::rules::{
-    Action, Chain, ChainKind, Field, Item, Match, NatTarget, Operand, Rule, Ruleset, Source, Target,
-};
+use crate::model::rules::{Chain, Field, Item, Match, Rule};
 
 /// A question that a packet must not fail.
 #[derive(Clone, Debug)]
@@ -48,14 +46,13 @@ pub(super) fn of(chain: &Chain) -> Vec<Option<Guard>> {
     chain.rules.iter().map(guard).collect()
 }
 
-/// The question that tells most packets apart, of those that are asked before anything is done.
+/// The question that tells most packets apart, of those that are asked before anything is done, or counted.
 fn guard(rule: &Rule) -> Option<Guard> {
     let leading = rule.items.iter().map_while(|item| match item {
-        Item::Match(wanted) => Some(Some(wanted)),
-        Item::Action(Action::Harmless(_)) => Some(None),
+        Item::Match(wanted) => Some(wanted),
         Item::Action(_) => None,
     });
-    let guards = leading.flatten().filter_map(|wanted| {
+    let guards = leading.filter_map(|wanted| {
         let Match::Number {
             field,
             mask,
@@ -94,63 +91,4 @@ fn rank(field: Field) -> u8 {
         Field::L4Proto | Field::Nfproto | Field::Ip4Protocol => 5,
         _ => 4,
     }
-}
-
-/// Whether any rule looks at conntrack, or cannot do without: else nobody can tell whether it runs.
-pub(super) fn needs_conntrack(ruleset: &Ruleset) -> bool {
-    let is_nat = |chain: &Chain| matches!(&chain.base, Some(base) if base.kind == ChainKind::Nat);
-    let items = |chain: &Chain| {
-        let items = chain.rules.iter().flat_map(|rule| &rule.items);
-        items.into_iter().any(tracked_item)
-    };
-    ruleset.chains.iter().any(|chain| is_nat(chain) || items(chain))
-}
-
-fn tracked_item(item: &Item) -> bool {
-    match item {
-        Item::Match(wanted) => tracked_match(wanted),
-        Item::Action(Action::VerdictMap { key, .. }) => key.iter().any(tracked_operand),
-        Item::Action(Action::Assign(assign)) => {
-            assign.target == Target::Connmark
-                || match &assign.source {
-                    Source::Connmark { .. } => true,
-                    Source::Operand(operand) => tracked_operand(operand),
-                    Source::None | Source::Mark { .. } => false,
-                }
-        }
-        Item::Action(Action::Nat(nat)) => match &nat.target {
-            NatTarget::Map { key, .. } => key.iter().any(tracked_operand),
-            NatTarget::Fixed { .. } | NatTarget::Unknown(_) => false,
-        },
-        Item::Action(
-            Action::Verdict(_)
-            | Action::Tproxy(_)
-            | Action::Notrack
-            | Action::Zone { .. }
-            | Action::Harmless(_)
-            | Action::Unknown(_),
-        ) => false,
-    }
-}
-
-fn tracked_match(wanted: &Match) -> bool {
-    match wanted {
-        Match::Number { field, .. } | Match::Name { field, .. } => tracked_field(*field),
-        Match::Lookup { key, .. } => key.iter().any(tracked_operand),
-        Match::Equal { left, right, .. } => tracked_operand(left) || tracked_operand(right),
-        Match::Any(all) | Match::NotAll(all) => all.iter().any(tracked_match),
-        Match::Chance(_) | Match::Unknown(_) => false,
-    }
-}
-
-fn tracked_operand(operand: &Operand) -> bool {
-    match operand {
-        Operand::Field { field, .. } => tracked_field(*field),
-        Operand::Map { key, .. } => key.iter().any(tracked_operand),
-        Operand::Constant(_) | Operand::Random { .. } | Operand::Hash { .. } | Operand::Unknown(_) => false,
-    }
-}
-
-fn tracked_field(field: Field) -> bool {
-    field.name().starts_with("ct ")
 }

@@ -150,10 +150,10 @@ impl Run<'_, '_> {
 /// Conntrack's own place in the order.
 fn track(walker: &Walker<'_>, traveller: Traveller) -> Vec<Traveller> {
     let unseen = matches!(traveller.state.track, Track::None | Track::Template(_));
-    if !unseen || (traveller.state.tracking == Tracking::Unknown && !walker.tracks) {
+    if !unseen {
         return vec![traveller];
     }
-    tracked(&traveller.state)
+    tracked(walker, &traveller.state)
         .into_iter()
         .map(|state| Traveller {
             state,
@@ -162,8 +162,12 @@ fn track(walker: &Walker<'_>, traveller: Traveller) -> Vec<Traveller> {
         .collect()
 }
 
-/// The packet as conntrack may see it.
-pub(super) fn tracked(state: &State) -> Vec<State> {
+/// The packet as conntrack may see it, which does not look where no rule needs it.
+pub(super) fn tracked(walker: &Walker<'_>, state: &State) -> Vec<State> {
+    let is_assumed = matches!(state.tracking, Tracking::New | Tracking::Unknown);
+    if is_assumed && !walker.tracks_family(state.is_ipv6()) {
+        return vec![*state];
+    }
     let all = entries(state).into_iter();
     all.map(|(track, connmark)| State {
         connmark,

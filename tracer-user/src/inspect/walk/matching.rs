@@ -68,7 +68,12 @@ impl Walker<'_> {
         if number == Number::Absent {
             return Truth::No;
         }
-        number.masked(mask, 0).within_any(within).turned(negated)
+        let fits = number.masked(mask, 0).within_any(within).turned(negated);
+        // Whatever its socket is: there may be none.
+        if is_of_socket(field) && number.exact().is_none() {
+            return fits.min(Truth::Maybe);
+        }
+        fits
     }
 
     /// What all devices that it may be say.
@@ -165,6 +170,13 @@ impl Walker<'_> {
             state.connmark = state.connmark.learn(mask, value);
         }
     }
+}
+
+fn is_of_socket(field: Field) -> bool {
+    matches!(
+        field,
+        Field::SocketUid | Field::SocketGid | Field::SocketTransparent | Field::SocketWildcard | Field::SocketMark
+    )
 }
 
 fn named(link: Option<&Link>, name: &[u8], prefix: bool) -> bool {

@@ -2,7 +2,7 @@
 //! the kernel.
 //!
 //! Pure, and three-valued: what is not known may fit, and then there is more than one outcome. Bridge and netdev chains
-//! are not walked, and routes are not known: where a packet goes follows from addresses and devices, and is unknown
+//! are not walked, and of routes only those that lead here are known: else where a packet goes follows from addresses and devices, and is unknown
 //! where these do not tell. No other connection is taken to stand in the way of a translation.
 
 mod act;
@@ -14,6 +14,7 @@ mod hook;
 mod matching;
 mod merge;
 mod nat;
+mod needs;
 mod number;
 mod order;
 mod set;
@@ -39,8 +40,8 @@ pub struct Walker<'a> {
     sets: Vec<Index<'a>>,
     /// For each rule of each chain.
     guards: Vec<Vec<Option<Guard>>>,
-    /// Some rule looks at conntrack, or needs it.
-    tracks: bool,
+    /// Whether some rule looks at conntrack, or needs it: of IPv4 and of IPv6.
+    tracks: [bool; 2],
     listens: Option<Listens<'a>>,
 }
 
@@ -60,7 +61,7 @@ impl<'a> Walker<'a> {
             ipv6: Orders::new(ruleset, true),
             sets: ruleset.sets.iter().map(Index::new).collect(),
             guards: ruleset.chains.iter().map(guard::of).collect(),
-            tracks: guard::needs_conntrack(ruleset),
+            tracks: [false, true].map(|ipv6| needs::conntrack(ruleset, ipv6)),
             listens: None,
         }
     }
@@ -74,7 +75,13 @@ impl<'a> Walker<'a> {
 
     /// Whether some rule makes the kernel track connections.
     pub fn tracks(&self) -> bool {
-        self.tracks
+        let [ipv4, ipv6] = self.tracks;
+        ipv4 || ipv6
+    }
+
+    fn tracks_family(&self, is_ipv6: bool) -> bool {
+        let [ipv4, ipv6] = self.tracks;
+        if is_ipv6 { ipv6 } else { ipv4 }
     }
 
     /// All that can become of the packet on its whole journey.

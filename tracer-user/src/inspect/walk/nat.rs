@@ -125,10 +125,6 @@ impl Walker<'_> {
                 missing: true,
             };
         };
-        let foreign = |data: &Data| matches!(data, Data::Values(values) if values.first().is_some_and(|first| is_foreign(first, state.is_ipv6())));
-        if address && !found.data.is_empty() && found.data.iter().all(|data| foreign(data)) {
-            return Translation::Skip;
-        }
         let mut states = found.data.iter().map(|data| target(data)).collect::<Vec<_>>();
         if found.more {
             states.push(moved(state, nat, manip, Site::Unknown, &Ports::Unknown));
@@ -348,14 +344,6 @@ fn prefixed(site: Site, range: &RangeInclusive<IpAddr>) -> Site {
     let (first, last) = (bits(*range.start()), bits(*range.end()));
     let host = first ^ last;
     Site::Known(address((bits(own) & host) | (first & !host), own.is_ipv6()))
-}
-
-/// Whether an address of a map is of the other family, whose packets alone the kernel translates: in inet, `dnat ip to`
-/// passes IPv6 by. No IPv6 address that anybody translates to has 96 zeros ahead but loopback.
-fn is_foreign(value: &Value, ipv6: bool) -> bool {
-    let number = value.number().unwrap_or_default();
-    let short = number <= u128::from(u32::MAX);
-    if ipv6 { short && number > 1 } else { !short }
 }
 
 fn site(value: &Value, ipv6: bool) -> Site {

@@ -50,7 +50,11 @@ impl<'w, 'a> Run<'w, 'a> {
     pub(super) fn single(mut self, hook: Hook, input: Device, output: Device) -> Walk {
         let state = self.state(hook, input, output);
         let seen = matches!(hook, Hook::Input | Hook::Forward | Hook::Postrouting);
-        let mut states = if seen { hook::tracked(&state) } else { vec![state] };
+        let mut states = if seen {
+            hook::tracked(self.walker, &state)
+        } else {
+            vec![state]
+        };
         if seen && self.walker.orders(state.is_ipv6()).translates {
             for state in &mut states {
                 if let Track::Entry(entry) = &mut state.track {
@@ -101,7 +105,7 @@ impl<'w, 'a> Run<'w, 'a> {
             return vec![state.into()];
         }
         // It comes from a local socket: OUTPUT and POSTROUTING have seen it.
-        let mut states = hook::tracked(&state);
+        let mut states = hook::tracked(self.walker, &state);
         for state in &mut states {
             state.loopback = true;
             if let Track::Entry(entry) = &mut state.track {
@@ -162,7 +166,7 @@ impl<'w, 'a> Run<'w, 'a> {
         let here = if state.taken || state.loopback {
             Truth::Yes
         } else {
-            self.is_here(state.flow.destination)
+            self.arrives(state.flow.destination)
         };
         if here != Truth::No {
             let mut local = at(traveller.clone(), Hook::Input);
@@ -188,6 +192,15 @@ impl<'w, 'a> Run<'w, 'a> {
             state.packet.time_to_live = Fact::Known(hops.saturating_sub(1));
         }
         pending.push(other);
+    }
+
+    /// Whether a packet that comes in is delivered here. Broadcasts and multicasts are; that nobody here has joined a
+    /// group, and that a multicast is routed as well, is not known.
+    fn arrives(&self, site: Site) -> Truth {
+        match site {
+            Site::Known(address) if address.is_multicast() || self.walker.is_broadcast(address) => Truth::Yes,
+            Site::Known(_) | Site::Own | Site::Unknown => self.is_here(site),
+        }
     }
 
     /// Whether packets to there are for this namespace.
@@ -249,9 +262,9 @@ impl<'w, 'a> Run<'w, 'a> {
 
 /// An established connection's socket is found ahead of INPUT, and may own the packet there.
 fn meet_socket(state: &mut State) {
-    let is_first = state
-        .entry()
-        .is_some_and(|entry| entry.state == super::state::Entry::NEW);
+    let is_first = state.entry().map_or(state.tracking == Tracking::New, |entry| {
+        entry.state == super::state::Entry::NEW
+    });
     let early = match state.packet.protocol {
         6 => !is_first,
         17 => true,

@@ -2,7 +2,7 @@ pub(crate) mod save;
 
 use super::*;
 use crate::inspect::socket::{Info, Socket};
-use crate::model::rules::{Address, Family, Link};
+use crate::model::rules::{Action, Address, Family, Item, Link};
 use crate::model::tcp::{ConntrackState, TcpState};
 use crate::model::translation::{Class, Destinations, Listening, Manner};
 use crate::model::tuple::{Endpoint, Tuple};
@@ -31,6 +31,7 @@ pub(crate) fn network() -> Network {
             address("10.77.0.2", 24, 2),
             address("fd77::2", 64, 2),
         ],
+        locals: Vec::new(),
     }
 }
 
@@ -333,6 +334,66 @@ fn a_listener_serves_the_addresses_and_families_that_it_is_bound_to() {
     assert!(rows(&table("nat", local), &only, &[], false)[0].is_dead());
 }
 
+#[test]
+fn a_redirect_leads_to_an_address_of_the_device_that_its_rule_names() {
+    let mut network = network();
+    network.links.push(Link {
+        index: 3,
+        name: "eth1".into(),
+        loopback: false,
+    });
+    network.addresses.push(Address {
+        address: "10.99.0.1".parse().unwrap(),
+        prefix: 24,
+        link: 3,
+    });
+    for (asked, listener, served) in [
+        ("-i eth0", "10.99.0.1:8080", false),
+        ("! -i eth1", "10.99.0.1:8080", false),
+        ("-i eth0", "10.77.0.2:8080", true),
+        ("-i eth1", "10.99.0.1:8080", true),
+        ("! -i eth0", "127.0.0.1:8080", true),
+        ("-i lo", "127.0.0.1:8080", true),
+        ("-i lo", "10.77.0.2:8080", false),
+        ("-m mark --mark 0x1", "10.99.0.1:8080", true),
+    ] {
+        let text = format!("-A PREROUTING {asked} -p tcp --dport 80 -j REDIRECT --to-ports 8080");
+        let facts = Facts {
+            ruleset: &table("nat", &text),
+            network: &network,
+            listeners: &listeners(&[listener]),
+            entries: None,
+        };
+        let row = &inventory(&facts, false).translations[0];
+        assert_eq!(row.is_dead(), !served, "{asked}: {listener}");
+    }
+}
+
+#[test]
+fn of_a_range_of_ports_the_first_one_is_taken_unless_the_own_one_is_in_it() {
+    for (original, target, listener, listening) in [
+        ("80", "8080-8089", "0.0.0.0:8085", "nobody"),
+        ("80", "8080-8089", "0.0.0.0:8080", "listens"),
+        ("8085", "8080-8089", "0.0.0.0:8085", "listens"),
+        ("8085", "8080-8089", "0.0.0.0:8080", "nobody"),
+        ("80,8085", "8080-8089", "0.0.0.0:8080", "unknown"),
+        ("8085:8086", "8080-8089", "0.0.0.0:8085", "unknown"),
+        ("8085:8086", "8080-8089", "0.0.0.0:8080", "nobody"),
+    ] {
+        let text = format!("-A PREROUTING -p tcp --dports {original} -j REDIRECT --to-ports {target}");
+        let mut ruleset = table("nat", &text);
+        let line = |ruleset: &Ruleset| told(&rows(ruleset, &listeners(&[listener]), &[], false)).remove(0);
+        let found = line(&ruleset);
+        assert!(found.contains(listening), "{listener}: {found}");
+        for item in &mut ruleset.chains[0].rules[0].items {
+            if let Item::Action(Action::Nat(nat)) = item {
+                nat.random = true;
+            }
+        }
+        assert!(line(&ruleset).contains("unknown"), "any of ten may be taken");
+    }
+}
+
 fn entry(source: &str, destination: &str, target: &str, state: ConntrackState) -> Conntrack {
     let original = Tuple::new(endpoint(source), endpoint(destination));
     Conntrack {
@@ -449,3 +510,4 @@ fn jumps_in_a_cycle_and_very_many_ways_come_to_an_end() {
 }
 
 mod native;
+mod returned;

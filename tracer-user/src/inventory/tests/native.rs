@@ -3,8 +3,8 @@
 use super::save::nat;
 use super::*;
 use crate::model::rules::{
-    Action, Backend, Base, Chain, ChainId, ChainKind, Data, Element, Field, Hook, Item, NatKind, Operand, Rule, Set,
-    SetId, Value, Verdict,
+    Action, Backend, Base, Chain, ChainId, ChainKind, Data, Element, Field, Hook, Item, Match, NatKind, Operand, Rule,
+    Set, SetId, Value, Verdict,
 };
 
 fn chain(name: &str, hook: Option<Hook>, rules: Vec<Vec<Item>>) -> Chain {
@@ -183,4 +183,59 @@ fn ports_of_a_set_and_targets_of_a_map_are_told() {
             "stolen output 6 443 redirect here:8443 listens []",
         ]
     );
+}
+
+#[test]
+fn what_a_map_has_no_element_for_goes_on_with_the_next_rule() {
+    let translate = |target| {
+        Item::Action(Action::Nat(crate::model::rules::Nat {
+            kind: NatKind::Destination,
+            target,
+            random: false,
+            persistent: false,
+        }))
+    };
+    let of_map = |key| crate::model::rules::NatTarget::Map {
+        key,
+        map: SetId(0),
+        address: true,
+        port: false,
+        fixed_port: None,
+    };
+    let redirect = Item::Action(nat(NatKind::Redirect, None, Some(41000..=41000)));
+    let mut ruleset = Ruleset {
+        chains: vec![chain(
+            "prerouting",
+            Some(Hook::Prerouting),
+            vec![
+                vec![
+                    asked(Field::L4Proto, 6),
+                    translate(of_map(vec![Operand::field(Field::DestinationPort)])),
+                ],
+                vec![asked(Field::L4Proto, 6), asked(Field::DestinationPort, 8081), redirect],
+            ],
+        )],
+        sets: vec![map(vec![(vec![443], Data::Values(vec![Value::Number(0x0a4d_0002)]))])],
+        ..Ruleset::default()
+    };
+    ruleset.chains[0].family = Family::Ip;
+    let lines = |ruleset: &Ruleset| told(&rows(ruleset, &listeners(&[]), &[], false));
+    let redirected = "stolen prerouting 6 8081 redirect here:41000 nobody []".to_owned();
+    assert_eq!(
+        lines(&ruleset),
+        [
+            "stolen prerouting 6 443 dnat 10.77.0.2:same nobody []",
+            redirected.as_str()
+        ]
+    );
+    // With an element for all other keys nothing goes on.
+    ruleset.sets[0].default = Some(Data::Values(vec![Value::Number(0x0a4d_0002)]));
+    assert!(!lines(&ruleset).contains(&redirected));
+    ruleset.sets[0].default = None;
+    // Nor does anything where every number has its element, and which one comes up is chance.
+    let halves = |modulus| of_map(vec![Operand::Random { modulus, offset: 443 }]);
+    ruleset.chains[0].rules[0].items[1] = translate(halves(1));
+    assert!(!lines(&ruleset).contains(&redirected));
+    ruleset.chains[0].rules[0].items[1] = translate(halves(2));
+    assert!(lines(&ruleset).contains(&redirected));
 }

@@ -17,7 +17,7 @@ pub use action::{Action, Assign, Nat, NatKind, NatTarget, Reject, Source, Target
 pub use field::Field;
 pub use located::{Component, Located};
 pub use matching::{Match, Operand};
-pub use network::{Address, Link, Network};
+pub use network::{Address, Link, LocalRoute, Network};
 pub use set::{Data, Element, Set};
 pub use snapshot::Snapshot;
 pub use value::Value;

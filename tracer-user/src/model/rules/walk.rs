@@ -2,7 +2,7 @@
 
 use super::{ChainId, Hook, NatKind, Reject, RuleId};
 use crate::model::conntrack::{Conntrack, Direction};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// What is known of one thing about a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,6 +53,28 @@ pub struct Packet {
     pub uid: Fact<u32>,
     pub gid: Fact<u32>,
     pub tracking: Tracking,
+}
+
+impl Packet {
+    /// The first SYN of a connection, as a local socket of no known owner sends it.
+    pub fn syn(source: SocketAddr, destination: SocketAddr) -> Self {
+        Self {
+            source: source.ip(),
+            destination: destination.ip(),
+            protocol: TCP,
+            source_port: Fact::Known(source.port()),
+            destination_port: Fact::Known(destination.port()),
+            tcp_flags: Fact::Known(SYN),
+            icmp: Fact::Absent,
+            length: Fact::Known(60),
+            time_to_live: Fact::Known(64),
+            dscp: Fact::Known(0),
+            mark: Fact::Known(0),
+            uid: Fact::Unknown,
+            gid: Fact::Unknown,
+            tracking: Tracking::New,
+        }
+    }
 }
 
 /// What conntrack says of the packet.
@@ -158,3 +180,7 @@ pub enum End {
     /// A rule that is not understood may have done anything.
     Unknown,
 }
+
+const TCP: u8 = 6;
+/// In the order of [`super::Field::TcpFlags`].
+const SYN: u8 = 2;

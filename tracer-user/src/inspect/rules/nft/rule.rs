@@ -100,6 +100,7 @@ impl Machine<'_> {
             b"counter" => self.counter(data),
             b"nat" | b"redir" | b"masq" => {
                 let nat = action::nat(name, data, &self.registers, self.around.layouts)?;
+                self.only(data.u32(NAT_FAMILY).filter(|_| name == b"nat"));
                 self.detailed(nat, action::fully_random(name, data));
             }
             b"match" | b"target" => self.extension(name == b"match", data)?,
@@ -124,7 +125,10 @@ impl Machine<'_> {
             b"rt" => self.write(data.u32(1)?, load::rt(data.u32(2)?)),
             b"osf" | b"xfrm" => self.write(data.u32(1)?, Held::unknown(text(name), REGISTERS)),
             b"tunnel" => self.write(data.u32(2)?, Held::unknown("tunnel", REGISTERS)),
-            b"tproxy" => self.act(action::tproxy(data, &self.registers)),
+            b"tproxy" => {
+                self.only(data.u32(TPROXY_FAMILY));
+                self.act(action::tproxy(data, &self.registers));
+            }
             b"queue" => self.detailed(action::queue(data), action::fanout(data)),
             b"reject" => self.detailed(action::reject(data), action::reject_code(data)),
             b"notrack" => self.act(Action::Notrack),
@@ -364,6 +368,19 @@ impl Machine<'_> {
         });
     }
 
+    /// In inet a translation may be of one family: the kernel ends the rule of a tproxy for packets of the other, and
+    /// passes a nat by, which nft lets nothing follow.
+    fn only(&mut self, family: Option<u32>) {
+        if self.around.family == Family::Inet
+            && let Some(family @ (2 | 10)) = family
+        {
+            let one = Match::equals(Field::Nfproto, u128::from(family));
+            self.decoded
+                .parts
+                .push(Part::Detailed(Item::Match(one), Detail::Family));
+        }
+    }
+
     fn push(&mut self, part: Part) {
         let part = match (part, self.made.take()) {
             (Part::Native(item), Some(text)) => Part::Detailed(item, Detail::Operand(text.into())),
@@ -422,5 +439,56 @@ const PAYLOAD_SOURCE: u16 = 5;
 const META_SOURCE: u16 = 3;
 const CT_SOURCE: u16 = 4;
 const EXTHDR_SOURCE: u16 = 7;
+const NAT_FAMILY: u16 = 2;
+const TPROXY_FAMILY: u16 = 1;
 /// `NFT_LOOKUP_F_INV`.
 const INVERTED: u32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::nla::Request;
+    use crate::model::rules::Tproxy;
+
+    #[test]
+    fn in_inet_a_translation_is_of_the_family_that_it_says() {
+        let tproxy = Item::Action(Action::Tproxy(Tproxy {
+            address: None,
+            port: None,
+            mark: None,
+            drops: false,
+        }));
+        let of = |family| Item::Match(Match::equals(Field::Nfproto, family));
+        assert_eq!(
+            read("tproxy", 10, Family::Inet),
+            [Part::Detailed(of(10), Detail::Family), Part::Native(tproxy.clone())]
+        );
+        assert_eq!(read("tproxy", 0, Family::Inet), [Part::Native(tproxy.clone())]);
+        assert_eq!(read("tproxy", 10, Family::Ip6), [Part::Native(tproxy)]);
+        // NFPROTO_INET: of both.
+        assert_eq!(read("nat", 1, Family::Inet).len(), 1);
+        assert_eq!(
+            read("nat", 2, Family::Inet).first(),
+            Some(&Part::Detailed(of(2), Detail::Family))
+        );
+    }
+
+    /// A rule of this one expression, without registers.
+    fn read(name: &str, family: u32, table: Family) -> Vec<Part> {
+        let attribute = if name == "nat" { NAT_FAMILY } else { TPROXY_FAMILY };
+        let message = Request::new(0, 0, 0, &[]).with_nested(1, |list| {
+            let list = list.with(EXPRESSION_NAME, name.as_bytes());
+            list.with_nested(EXPRESSION_DATA, |data| {
+                let data = if name == "nat" { data.with(1, &[0; 4]) } else { data };
+                data.with(attribute, &family.to_be_bytes())
+            })
+        });
+        let bytes = message.finish();
+        let around = Surroundings {
+            family: table,
+            table: &Table::new("t".to_owned(), false),
+            layouts: &[],
+        };
+        decode(Block(&bytes[16..]), &[], around).parts
+    }
+}

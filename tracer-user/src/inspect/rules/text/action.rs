@@ -114,7 +114,7 @@ impl Context<'_> {
                 netmap,
                 ..
             } => {
-                let family = addresses.as_ref().map(|range| word(*range.start()));
+                let family = addresses.as_ref().map(|range| range.start().is_ipv6());
                 self.target_family(&mut text, family, false);
                 if *netmap {
                     text.push_str(" prefix");
@@ -136,9 +136,8 @@ impl Context<'_> {
                 port,
                 fixed_port,
             } => {
-                let six = self.gives_ipv6(*map) || self.network == Some(IPV6);
-                let family = address.then_some(if six { "ip6" } else { "ip" });
-                self.target_family(&mut text, family, *address && *port);
+                let ipv6 = self.gives_ipv6(*map) || self.network == Some(IPV6);
+                self.target_family(&mut text, address.then_some(ipv6), *address && *port);
                 text.push_str(if *address { " to " } else { " to :" });
                 text.push_str(&self.key(key, detail));
                 text.push_str(" map ");
@@ -170,13 +169,13 @@ impl Context<'_> {
     }
 
     /// Tables of one family need not say it; nft says it all the same of a map to address and port.
-    fn target_family(&self, text: &mut String, family: Option<&str>, pair: bool) {
+    fn target_family(&self, text: &mut String, ipv6: Option<bool>, pair: bool) {
         let alone = matches!(self.family, Family::Ip | Family::Ip6);
-        if let Some(family) = family
+        let ipv6 = self.stated.map(|family| family == IPV6).or(ipv6);
+        if let Some(ipv6) = ipv6
             && (!alone || pair)
         {
-            text.push(' ');
-            text.push_str(family);
+            text.push_str(if ipv6 { " ip6" } else { " ip" });
         }
     }
 
@@ -203,7 +202,7 @@ impl Context<'_> {
 
     fn tproxy(&self, tproxy: &Tproxy) -> String {
         let mut text = "tproxy".to_owned();
-        self.target_family(&mut text, tproxy.address.map(word), false);
+        self.target_family(&mut text, tproxy.address.map(|address| address.is_ipv6()), false);
         text.push_str(" to ");
         if let Some(address) = tproxy.address {
             let shown = super::address(address);
@@ -217,10 +216,6 @@ impl Context<'_> {
         }
         text
     }
-}
-
-fn word(address: IpAddr) -> &'static str {
-    if address.is_ipv6() { "ip6" } else { "ip" }
 }
 
 fn port_range(ports: &RangeInclusive<u16>) -> String {

@@ -46,6 +46,8 @@ pub(super) struct Context<'a> {
     pub(super) network: Option<u8>,
     /// `IPPROTO_*`, where it is known by now.
     pub(super) protocol: Option<u8>,
+    /// The family that the next item says it is of.
+    pub(super) stated: Option<u8>,
 }
 
 pub(super) const IPV4: u8 = 2;
@@ -74,6 +76,7 @@ impl<'a> Printer<'a> {
                 lookup,
                 network,
                 protocol: None,
+                stated: None,
             },
             statements: Vec::new(),
             network: None,
@@ -82,6 +85,10 @@ impl<'a> Printer<'a> {
     }
 
     fn item(&mut self, item: &Item, detail: Option<&Detail>) {
+        if detail == Some(&Detail::Family) {
+            self.context.stated = number(item);
+            return;
+        }
         for layer in layers(item) {
             self.implied(layer);
         }
@@ -101,6 +108,7 @@ impl<'a> Printer<'a> {
             }
         };
         self.say(text);
+        self.context.stated = None;
     }
 
     fn say(&mut self, text: String) {
@@ -114,22 +122,9 @@ impl<'a> Printer<'a> {
     /// What a statement says about those to come.
     #[expect(clippy::wildcard_enum_match_arm, reason = "no other field says a protocol")]
     fn learn(&mut self, matching: &Match, place: usize) {
-        let Match::Number {
-            field,
-            mask: u128::MAX,
-            within,
-            negated: false,
-        } = matching
-        else {
+        let Some((field, number)) = equality(matching) else {
             return;
         };
-        let [range] = within.as_slice() else { return };
-        let Ok(number) = u8::try_from(*range.start()) else {
-            return;
-        };
-        if range.start() != range.end() {
-            return;
-        }
         match field {
             Field::Nfproto => {
                 self.context.network = Some(number);
@@ -138,7 +133,7 @@ impl<'a> Printer<'a> {
             Field::L4Proto | Field::Ip4Protocol | Field::Ip6NextHeader => {
                 self.context.protocol = Some(number);
                 self.of_network(number);
-                self.transport = Some((place, *field != Field::L4Proto));
+                self.transport = Some((place, field != Field::L4Proto));
             }
             _ => {}
         }
@@ -201,6 +196,30 @@ impl<'a> Printer<'a> {
             _ => {}
         }
     }
+}
+
+/// The family of a [`Detail::Family`].
+fn number(item: &Item) -> Option<u8> {
+    match item {
+        Item::Match(matching) => equality(matching).map(|(_, number)| number),
+        Item::Action(_) => None,
+    }
+}
+
+/// The small number that a whole field has to be.
+fn equality(matching: &Match) -> Option<(Field, u8)> {
+    let Match::Number {
+        field,
+        mask: u128::MAX,
+        within,
+        negated: false,
+    } = matching
+    else {
+        return None;
+    };
+    let [range] = within.as_slice() else { return None };
+    let number = u8::try_from(*range.start()).ok()?;
+    (range.start() == range.end()).then_some((*field, number))
 }
 
 fn counter(Counters { packets, bytes }: Counters) -> String {

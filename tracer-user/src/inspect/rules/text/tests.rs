@@ -262,6 +262,25 @@ fn translations_say_their_family_where_the_table_does_not() {
 }
 
 #[test]
+fn a_tproxy_without_an_address_says_the_family_that_it_is_of() {
+    let tproxy = does(Action::Tproxy(Tproxy {
+        address: None,
+        port: Some(90),
+        mark: None,
+        drops: false,
+    }));
+    let ipv6 = Match::equals(Field::Nfproto, 10);
+    let stated = Part::Detailed(Item::Match(ipv6.clone()), Detail::Family);
+    let rule = |parts: &[Part]| nft(Family::Inet, parts);
+    assert_eq!(rule(&[stated.clone(), tproxy.clone()]), "tproxy ip6 to :90");
+    assert_eq!(
+        rule(&[asks(ipv6.clone()), stated, tproxy.clone()]),
+        "meta nfproto ipv6 tproxy ip6 to :90"
+    );
+    assert_eq!(rule(&[asks(ipv6), tproxy]), "meta nfproto ipv6 tproxy to :90");
+}
+
+#[test]
 fn a_reject_is_bare_where_its_code_is_the_usual_one() {
     let reject = |family, kind, code| {
         let item = Item::Action(Action::Verdict(Verdict::Reject(Reject::Icmp)));

@@ -219,6 +219,19 @@ fn where_no_rule_needs_conntrack_it_does_not_matter_that_nothing_is_known() {
 }
 
 #[test]
+fn a_nat_chain_is_met_where_a_rule_of_the_family_needs_conntrack() {
+    let mut lab = Lab::new();
+    let nat = lab.chain("nat", nat(Hook::Output));
+    lab.rule(nat, [count()]);
+    let ip = lab.chain_of(Backend::Nft, Family::Ip, "t", "user", None);
+    let steps = |lab: &Lab, source, to| rules_met(&lab.one(&syn(source, to, 80), OUTPUT)).len();
+    assert_eq!(steps(&lab, "10.0.0.1", "10.0.0.9"), 0);
+    lab.rule(ip, [to(NatKind::Redirect, None, None)]);
+    assert_eq!(steps(&lab, "10.0.0.1", "10.0.0.9"), 1);
+    assert_eq!(steps(&lab, "fd00::1", "fd00::9"), 0);
+}
+
+#[test]
 fn neighbour_discovery_is_not_tracked() {
     let mut lab = Lab::new();
     let inp = lab.chain("in", filter(Hook::Input));

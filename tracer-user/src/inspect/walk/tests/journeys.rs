@@ -1,7 +1,7 @@
 //! From hook to hook.
 
 use super::*;
-use crate::model::rules::Tproxy;
+use crate::model::rules::{LocalRoute, Tproxy};
 
 /// A counting chain at each hook.
 fn counting() -> Lab {
@@ -46,6 +46,40 @@ fn packets_pass_the_hooks_of_their_journey() {
     let forwarded = vec![Hook::Prerouting, Hook::Forward, Hook::Postrouting];
     assert_eq!((outcome.end, hooks(&outcome)), (End::Left, forwarded));
 }
+
+#[test]
+fn broadcasts_and_multicasts_are_delivered_and_not_forwarded() {
+    let lab = counting();
+    for to in ["255.255.255.255", "10.0.0.255", "10.1.0.255", "224.0.0.251", "ff02::fb"] {
+        let packet = Packet {
+            source: ip(if to.contains(':') { "fd00::9" } else { "10.0.0.9" }),
+            ..arriving(to, 80)
+        };
+        let outcome = lab.one(&packet, ARRIVAL);
+        let delivered = vec![Hook::Prerouting, Hook::Input];
+        assert_eq!((outcome.end, hooks(&outcome)), (End::Delivered, delivered), "{to}");
+    }
+    let ends = ends(&lab.walk(&arriving("10.2.0.255", 80), ARRIVAL));
+    assert_eq!(
+        ends,
+        [End::Left],
+        "another subnet's broadcast is an address like others"
+    );
+}
+
+#[test]
+fn a_local_route_leads_here() {
+    let mut lab = counting();
+    lab.network.locals.push(LocalRoute {
+        address: ip("10.8.0.0"),
+        prefix: 16,
+    });
+    assert_eq!(lab.one(&arriving("10.8.0.9", 80), ARRIVAL).end, End::Delivered);
+    assert_eq!(lab.one(&syn("10.0.0.1", "10.8.0.9", 80), UNROUTED).end, End::Delivered);
+    assert_eq!(lab.one(&arriving("10.9.0.9", 80), ARRIVAL).end, End::Left);
+}
+
+const UNROUTED: Journey = Journey::Output { device: Fact::Unknown };
 
 #[test]
 fn one_hook_can_be_asked_alone() {

@@ -44,6 +44,7 @@ impl Lab {
                     own("fd00::1", 64, ETH0),
                     own("10.1.0.1", 24, ETH1),
                 ],
+                locals: Vec::new(),
             },
         }
     }

@@ -169,6 +169,22 @@ fn a_rule_that_has_counted_was_met_even_if_it_ends_early() {
 }
 
 #[test]
+fn a_match_after_a_counter_undoes_no_count() {
+    let mut lab = Lab::new();
+    let early = lab.chain("early", base(ChainKind::Filter, Hook::Output, -300));
+    lab.rule(early, [count(), port(81), then(Verdict::Drop)]);
+    lab.rule(early, [chance(), count(), port(81), then(Verdict::Drop)]);
+    lab.rule(early, [port(80), count(), chance(), then(Verdict::Drop)]);
+    let walk = lab.walk(&syn("10.0.0.1", "10.0.0.9", 80), OUTPUT);
+    assert_eq!(ends(&walk), [End::Dropped, End::Left]);
+    for outcome in &walk.outcomes {
+        let steps = outcome.steps.iter().filter(|step| step.rule.is_some());
+        let met: Vec<_> = steps.map(|step| (step.rule.unwrap().index, step.certain)).collect();
+        assert_eq!(met, [(0, true), (1, false), (2, outcome.end == End::Left)]);
+    }
+}
+
+#[test]
 fn families_meet_their_own_chains_and_inet() {
     let mut lab = Lab::new();
     for family in [Family::Ip, Family::Ip6, Family::Inet, Family::Bridge] {
@@ -377,6 +393,21 @@ fn a_random_map_has_an_outcome_for_each_element_and_none_for_a_miss() {
         .collect::<Vec<_>>();
     marks.sort_unstable();
     assert_eq!(marks, [Some(1), Some(2), Some(3)]);
+}
+
+#[test]
+fn where_a_socket_is_looked_for_there_may_be_none() {
+    let mut lab = Lab::new();
+    let pre = lab.chain("pre", filter(Hook::Prerouting));
+    lab.rule(
+        pre,
+        [
+            Item::Match(Match::within(Field::SocketWildcard, 0..=1)),
+            then(Verdict::Drop),
+        ],
+    );
+    let found = ends(&lab.walk(&arriving("10.0.0.1", 80), ARRIVAL));
+    assert_eq!(found, [End::Dropped, End::Delivered]);
 }
 
 #[test]
