@@ -26,9 +26,15 @@ fn nat(text: &str) -> Snapshot {
     snapshot(table("nat", text))
 }
 
+fn whole(facts: &Facts<'_>) -> Vec<Finding> {
+    let Audited { findings, gaps } = audit(facts, &|| false);
+    assert_eq!(gaps, []);
+    findings
+}
+
 /// With these listeners, no entries and no processes.
 fn found(snapshot: &Snapshot, listening: &[&str]) -> Vec<Finding> {
-    audit(&Facts {
+    whole(&Facts {
         snapshot,
         listeners: &listeners(listening),
         entries: Some(&[]),
@@ -91,6 +97,10 @@ fn an_agents_chain_is_left_over_without_its_process_and_its_listener() {
         "{found_causes:?}"
     );
     assert_eq!(causes(&found(&rules, &["[::]:37673"])), []);
+    // No process is seen: perhaps not even those that are there.
+    let findings = found(&rules, &[]);
+    let leftover = findings.iter().find(|finding| finding.cause == Cause::LeftoverChain);
+    assert_eq!(leftover.unwrap().confidence, Confidence::Possible);
     let agent = Process {
         pid: 12,
         comm: Comm::new(b"mirrord-agent"),
@@ -102,7 +112,7 @@ fn an_agents_chain_is_left_over_without_its_process_and_its_listener() {
         sockets: None,
         processes: Some(&[agent]),
     };
-    assert_eq!(causes(&audit(&facts)), [("dead-redirect", Severity::Error)]);
+    assert_eq!(causes(&whole(&facts)), [("dead-redirect", Severity::Error)]);
 }
 
 #[test]
@@ -123,6 +133,27 @@ fn a_repeated_jump_is_told_once_with_both_places() {
         rule.index
     });
     assert_eq!(indices.collect::<Vec<_>>(), [Some(1), Some(3)]);
+}
+
+#[test]
+fn a_repeated_jump_is_told_only_where_the_packet_and_its_chain_stay_the_same() {
+    let look = |between: &str, own: &str| {
+        let text = format!("-A OUTPUT -j C\n{between}-A OUTPUT -j C\n-A C {own}");
+        let mut rules = nat(&text);
+        let all = rules.ruleset.chains.iter_mut().flat_map(|chain| &mut chain.rules);
+        for rule in all.filter(|rule| rule.text.contains("-j MARK")) {
+            rule.items.push(set(!1, 1, Source::None));
+        }
+        let mut findings = found(&rules, &[]);
+        findings.retain(|finding| finding.cause == Cause::DuplicateJump);
+        findings.len()
+    };
+    assert_eq!(look("", "-p tcp --dport 80 -j DROP"), 1);
+    // What ends here does not meet the second jump at all.
+    assert_eq!(look("-A OUTPUT -p tcp -j ACCEPT\n", "-p tcp --dport 80 -j DROP"), 1);
+    assert_eq!(look("-A OUTPUT -p tcp -j MARK --set-xmark 0x1/0x1\n", "-m mark --mark 0x1/0x1 -j DROP"), 0);
+    assert_eq!(look("", "-m statistic --mode random --probability 0.5 -j DROP"), 0);
+    assert_eq!(look("", "-p tcp -j MARK --set-xmark 0x1/0x1"), 0);
 }
 
 #[test]
@@ -247,8 +278,8 @@ fn a_family_gap_needs_a_listener_in_the_other_family_and_an_address() {
 #[test]
 fn a_redirect_that_no_packet_reaches_is_bypassed() {
     let findings = found(
-        &nat("-A PREROUTING -p tcp -m multiport ! --dports 15008 -j RETURN
--A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 37673"),
+        &uncounted(nat("-A PREROUTING -p tcp -m multiport ! --dports 15008 -j RETURN
+-A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 37673")),
         &["[::]:37673"],
     );
     assert_eq!(causes(&findings), [("bypassed-redirect", Severity::Warning)]);
@@ -257,11 +288,79 @@ fn a_redirect_that_no_packet_reaches_is_bypassed() {
 #[test]
 fn a_redirect_of_which_some_ports_are_bypassed_is_information() {
     let findings = found(
-        &nat("-A PREROUTING -p tcp --dport 80 -j ACCEPT
--A PREROUTING -p tcp -m multiport --dports 80,81 -j REDIRECT --to-ports 37673"),
+        &uncounted(nat("-A PREROUTING -p tcp --dport 80 -j ACCEPT
+-A PREROUTING -p tcp -m multiport --dports 80,81 -j REDIRECT --to-ports 37673")),
         &["[::]:37673"],
     );
     assert_eq!(causes(&findings), [("bypassed-redirect", Severity::Info)]);
+}
+
+/// What bypasses the redirects of rules that counted nothing.
+fn bypassed(text: &str) -> Vec<Severity> {
+    let mut findings = found(&uncounted(nat(text)), &["[::]:37673", "[::]:15006"]);
+    findings.retain(|finding| finding.cause == Cause::BypassedRedirect);
+    findings.iter().map(|finding| finding.severity).collect()
+}
+
+#[test]
+fn what_lets_some_packets_pass_is_an_exemption_and_no_bypass() {
+    for exempt in [
+        "-A PREROUTING ! -s 10.0.0.0/8 -j RETURN\n-A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 37673",
+        "-A PREROUTING -s 198.51.100.0/24 -j DROP\n-A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 37673",
+        "-A OUTPUT -m owner ! --uid-owner 1005 -j RETURN\n-A OUTPUT -p tcp --dport 80 -j REDIRECT --to-ports 37673",
+        "-A PREROUTING -m mark ! --mark 0x10/0x10 -j RETURN\n-A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 37673",
+    ] {
+        assert_eq!(bypassed(exempt), [], "{exempt}");
+    }
+}
+
+#[test]
+fn a_redirect_that_counted_is_not_bypassed() {
+    let text = "-A PREROUTING -p tcp --dport 80 -j ACCEPT\n-A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 37673";
+    assert_eq!(bypassed(text), [Severity::Warning]);
+    assert_eq!(causes(&found(&nat(text), &["[::]:37673"])), []);
+}
+
+#[test]
+fn a_redirect_for_one_source_is_bypassed_by_what_ends_all() {
+    let ahead = "-A PREROUTING -p tcp --dport 80 -j ACCEPT\n";
+    let own = "-A PREROUTING -s 10.77.0.3/32 -p tcp --dport 80 -j REDIRECT --to-ports 37673";
+    assert_eq!(bypassed(&format!("{ahead}{own}")), [Severity::Warning]);
+}
+
+#[test]
+fn a_redirect_that_a_mesh_is_ahead_of_is_not_lost_where_another_leads_to_its_agent() {
+    let mesh = "-A PREROUTING -p tcp -j ISTIO_INBOUND
+-A ISTIO_INBOUND -p tcp -j REDIRECT --to-ports 15006
+-A PREROUTING -j MRDIN_abc
+-A MRDIN_abc -p tcp --dport 80 -j REDIRECT --to-ports 37673";
+    assert_eq!(bypassed(mesh), [Severity::Warning]);
+    let both = format!("{mesh}\n-A OUTPUT -o lo -p tcp --dport 80 -j REDIRECT --to-ports 37673");
+    assert_eq!(bypassed(&both), []);
+}
+
+#[test]
+fn what_comes_after_very_many_redirects_is_judged_as_well() {
+    let mut text: Vec<_> = (1..=200)
+        .map(|port| format!("-A PREROUTING -p tcp --dport {port} -j REDIRECT --to-ports 37673"))
+        .collect();
+    text.push("-A PREROUTING -p tcp --dport 300 -j ACCEPT".to_owned());
+    text.push("-A PREROUTING -p tcp --dport 300 -j REDIRECT --to-ports 15006".to_owned());
+    assert_eq!(bypassed(&text.join("\n")), [Severity::Warning]);
+}
+
+#[test]
+fn an_audit_that_is_late_says_so() {
+    let rules = nat(REDIRECT);
+    let facts = Facts {
+        snapshot: &rules,
+        listeners: &listeners(&[]),
+        entries: None,
+        sockets: None,
+        processes: None,
+    };
+    let Audited { findings, gaps } = audit(&facts, &|| true);
+    assert_eq!((findings.len(), gaps.len()), (0, 1));
 }
 
 #[test]
@@ -302,7 +401,7 @@ fn an_entry_that_nothing_explains_is_stale_unless_its_flow_goes_on() {
             sockets: Some(&sockets.iter().copied().collect()),
             processes: None,
         };
-        causes(&audit(&facts))
+        causes(&whole(&facts))
     };
     let one = "[::]:1";
     assert_eq!(look(&rules, &[one], &[]), [("stale-entries", Severity::Warning)]);

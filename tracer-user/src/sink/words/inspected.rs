@@ -6,7 +6,7 @@
 )]
 
 use crate::model::evidence::Evidence;
-use crate::model::finding::{Cause, Culprit, Finding, RuleRole};
+use crate::model::finding::{Cause, Confidence, Culprit, Finding, RuleRole};
 use crate::model::identity::Netns;
 use crate::model::inspected::{ChainName, Inspected};
 use crate::model::rules::{Family, Located, Target};
@@ -26,8 +26,13 @@ pub(super) fn summary(finding: &Finding) -> String {
             target(finding)
         ),
         Cause::LeftoverChain => format!(
-            "Chains of {}{place} are left over: no such agent is alive",
-            component(finding)
+            "Chains of {}{place} {}",
+            component(finding),
+            if finding.confidence == Confidence::Possible {
+                "may be left over: no such agent was seen"
+            } else {
+                "are left over: no such agent is alive"
+            }
         ),
         Cause::DuplicateJump => {
             let chain = rule_of(finding).map_or("a chain".to_owned(), |rule| format!("chain {}", shown(&rule.chain)));
@@ -71,7 +76,8 @@ pub(super) fn why(finding: &Finding) -> String {
                 .to_owned()
         }
         Cause::DuplicateJump => {
-            "A packet that comes back from the first jump goes through the same rules again. No packet ends differently."
+            "A packet that comes back from the first jump goes through the same rules again, and comes back again: \
+             without the second jump no packet ends differently."
                 .to_owned()
         }
         Cause::MarkOverlap => match bits(finding) {
@@ -105,9 +111,7 @@ pub(super) fn fixes(finding: &Finding) -> Vec<Fix> {
             fixes
         }
         Cause::LeftoverChain => leftover(finding),
-        Cause::DuplicateJump => delete_rule(finding, Some(RuleRole::Jumps), "Remove one of the two.")
-            .into_iter()
-            .collect(),
+        Cause::DuplicateJump => later(finding).into_iter().collect(),
         Cause::MarkOverlap => vec![Fix::setting(
             "Give one of the two other bits, and masks to both: (mark & ~mask) | value leaves other bits alone.",
         )],
@@ -270,7 +274,20 @@ fn delete_rule(finding: &Finding, role: Option<RuleRole>, why: &str) -> Option<F
     Some(Fix::command(finding, of, &removal::rule(rule)?, why))
 }
 
+/// Deletes the second of two equal jumps: its words would name the first.
+fn later(finding: &Finding) -> Option<Fix> {
+    let (of, rule, _) = finding.culprits.iter().rev().find_map(as_rule)?;
+    let why = "Remove the second jump. The rules behind it move up by one number.";
+    Some(Fix::command(finding, of, &removal::by_number(rule)?, why))
+}
+
 fn leftover(finding: &Finding) -> Vec<Fix> {
+    // To remove the chains of an agent that is alive breaks what it does.
+    if finding.confidence == Confidence::Possible {
+        return vec![Fix::setting(
+            "Look whether the agent runs (from the host's pid namespace); if it does not, remove the chains.",
+        )];
+    }
     let mut fixes = Vec::new();
     for (of, rule, role) in finding.culprits.iter().filter_map(as_rule) {
         if role == RuleRole::Jumps
