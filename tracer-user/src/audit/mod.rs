@@ -21,9 +21,9 @@ use crate::model::conntrack::Conntrack;
 use crate::model::evidence::Evidence;
 use crate::model::finding::{Cause, Confidence, Culprit, Finding, RuleRole, Severity, State};
 use crate::model::identity::{Comm, Process};
-use crate::model::inspected::Inspected;
+use crate::model::inspected::{Inspected, Unserved};
 use crate::model::rules::{Backend, ChainId, Family, Located, RuleId, Ruleset, Snapshot};
-use crate::model::translation::{Class, Translation};
+use crate::model::translation::{Class, Manner, Translation};
 use crate::model::tuple::Tuple;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -215,12 +215,22 @@ impl<'a> Looked<'a> {
 
 /// What a stolen port's rule is for.
 fn redirect(translation: &Translation) -> Inspected {
+    let is_native = translation
+        .rule
+        .as_ref()
+        .is_some_and(|rule| rule.backend == Backend::Nft);
     Inspected::Redirect {
         hook: translation.hook,
         family: translation.family,
         protocol: translation.protocol,
         ports: translation.ports.iter().take(Inspected::PORTS).cloned().collect(),
         target: translation.target.ports.clone(),
+        unserved: match translation.manner {
+            Manner::Tproxy if is_native => Unserved::Passed,
+            Manner::Tproxy => Unserved::Dropped,
+            Manner::Redirect | Manner::Dnat | Manner::Snat | Manner::Masquerade => Unserved::Refused,
+        },
+        others_served: false,
     }
 }
 

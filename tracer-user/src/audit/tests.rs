@@ -3,8 +3,8 @@ use crate::inventory::tests::save::table;
 use crate::inventory::tests::{listeners, network};
 use crate::model::identity::Netns;
 use crate::model::rules::{
-    Action, Assign, Backend, Base, Chain, ChainKind, Counters, Family, Field, Hook, Item, Match, Rule, Ruleset, Source,
-    Target, Verdict,
+    Action, Assign, Backend, Base, Chain, ChainKind, Counters, Data, Element, Family, Field, Hook, Item, Match,
+    NatTarget, Operand, Rule, Ruleset, Set, SetId, Source, Target, Value, Verdict,
 };
 use crate::model::tcp::ConntrackState;
 use crate::model::time::Timestamp;
@@ -83,6 +83,75 @@ fn a_redirect_of_datagrams_alone_is_only_likely_dead() {
     let rules = nat("-A PREROUTING -p udp --dport 53 -j REDIRECT --to-ports 15053");
     let findings = found(&rules, &[]);
     assert_eq!(findings[0].confidence, Confidence::Likely);
+}
+
+#[test]
+fn a_dead_tproxy_of_nft_goes_past_the_proxy_and_one_of_xt_drops() {
+    let text = "-A PREROUTING -p tcp --dport 80 -j TPROXY --on-port 5555";
+    let look = |backend| {
+        let mut rules = nat(text);
+        rules.ruleset.chains[0].backend = backend;
+        let finding = found(&rules, &["0.0.0.0:80"]).remove(0);
+        let Evidence::Inspected { what, .. } = finding.evidence[0].clone() else {
+            panic!("{finding:?}");
+        };
+        let Inspected::Redirect { unserved, .. } = what else {
+            panic!("{what:?}");
+        };
+        (finding.cause, finding.severity, unserved)
+    };
+    let dead = Cause::DeadRedirect;
+    assert_eq!(look(Backend::Nft), (dead, Severity::Warning, Unserved::Passed));
+    let xt = (dead, Severity::Error, Unserved::Dropped);
+    assert_eq!([Backend::IptablesNft, Backend::IptablesLegacy].map(look), [xt, xt]);
+}
+
+#[test]
+fn one_dead_element_of_a_map_is_told_and_its_served_ones_are_not() {
+    let mut rules = uncounted(nat("-A PREROUTING -p tcp -j REDIRECT --to-ports 1"));
+    let element = |port: u128, to: u128| Element {
+        key: vec![Value::Number(port)],
+        last: None,
+        data: Some(Data::Values(vec![Value::Number(to)])),
+    };
+    rules.ruleset.sets.push(Set {
+        family: Family::Ip,
+        table: "nat".into(),
+        name: "__map0".into(),
+        anonymous: true,
+        dynamic: false,
+        incomplete: false,
+        elements: vec![element(81, 8081), element(82, 8082)],
+        default: None,
+    });
+    for item in &mut rules.ruleset.chains[0].rules[0].items {
+        if let Item::Action(Action::Nat(nat)) = item {
+            nat.target = NatTarget::Map {
+                key: vec![Operand::field(Field::DestinationPort)],
+                map: SetId(0),
+                address: false,
+                port: true,
+                fixed_port: None,
+            };
+        }
+    }
+    let served = |listening: &[&str]| {
+        let findings = found(&rules, listening);
+        let dead = findings.iter().filter_map(|finding| match &finding.evidence[0] {
+            Evidence::Inspected {
+                what:
+                    Inspected::Redirect {
+                        target, others_served, ..
+                    },
+                ..
+            } => Some((target.clone(), *others_served)),
+            _ => None,
+        });
+        dead.collect::<Vec<_>>()
+    };
+    assert_eq!(served(&["[::]:8081"]), [(Some(8082..=8082), true)]);
+    assert_eq!(served(&["[::]:8081", "[::]:8082"]), []);
+    assert_eq!(served(&[]).len(), 1);
 }
 
 const MIRRORD: &str = "-A PREROUTING -j MIRRORD_INPUT_RkDdj

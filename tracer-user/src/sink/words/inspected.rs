@@ -8,8 +8,8 @@
 use crate::model::evidence::Evidence;
 use crate::model::finding::{Cause, Confidence, Culprit, Finding, RuleRole};
 use crate::model::identity::Netns;
-use crate::model::inspected::{ChainName, Inspected};
-use crate::model::rules::{Family, Located, Target};
+use crate::model::inspected::{ChainName, Inspected, Unserved};
+use crate::model::rules::{Backend, Family, Located, Target};
 use crate::sink::text::Shown;
 use crate::sink::words::phrase::capitalised;
 use crate::sink::words::{Fix, PortRange, command, count, netns, ports_text, removal};
@@ -61,16 +61,7 @@ pub(super) fn summary(finding: &Finding) -> String {
 /// A few short sentences.
 pub(super) fn why(finding: &Finding) -> String {
     match finding.cause {
-        Cause::DeadRedirect => {
-            let listener = finding.evidence.iter().find_map(|evidence| match evidence {
-                Evidence::Listener { listener, .. } => Some(listener),
-                _ => None,
-            });
-            let served = listener.map_or(String::new(), |listener| {
-                format!(" {} is served by nobody while the rule is there.", listener.address)
-            });
-            format!("Connections to the redirected ports are refused by this host, whoever listens on them.{served}")
-        }
+        Cause::DeadRedirect => dead_why(finding),
         Cause::LeftoverChain => {
             "Its agent makes these chains when it starts and removes them when it ends; one that was killed leaves them."
                 .to_owned()
@@ -103,13 +94,7 @@ pub(super) fn why(finding: &Finding) -> String {
 
 pub(super) fn fixes(finding: &Finding) -> Vec<Fix> {
     match finding.cause {
-        Cause::DeadRedirect => {
-            let mut fixes = vec![Fix::setting(
-                "Restart the program that should listen there, or remove the rule if it is a leftover.",
-            )];
-            fixes.extend(delete_rule(finding, None, "Remove the rule."));
-            fixes
-        }
+        Cause::DeadRedirect => dead(finding),
         Cause::LeftoverChain => leftover(finding),
         Cause::DuplicateJump => later(finding).into_iter().collect(),
         Cause::MarkOverlap => vec![Fix::setting(
@@ -138,6 +123,8 @@ pub(super) fn sentence(what: &Inspected) -> String {
             protocol,
             ports,
             target,
+            unserved: _,
+            others_served: _,
         } => {
             let to = target
                 .as_ref()
@@ -244,6 +231,49 @@ fn mark_overlap(finding: &Finding, place: &str) -> String {
         "{} {verb} bits {bits:#x} of {mark} that {matcher} matches{place}",
         capitalised(&setter)
     )
+}
+
+fn dead_why(finding: &Finding) -> String {
+    let listener = finding.evidence.iter().find_map(|evidence| match evidence {
+        Evidence::Listener { listener, .. } => Some(listener),
+        _ => None,
+    });
+    let served = listener.map_or(String::new(), |listener| {
+        format!(" {} is served by nobody while the rule is there.", listener.address)
+    });
+    match unserved(finding).map(|(unserved, _)| unserved) {
+        Some(Unserved::Passed) => "A tproxy rule that finds no socket does nothing: connections go past the proxy, to \
+             whoever listens on the port itself."
+            .to_owned(),
+        Some(Unserved::Dropped) => format!(
+            "A TPROXY rule that finds no socket drops the packet: connections to these ports hang until they time out.{served}"
+        ),
+        Some(Unserved::Refused) | None => {
+            format!("Connections to the redirected ports are refused by this host, whoever listens on them.{served}")
+        }
+    }
+}
+
+fn dead(finding: &Finding) -> Vec<Fix> {
+    if unserved(finding).is_some_and(|(_, others_served)| others_served) {
+        return vec![Fix::setting(
+            "Restart the program that should listen there, or take the element out of the rule's map: its others are served.",
+        )];
+    }
+    let restart = "Restart the program that should listen there, or remove the rule if it is a leftover.";
+    let delete = delete_rule(finding, None, "Remove the rule.");
+    std::iter::once(Fix::setting(restart)).chain(delete).collect()
+}
+
+fn unserved(finding: &Finding) -> Option<(Unserved, bool)> {
+    inspected(finding, |what| match what {
+        Inspected::Redirect {
+            unserved,
+            others_served,
+            ..
+        } => Some((*unserved, *others_served)),
+        _ => None,
+    })
 }
 
 fn mixed_why(finding: &Finding) -> String {
@@ -372,10 +402,11 @@ fn owned(rule: Option<&Located>) -> String {
     }
 }
 
-/// `mirrord`, or the chain.
+/// `mirrord`, or the chain; of native rules the table is somebody's.
 fn whose(rule: &Located) -> String {
     match rule.owner {
         Some(owner) => owner.name().to_owned(),
+        None if rule.backend == Backend::Nft => format!("table {} {}", rule.family.name(), shown(&rule.table)),
         None => format!("chain {}", shown(&rule.chain)),
     }
 }
