@@ -4,13 +4,15 @@ use super::{Looked, Stolen, redirect};
 use crate::inspect::socket::Socket;
 use crate::model::evidence::Evidence;
 use crate::model::finding::{Cause, Confidence, Finding, RuleRole, Severity};
+use crate::model::inspected::{Inspected, Unserved};
 use crate::model::rules::{Family, Hook, Item, Match, RuleId, Ruleset};
 use crate::model::translation::{Listening, Translation};
 use crate::model::tuple::Endpoint;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// One for each rule: what reaches it on several ways is one thing to repair.
+/// One for each rule: what reaches it on several ways is one thing to repair. Where a map of the rule leads to others
+/// that are served, one for each of its targets that is not.
 pub(super) fn find(looked: &Looked<'_>) -> Vec<Finding> {
     let mut rules: BTreeMap<RuleId, Vec<&Stolen>> = BTreeMap::new();
     for stolen in &looked.stolen {
@@ -18,17 +20,53 @@ pub(super) fn find(looked: &Looked<'_>) -> Vec<Finding> {
             rules.entry(rule).or_default().push(stolen);
         }
     }
-    let dead = rules
-        .into_iter()
-        .filter(|(_, ways)| ways.iter().all(|way| way.translation.is_dead()));
-    dead.filter_map(|(rule, ways)| finding(looked, rule, &ways)).collect()
+    let mut findings = Vec::new();
+    for (rule, ways) in rules {
+        if are_dead(&ways) {
+            findings.extend(finding(looked, rule, &ways, false));
+            continue;
+        }
+        let mut targets: BTreeMap<_, Vec<&Stolen>> = BTreeMap::new();
+        for way in ways {
+            targets.entry(place(&way.translation)).or_default().push(way);
+        }
+        let dead = targets.into_values().filter(|ways| are_dead(ways));
+        findings.extend(dead.filter_map(|ways| finding(looked, rule, &ways, true)));
+    }
+    findings
 }
 
-fn finding(looked: &Looked<'_>, rule: RuleId, ways: &[&Stolen]) -> Option<Finding> {
+fn are_dead(ways: &[&Stolen]) -> bool {
+    ways.iter().all(|way| way.translation.is_dead())
+}
+
+type Ends<T> = Option<(T, T)>;
+
+/// Where it leads, whatever family and hook.
+fn place(translation: &Translation) -> (Ends<IpAddr>, Ends<u16>) {
+    let target = &translation.target;
+    let addresses = target.addresses.as_ref().map(|all| (*all.start(), *all.end()));
+    (addresses, target.ports.as_ref().map(|all| (*all.start(), *all.end())))
+}
+
+fn finding(looked: &Looked<'_>, rule: RuleId, ways: &[&Stolen], others: bool) -> Option<Finding> {
     let first = &ways.first()?.translation;
     let located = looked.locate(rule, Some(first))?;
     let listener = ways.iter().find_map(|way| original(looked, &way.translation));
-    let severity = if listener.is_some() || located.packets.is_some_and(|packets| packets > 0) {
+    let mut what = redirect(first);
+    let mut passes = false;
+    if let Inspected::Redirect {
+        unserved,
+        others_served,
+        ..
+    } = &mut what
+    {
+        *others_served = others;
+        passes = *unserved == Unserved::Passed;
+    }
+    // What the whole rule counted says nothing of one element.
+    let counted = !others && located.packets.is_some_and(|packets| packets > 0);
+    let severity = if !passes && (listener.is_some() || counted) {
         Severity::Error
     } else {
         Severity::Warning
@@ -40,7 +78,7 @@ fn finding(looked: &Looked<'_>, rule: RuleId, ways: &[&Stolen]) -> Option<Findin
     let mut finding = looked.finding(Cause::DeadRedirect, severity, confidence);
     finding.culprits.push(looked.culprit(located, RuleRole::Translates));
     let at = looked.facts.snapshot.at;
-    finding.evidence.push(looked.evidence(redirect(first)));
+    finding.evidence.push(looked.evidence(what));
     if let Some(endpoint) = target(first) {
         finding.evidence.push(Evidence::NoListener { at, endpoint });
     }

@@ -38,8 +38,9 @@ fn finding(looked: &Looked<'_>, agent: &Agent, backend: Backend) -> Option<Findi
         return None;
     }
     let confidence = match looked.facts.processes {
-        Some(_) => Confidence::Proved,
-        None => Confidence::Possible,
+        // Where no process is seen, an agent may be one that cannot be.
+        Some(seen) if !seen.is_empty() => Confidence::Proved,
+        Some(_) | None => Confidence::Possible,
     };
     let mut finding = looked.finding(Cause::LeftoverChain, Severity::Warning, confidence);
     let ids: Vec<_> = chains.iter().map(|(id, _)| *id).collect();

@@ -3,7 +3,7 @@
 //! Rules that nobody is known for are taken to look on purpose for exactly what others set, and everybody for what
 //! kube-proxy sets; unless they set it, too.
 
-use super::Looked;
+use super::{Looked, Told};
 use crate::inspect::rules::owner::owner;
 use crate::inspect::walk::culprit::{asked, setters};
 use crate::model::finding::{Cause, Confidence, Finding, RuleRole, Severity};
@@ -13,12 +13,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// One for each pair of components and mark.
-pub(super) fn find(looked: &Looked<'_>) -> Vec<Finding> {
+pub(super) fn find(looked: &Looked<'_>, told: &mut Told<'_>) -> Vec<Finding> {
     let ruleset = &looked.facts.snapshot.ruleset;
-    let (writes, reads) = (writes(ruleset), reads(ruleset));
-    let mut told = BTreeSet::new();
+    let (mut writes, mut reads) = (writes(ruleset), reads(ruleset));
+    if writes.len() > RULES_MAX || reads.len() > RULES_MAX {
+        told.gap(format!("more than {RULES_MAX} rules with marks: not all are compared"));
+        writes.truncate(RULES_MAX);
+        reads.truncate(RULES_MAX);
+    }
+    let mut pairs = BTreeSet::new();
     let mut findings = Vec::new();
     for read in &reads {
+        if told.is_late() {
+            break;
+        }
         // Whether the reader's own rules can make the mark.
         let sets = writes
             .iter()
@@ -32,7 +40,7 @@ pub(super) fn find(looked: &Looked<'_>) -> Vec<Finding> {
             let gives = write.copies().is_none() && !on_purpose && making.contains(&write.rule);
             let erases = sets && write.erases(read) && !gives;
             let pair = (write.party.clone(), read.party.clone(), read.mark);
-            if (gives || erases) && !are_allies(&write.party, &read.party) && told.insert(pair) {
+            if (gives || erases) && !are_allies(&write.party, &read.party) && pairs.insert(pair) {
                 findings.extend(finding(looked, write, read, erases));
             }
         }
@@ -128,7 +136,6 @@ fn writes(ruleset: &Ruleset) -> Vec<Write> {
             Item::Action(_) | Item::Match(_) => None,
         }));
     }
-    all.truncate(RULES_MAX);
     all
 }
 
@@ -145,7 +152,6 @@ fn reads(ruleset: &Ruleset) -> Vec<Read> {
             value,
         }));
     }
-    all.truncate(RULES_MAX);
     all
 }
 

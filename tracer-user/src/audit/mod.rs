@@ -3,6 +3,7 @@
 //! Pure: from rules, sockets, conntrack entries and processes that were read. Whether something is only starting cannot
 //! be told from one look: who reads looks twice.
 
+mod cover;
 mod dead;
 mod duplicate;
 mod family_gap;
@@ -20,11 +21,12 @@ use crate::model::conntrack::Conntrack;
 use crate::model::evidence::Evidence;
 use crate::model::finding::{Cause, Confidence, Culprit, Finding, RuleRole, Severity, State};
 use crate::model::identity::{Comm, Process};
-use crate::model::inspected::Inspected;
-use crate::model::rules::{Located, RuleId, Snapshot};
-use crate::model::translation::{Class, Translation};
+use crate::model::inspected::{Inspected, Unserved};
+use crate::model::rules::{Backend, ChainId, Family, Located, RuleId, Ruleset, Snapshot};
+use crate::model::translation::{Class, Manner, Translation};
 use crate::model::tuple::Tuple;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// What was read of one namespace.
 #[derive(Clone, Copy, Debug)]
@@ -39,23 +41,69 @@ pub struct Facts<'a> {
     pub processes: Option<&'a [Process]>,
 }
 
-/// Everything that is wrong, the worst first. Ids count from 1.
-pub fn audit(facts: &Facts<'_>) -> Vec<Finding> {
-    let looked = Looked::new(facts);
-    let mut findings = dead::find(&looked);
-    findings.extend(leftover::find(&looked));
-    findings.extend(passing::find(&looked));
-    findings.extend(family_gap::find(&looked));
-    findings.extend(marks::find(&looked));
-    findings.extend(mixed::find(&looked));
-    findings.extend(stale::find(&looked));
-    findings.extend(duplicate::find(&looked));
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    findings.truncate(FINDINGS_MAX);
+/// What is wrong, and what was not looked at.
+#[derive(Debug, Default)]
+pub struct Audited {
+    /// The worst first. Ids count from 1.
+    pub findings: Vec<Finding>,
+    /// One sentence each.
+    pub gaps: Vec<Arc<str>>,
+}
+
+/// Everything that is wrong, until it is late.
+pub fn audit(facts: &Facts<'_>, is_late: &dyn Fn() -> bool) -> Audited {
+    let mut told = Told {
+        gaps: Vec::new(),
+        is_late,
+    };
+    let looked = Looked::new(facts, &mut told);
+    let causes: [fn(&Looked<'_>, &mut Told<'_>) -> Vec<Finding>; 8] = [
+        |looked, _| dead::find(looked),
+        |looked, _| leftover::find(looked),
+        |looked, _| family_gap::find(looked),
+        |looked, _| mixed::find(looked),
+        |looked, _| stale::find(looked),
+        |looked, _| duplicate::find(looked),
+        marks::find,
+        passing::find,
+    ];
+    let mut findings = Vec::new();
+    for find in causes {
+        if !told.is_late() {
+            findings.extend(find(&looked, &mut told));
+        }
+    }
+    findings.sort_by_key(|finding: &Finding| std::cmp::Reverse(finding.severity));
+    if let Some(more) = findings.len().checked_sub(FINDINGS_MAX).filter(|more| *more > 0) {
+        told.gap(format!("{more} findings more are not told"));
+        findings.truncate(FINDINGS_MAX);
+    }
+    if told.is_late() {
+        told.gap("the audit took too long: not everything was looked at".to_owned());
+    }
     for (id, finding) in (1..).zip(&mut findings) {
         finding.id = id;
     }
-    findings
+    Audited {
+        findings,
+        gaps: told.gaps,
+    }
+}
+
+/// What the causes could not look at, and whether they still may.
+struct Told<'a> {
+    gaps: Vec<Arc<str>>,
+    is_late: &'a dyn Fn() -> bool,
+}
+
+impl Told<'_> {
+    fn gap(&mut self, gap: String) {
+        self.gaps.push(gap.into());
+    }
+
+    fn is_late(&self) -> bool {
+        (self.is_late)()
+    }
 }
 
 /// Whether a process of that name is an agent that leaves chains behind.
@@ -84,9 +132,9 @@ struct Stolen {
 }
 
 impl<'a> Looked<'a> {
-    fn new(facts: &'a Facts<'a>) -> Self {
+    fn new(facts: &'a Facts<'a>, told: &mut Told<'_>) -> Self {
         let Snapshot { ruleset, network, .. } = facts.snapshot;
-        let Inventory { translations, .. } = inventory::inventory(
+        let Inventory { translations, cut } = inventory::inventory(
             &inventory::Facts {
                 ruleset,
                 network,
@@ -95,11 +143,15 @@ impl<'a> Looked<'a> {
             },
             false,
         );
+        if cut {
+            told.gap("it translates more than is looked at".to_owned());
+        }
+        let chains = chains(ruleset);
         let stolen = translations
             .into_iter()
             .filter(|translation| translation.class == Class::Stolen)
             .map(|translation| Stolen {
-                rule: translation.rule.as_ref().and_then(|rule| find(facts.snapshot, rule)),
+                rule: translation.rule.as_ref().and_then(|rule| find(&chains, rule)),
                 translation,
             });
         Self {
@@ -164,23 +216,39 @@ impl<'a> Looked<'a> {
 
 /// What a stolen port's rule is for.
 fn redirect(translation: &Translation) -> Inspected {
+    let is_native = translation
+        .rule
+        .as_ref()
+        .is_some_and(|rule| rule.backend == Backend::Nft);
     Inspected::Redirect {
         hook: translation.hook,
         family: translation.family,
         protocol: translation.protocol,
         ports: translation.ports.iter().take(Inspected::PORTS).cloned().collect(),
         target: translation.target.ports.clone(),
+        unserved: match translation.manner {
+            Manner::Tproxy if is_native => Unserved::Passed,
+            Manner::Tproxy => Unserved::Dropped,
+            Manner::Redirect | Manner::Dnat | Manner::Snat | Manner::Masquerade => Unserved::Refused,
+        },
+        others_served: false,
     }
 }
 
+type Name<'a> = (Backend, Family, &'a str, &'a str);
+
+fn chains(ruleset: &Ruleset) -> HashMap<Name<'_>, ChainId> {
+    let named = ruleset.numbered();
+    named
+        .map(|(id, chain)| ((chain.backend, chain.family, &*chain.table, &*chain.name), id))
+        .collect()
+}
+
 /// The rule that was taken out.
-fn find(snapshot: &Snapshot, located: &Located) -> Option<RuleId> {
+fn find(chains: &HashMap<Name<'_>, ChainId>, located: &Located) -> Option<RuleId> {
     let index = located.index?.checked_sub(1)?;
-    let (chain, _) = snapshot.ruleset.numbered().find(|(_, chain)| {
-        (chain.backend, chain.family) == (located.backend, located.family)
-            && chain.table == located.table
-            && chain.name == located.chain
-    })?;
+    let name = (located.backend, located.family, &*located.table, &*located.chain);
+    let chain = *chains.get(&name)?;
     Some(RuleId { chain, index })
 }
 

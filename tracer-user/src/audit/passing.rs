@@ -1,65 +1,140 @@
 //! `bypassed-redirect`: an earlier rule ends the walk of the packets that a redirect is for.
+//!
+//! Only where that rule asks for nothing more than the redirect does: what lets some pass is an exemption, not a fault.
 
-use super::Looked;
-use super::way::{Candidate, Way, alone, callers, candidates, ways};
-use crate::inspect::rules::locate::locate_policy;
+use super::cover::Scope;
+use super::way::{Candidate, Way, alone, asked_ports, callers, candidates, ways};
+use super::{Looked, Told};
 use crate::inspect::walk::Walker;
 use crate::model::finding::{Cause, Confidence, Finding, RuleRole, Severity};
 use crate::model::inspected::Inspected;
 use crate::model::rules::{
-    Action, Effect, End, Item, Located, NatKind, NatTarget, Network, Outcome, RuleId, Ruleset, Step,
+    Action, End, Family, Item, NatKind, NatTarget, Network, Outcome, Rule, RuleId, Ruleset, Verdict,
 };
 use std::collections::BTreeSet;
 
 /// One for each rule that none of its packets meets, or not those to some of its ports.
-pub(super) fn find(looked: &Looked<'_>) -> Vec<Finding> {
+pub(super) fn find(looked: &Looked<'_>, told: &mut Told<'_>) -> Vec<Finding> {
     let ruleset = &looked.facts.snapshot.ruleset;
     let callers = callers(ruleset);
-    let redirects = redirects(ruleset, &looked.facts.snapshot.network);
-    let redirects = redirects.into_iter().take(RULES_MAX);
-    redirects
-        .filter_map(|rule| {
-            let ways = ways(ruleset, &callers, rule)?;
-            finding(looked, rule, &ways)
-        })
-        .collect()
+    let mut covered = Vec::new();
+    // Where others that lead to the same place are met, it is not lost.
+    let mut reached = BTreeSet::new();
+    let mut crowded = 0_u32;
+    for rule in redirects(ruleset, &looked.facts.snapshot.network) {
+        if told.is_late() {
+            break;
+        }
+        match ways(ruleset, &callers, rule) {
+            None => crowded = crowded.saturating_add(1),
+            Some(ways) => match Covered::of(ruleset, rule, ways) {
+                Some(found) => {
+                    if found.ports.is_some() {
+                        reached.extend(place(ruleset, rule));
+                    }
+                    covered.push(found);
+                }
+                None => reached.extend(place(ruleset, rule)),
+            },
+        }
+    }
+    if crowded > 0 {
+        told.gap(format!(
+            "{crowded} redirecting rules are reached on too many ways: whether they are bypassed is not known"
+        ));
+    }
+    let mut findings = Vec::new();
+    for found in covered {
+        let elsewhere =
+            found.ports.is_none() && place(ruleset, found.rule).is_some_and(|place| reached.contains(&place));
+        if !elsewhere && !told.is_late() {
+            findings.extend(finding(looked, &found));
+        }
+    }
+    findings
 }
 
-fn finding(looked: &Looked<'_>, rule: RuleId, ways: &[Way]) -> Option<Finding> {
-    let mut led = Led::default();
-    for way in ways {
-        led.lead(looked, rule, way);
+/// A redirect that an earlier rule covers on all its ways.
+struct Covered {
+    rule: RuleId,
+    ways: Vec<Way>,
+    /// Only packets to these of its ports; `None`: all.
+    ports: Option<Vec<u16>>,
+    by: RuleId,
+}
+
+impl Covered {
+    fn of(ruleset: &Ruleset, rule: RuleId, ways: Vec<Way>) -> Option<Self> {
+        // It redirects.
+        if ruleset
+            .rule(rule)?
+            .counters
+            .is_some_and(|counters| counters.packets > 0)
+        {
+            return None;
+        }
+        let ender = |port: Option<u16>| {
+            let mut enders = ways.iter().map(|way| Scope::new(ruleset, way, port).ender(way));
+            let first = enders.next()??;
+            enders.all(|ender| ender.is_some()).then_some(first)
+        };
+        let (ports, by) = match ender(None) {
+            Some(by) => (None, by),
+            None => {
+                let named = asked_ports(ruleset, &ways);
+                let mut missed = named.into_iter().filter_map(|port| Some((port, ender(Some(port))?)));
+                let (first, by) = missed.next()?;
+                (
+                    Some(std::iter::once(first).chain(missed.map(|(port, _)| port)).collect()),
+                    by,
+                )
+            }
+        };
+        Some(Self { rule, ways, ports, by })
     }
-    let missed: Vec<u16> = led.missed.difference(&led.arrived_ports).copied().collect();
-    let culprit = led.ended?;
-    if missed.is_empty() || led.unclear {
+}
+
+/// What tells where a redirect leads.
+fn place(ruleset: &Ruleset, rule: RuleId) -> Option<(Family, u16)> {
+    let family = ruleset.chain(rule.chain)?.family;
+    let port = ruleset.rule(rule)?.items.iter().find_map(|item| match item {
+        Item::Action(Action::Nat(nat)) => match &nat.target {
+            NatTarget::Fixed { ports, .. } => ports.as_ref().map(|ports| *ports.start()),
+            NatTarget::Map { .. } | NatTarget::Unknown(_) => None,
+        },
+        Item::Action(Action::Tproxy(proxy)) => proxy.port,
+        Item::Action(_) | Item::Match(_) => None,
+    });
+    Some((family, port?))
+}
+
+fn finding(looked: &Looked<'_>, covered: &Covered) -> Option<Finding> {
+    let mut led = Led::default();
+    for way in &covered.ways {
+        led.lead(looked, covered.rule, way);
+    }
+    let is_covered = |port: &u16| covered.ports.as_ref().is_none_or(|ports| ports.contains(port));
+    let missed = led.missed.difference(&led.arrived_ports).copied().filter(is_covered);
+    let missed: Vec<u16> = missed.collect();
+    let contradicted = covered.ports.is_none() && led.arrived > 0;
+    if missed.is_empty() || led.unclear || contradicted {
         return None;
     }
-    // A rule that asks for no port is let pass by some on purpose.
-    let severity = if led.arrived == 0 {
+    let severity = if covered.ports.is_none() {
         Severity::Warning
     } else {
         Severity::Info
     };
-    let redirect = looked.locate(rule, None)?;
+    let redirect = looked.locate(covered.rule, None)?;
     let confidence = match redirect.packets {
         Some(0) => Confidence::Proved,
         _ => Confidence::Likely,
     };
     let mut finding = looked.finding(Cause::BypassedRedirect, severity, confidence);
-    let role = match culprit.1 {
-        Effect::Rejected(_) => RuleRole::Rejects,
-        Effect::Translated(_) => RuleRole::Translates,
-        Effect::Dropped => RuleRole::Drops,
-        Effect::Passed
-        | Effect::Accepted
-        | Effect::Marked
-        | Effect::Queued
-        | Effect::Taken
-        | Effect::Tracking
-        | Effect::Unknown => RuleRole::Ends,
-    };
-    finding.culprits.push(looked.culprit(culprit.0, role));
+    let role = role(looked.facts.snapshot.ruleset.rule(covered.by)?);
+    finding
+        .culprits
+        .push(looked.culprit(looked.locate(covered.by, None)?, role));
     finding.culprits.push(looked.culprit(redirect, RuleRole::Translates));
     finding.evidence.push(looked.evidence(Inspected::Led {
         packets: led.packets,
@@ -69,6 +144,16 @@ fn finding(looked: &Looked<'_>, rule: RuleId, ways: &[Way]) -> Option<Finding> {
     Some(finding)
 }
 
+fn role(rule: &Rule) -> RuleRole {
+    let does = |item: &Item| match item {
+        Item::Action(Action::Verdict(Verdict::Drop)) => Some(RuleRole::Drops),
+        Item::Action(Action::Verdict(Verdict::Reject(_))) => Some(RuleRole::Rejects),
+        Item::Action(Action::Nat(_)) => Some(RuleRole::Translates),
+        Item::Action(_) | Item::Match(_) => None,
+    };
+    rule.items.iter().find_map(does).unwrap_or(RuleRole::Ends)
+}
+
 /// What became of the packets that a rule is for.
 #[derive(Default)]
 struct Led {
@@ -76,8 +161,6 @@ struct Led {
     arrived: u32,
     arrived_ports: BTreeSet<u16>,
     missed: BTreeSet<u16>,
-    /// What ended the first one that did not arrive.
-    ended: Option<(Located, Effect)>,
     /// Something that is not understood may have led one there.
     unclear: bool,
 }
@@ -111,9 +194,6 @@ impl Led {
                 continue;
             }
             self.missed.insert(candidate.port);
-            if self.ended.is_none() {
-                self.ended = walk.outcomes.first().and_then(|outcome| ending(looked, outcome, way));
-            }
         }
     }
 }
@@ -136,28 +216,6 @@ fn translated(outcome: &Outcome) -> (std::net::IpAddr, Option<u16>) {
 
 fn meets(outcome: &Outcome, rule: RuleId) -> bool {
     outcome.steps.iter().any(|step| step.rule == Some(rule))
-}
-
-/// The rule that ended the way: the last one of the chains of that hook that did more than pass.
-fn ending(looked: &Looked<'_>, outcome: &Outcome, way: &Way) -> Option<(Located, Effect)> {
-    let ruleset = &looked.facts.snapshot.ruleset;
-    let table = way.rules.first().and_then(|rule| ruleset.chain(rule.chain))?;
-    let decides = |step: &&Step| match step.effect {
-        Effect::Dropped | Effect::Rejected(_) | Effect::Translated(_) | Effect::Queued | Effect::Taken => true,
-        Effect::Accepted | Effect::Passed => ruleset.chain(step.chain).is_some_and(|chain| {
-            (chain.backend, chain.family, &chain.table) == (table.backend, table.family, &table.table)
-        }),
-        Effect::Marked | Effect::Tracking | Effect::Unknown => false,
-    };
-    let step = outcome
-        .steps
-        .iter()
-        .rfind(|step| step.rule.is_some() && decides(step))?;
-    let located = match step.rule {
-        Some(rule) => looked.locate(rule, None),
-        None => locate_policy(ruleset, step.chain),
-    };
-    Some((located?, step.effect))
 }
 
 /// The rules that hand packets to this host.
@@ -183,6 +241,3 @@ fn redirects(ruleset: &Ruleset, network: &Network) -> Vec<RuleId> {
     }
     all
 }
-
-/// Redirects whose packets are led.
-const RULES_MAX: usize = 128;

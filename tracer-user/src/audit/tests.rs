@@ -3,8 +3,8 @@ use crate::inventory::tests::save::table;
 use crate::inventory::tests::{listeners, network};
 use crate::model::identity::Netns;
 use crate::model::rules::{
-    Action, Assign, Backend, Base, Chain, ChainKind, Counters, Family, Field, Hook, Item, Match, Rule, Ruleset, Source,
-    Target, Verdict,
+    Action, Assign, Backend, Base, Chain, ChainKind, Counters, Data, Element, Family, Field, Hook, Item, Match,
+    NatTarget, Operand, Rule, Ruleset, Set, SetId, Source, Target, Value, Verdict,
 };
 use crate::model::tcp::ConntrackState;
 use crate::model::time::Timestamp;
@@ -26,9 +26,15 @@ fn nat(text: &str) -> Snapshot {
     snapshot(table("nat", text))
 }
 
+fn whole(facts: &Facts<'_>) -> Vec<Finding> {
+    let Audited { findings, gaps } = audit(facts, &|| false);
+    assert_eq!(gaps, []);
+    findings
+}
+
 /// With these listeners, no entries and no processes.
 fn found(snapshot: &Snapshot, listening: &[&str]) -> Vec<Finding> {
-    audit(&Facts {
+    whole(&Facts {
         snapshot,
         listeners: &listeners(listening),
         entries: Some(&[]),
@@ -79,6 +85,74 @@ fn a_redirect_of_datagrams_alone_is_only_likely_dead() {
     assert_eq!(findings[0].confidence, Confidence::Likely);
 }
 
+#[test]
+fn a_dead_tproxy_of_nft_goes_past_the_proxy_and_one_of_xt_drops() {
+    let text = "-A PREROUTING -p tcp --dport 80 -j TPROXY --on-port 5555";
+    let look = |backend| {
+        let mut rules = nat(text);
+        rules.ruleset.chains[0].backend = backend;
+        let finding = found(&rules, &["0.0.0.0:80"]).remove(0);
+        let Evidence::Inspected { what, .. } = finding.evidence[0].clone() else {
+            panic!("{finding:?}");
+        };
+        let Inspected::Redirect { unserved, .. } = what else {
+            panic!("{what:?}");
+        };
+        (finding.cause, finding.severity, unserved)
+    };
+    let dead = Cause::DeadRedirect;
+    assert_eq!(look(Backend::Nft), (dead, Severity::Warning, Unserved::Passed));
+    let xt = (dead, Severity::Error, Unserved::Dropped);
+    assert_eq!([Backend::IptablesNft, Backend::IptablesLegacy].map(look), [xt, xt]);
+}
+
+#[test]
+fn one_dead_element_of_a_map_is_told_and_its_served_ones_are_not() {
+    let mut rules = uncounted(nat("-A PREROUTING -p tcp -j REDIRECT --to-ports 1"));
+    let element = |port: u128, to: u128| Element {
+        key: vec![Value::Number(port)],
+        last: None,
+        data: Some(Data::Values(vec![Value::Number(to)])),
+    };
+    rules.ruleset.sets.push(Set {
+        family: Family::Ip,
+        table: "nat".into(),
+        name: "__map0".into(),
+        anonymous: true,
+        dynamic: false,
+        incomplete: false,
+        elements: vec![element(81, 8081), element(82, 8082)],
+        default: None,
+    });
+    for item in &mut rules.ruleset.chains[0].rules[0].items {
+        if let Item::Action(Action::Nat(nat)) = item {
+            nat.target = NatTarget::Map {
+                key: vec![Operand::field(Field::DestinationPort)],
+                map: SetId(0),
+                address: false,
+                port: true,
+                fixed_port: None,
+            };
+        }
+    }
+    let served = |listening: &[&str]| {
+        let findings = found(&rules, listening);
+        let dead = findings.iter().filter_map(|finding| match &finding.evidence[0] {
+            Evidence::Inspected {
+                what: Inspected::Redirect {
+                    target, others_served, ..
+                },
+                ..
+            } => Some((target.clone(), *others_served)),
+            _ => None,
+        });
+        dead.collect::<Vec<_>>()
+    };
+    assert_eq!(served(&["[::]:8081"]), [(Some(8082..=8082), true)]);
+    assert_eq!(served(&["[::]:8081", "[::]:8082"]), []);
+    assert_eq!(served(&[]).len(), 1);
+}
+
 const MIRRORD: &str = "-A PREROUTING -j MIRRORD_INPUT_RkDdj
 -A MIRRORD_INPUT_RkDdj -p tcp --dport 80 -j REDIRECT --to-ports 37673";
 
@@ -91,6 +165,10 @@ fn an_agents_chain_is_left_over_without_its_process_and_its_listener() {
         "{found_causes:?}"
     );
     assert_eq!(causes(&found(&rules, &["[::]:37673"])), []);
+    // No process is seen: perhaps not even those that are there.
+    let findings = found(&rules, &[]);
+    let leftover = findings.iter().find(|finding| finding.cause == Cause::LeftoverChain);
+    assert_eq!(leftover.unwrap().confidence, Confidence::Possible);
     let agent = Process {
         pid: 12,
         comm: Comm::new(b"mirrord-agent"),
@@ -102,7 +180,7 @@ fn an_agents_chain_is_left_over_without_its_process_and_its_listener() {
         sockets: None,
         processes: Some(&[agent]),
     };
-    assert_eq!(causes(&audit(&facts)), [("dead-redirect", Severity::Error)]);
+    assert_eq!(causes(&whole(&facts)), [("dead-redirect", Severity::Error)]);
 }
 
 #[test]
@@ -123,6 +201,33 @@ fn a_repeated_jump_is_told_once_with_both_places() {
         rule.index
     });
     assert_eq!(indices.collect::<Vec<_>>(), [Some(1), Some(3)]);
+}
+
+#[test]
+fn a_repeated_jump_is_told_only_where_the_packet_and_its_chain_stay_the_same() {
+    let look = |between: &str, own: &str| {
+        let text = format!("-A OUTPUT -j C\n{between}-A OUTPUT -j C\n-A C {own}");
+        let mut rules = nat(&text);
+        let all = rules.ruleset.chains.iter_mut().flat_map(|chain| &mut chain.rules);
+        for rule in all.filter(|rule| rule.text.contains("-j MARK")) {
+            rule.items.push(set(!1, 1, Source::None));
+        }
+        let mut findings = found(&rules, &[]);
+        findings.retain(|finding| finding.cause == Cause::DuplicateJump);
+        findings.len()
+    };
+    assert_eq!(look("", "-p tcp --dport 80 -j DROP"), 1);
+    // What ends here does not meet the second jump at all.
+    assert_eq!(look("-A OUTPUT -p tcp -j ACCEPT\n", "-p tcp --dport 80 -j DROP"), 1);
+    assert_eq!(
+        look(
+            "-A OUTPUT -p tcp -j MARK --set-xmark 0x1/0x1\n",
+            "-m mark --mark 0x1/0x1 -j DROP"
+        ),
+        0
+    );
+    assert_eq!(look("", "-m statistic --mode random --probability 0.5 -j DROP"), 0);
+    assert_eq!(look("", "-p tcp -j MARK --set-xmark 0x1/0x1"), 0);
 }
 
 #[test]
@@ -247,8 +352,8 @@ fn a_family_gap_needs_a_listener_in_the_other_family_and_an_address() {
 #[test]
 fn a_redirect_that_no_packet_reaches_is_bypassed() {
     let findings = found(
-        &nat("-A PREROUTING -p tcp -m multiport ! --dports 15008 -j RETURN
--A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 37673"),
+        &uncounted(nat("-A PREROUTING -p tcp -m multiport ! --dports 15008 -j RETURN
+-A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 37673")),
         &["[::]:37673"],
     );
     assert_eq!(causes(&findings), [("bypassed-redirect", Severity::Warning)]);
@@ -257,11 +362,80 @@ fn a_redirect_that_no_packet_reaches_is_bypassed() {
 #[test]
 fn a_redirect_of_which_some_ports_are_bypassed_is_information() {
     let findings = found(
-        &nat("-A PREROUTING -p tcp --dport 80 -j ACCEPT
--A PREROUTING -p tcp -m multiport --dports 80,81 -j REDIRECT --to-ports 37673"),
+        &uncounted(nat("-A PREROUTING -p tcp --dport 80 -j ACCEPT
+-A PREROUTING -p tcp -m multiport --dports 80,81 -j REDIRECT --to-ports 37673")),
         &["[::]:37673"],
     );
     assert_eq!(causes(&findings), [("bypassed-redirect", Severity::Info)]);
+}
+
+/// What bypasses the redirects of rules that counted nothing.
+fn bypassed(text: &str) -> Vec<Severity> {
+    let mut findings = found(&uncounted(nat(text)), &["[::]:37673", "[::]:15006"]);
+    findings.retain(|finding| finding.cause == Cause::BypassedRedirect);
+    findings.iter().map(|finding| finding.severity).collect()
+}
+
+#[test]
+fn what_lets_some_packets_pass_is_an_exemption_and_no_bypass() {
+    for exempt in [
+        "-A PREROUTING ! -s 10.0.0.0/8 -j RETURN\n-A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 37673",
+        "-A PREROUTING -s 198.51.100.0/24 -j DROP\n-A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 37673",
+        "-A OUTPUT -m owner ! --uid-owner 1005 -j RETURN\n-A OUTPUT -p tcp --dport 80 -j REDIRECT --to-ports 37673",
+        "-A PREROUTING -m mark ! --mark 0x10/0x10 -j RETURN\n-A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 37673",
+    ] {
+        assert_eq!(bypassed(exempt), [], "{exempt}");
+    }
+}
+
+#[test]
+fn a_redirect_that_counted_is_not_bypassed() {
+    let text =
+        "-A PREROUTING -p tcp --dport 80 -j ACCEPT\n-A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 37673";
+    assert_eq!(bypassed(text), [Severity::Warning]);
+    assert_eq!(causes(&found(&nat(text), &["[::]:37673"])), []);
+}
+
+#[test]
+fn a_redirect_for_one_source_is_bypassed_by_what_ends_all() {
+    let ahead = "-A PREROUTING -p tcp --dport 80 -j ACCEPT\n";
+    let own = "-A PREROUTING -s 10.77.0.3/32 -p tcp --dport 80 -j REDIRECT --to-ports 37673";
+    assert_eq!(bypassed(&format!("{ahead}{own}")), [Severity::Warning]);
+}
+
+#[test]
+fn a_redirect_that_a_mesh_is_ahead_of_is_not_lost_where_another_leads_to_its_agent() {
+    let mesh = "-A PREROUTING -p tcp -j ISTIO_INBOUND
+-A ISTIO_INBOUND -p tcp -j REDIRECT --to-ports 15006
+-A PREROUTING -j MRDIN_abc
+-A MRDIN_abc -p tcp --dport 80 -j REDIRECT --to-ports 37673";
+    assert_eq!(bypassed(mesh), [Severity::Warning]);
+    let both = format!("{mesh}\n-A OUTPUT -o lo -p tcp --dport 80 -j REDIRECT --to-ports 37673");
+    assert_eq!(bypassed(&both), []);
+}
+
+#[test]
+fn what_comes_after_very_many_redirects_is_judged_as_well() {
+    let mut text: Vec<_> = (1..=200)
+        .map(|port| format!("-A PREROUTING -p tcp --dport {port} -j REDIRECT --to-ports 37673"))
+        .collect();
+    text.push("-A PREROUTING -p tcp --dport 300 -j ACCEPT".to_owned());
+    text.push("-A PREROUTING -p tcp --dport 300 -j REDIRECT --to-ports 15006".to_owned());
+    assert_eq!(bypassed(&text.join("\n")), [Severity::Warning]);
+}
+
+#[test]
+fn an_audit_that_is_late_says_so() {
+    let rules = nat(REDIRECT);
+    let facts = Facts {
+        snapshot: &rules,
+        listeners: &listeners(&[]),
+        entries: None,
+        sockets: None,
+        processes: None,
+    };
+    let Audited { findings, gaps } = audit(&facts, &|| true);
+    assert_eq!((findings.len(), gaps.len()), (0, 1));
 }
 
 #[test]
@@ -302,7 +476,7 @@ fn an_entry_that_nothing_explains_is_stale_unless_its_flow_goes_on() {
             sockets: Some(&sockets.iter().copied().collect()),
             processes: None,
         };
-        causes(&audit(&facts))
+        causes(&whole(&facts))
     };
     let one = "[::]:1";
     assert_eq!(look(&rules, &[one], &[]), [("stale-entries", Severity::Warning)]);

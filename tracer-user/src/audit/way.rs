@@ -5,9 +5,10 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "only what packets are made of is picked")]
 
 use crate::model::rules::{
-    Action, Chain, ChainId, Fact, Family, Field, Hook, Item, Match, Network, Packet, RuleId, Ruleset, Tracking, Verdict,
+    Action, Chain, ChainId, Fact, Family, Field, Hook, Item, Match, Nat, NatTarget, Network, Operand, Packet, Rule,
+    RuleId, Ruleset, Set, SetId, Tracking, Verdict,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The rules that lead from a base chain to one rule, that one included.
@@ -63,32 +64,94 @@ pub(super) fn ways(ruleset: &Ruleset, callers: &BTreeMap<ChainId, Vec<RuleId>>, 
 /// The ruleset with nothing in it but the way.
 pub(super) fn alone(ruleset: &Ruleset, way: &Way) -> Ruleset {
     let chains = ruleset.numbered().map(|(id, chain)| {
-        let of = |index: u32| way.rules.contains(&RuleId { chain: id, index });
-        let kept = way.rules.iter().any(|rule| rule.chain == id);
-        let mut rules = if kept { chain.rules.clone() } else { Vec::new() };
-        for (index, rule) in (0..).zip(&mut rules) {
-            if !of(index) {
-                rule.items.clear();
-            }
-        }
+        let rules = way.rules.iter().find(|rule| rule.chain == id).map(|on_way| {
+            // What is ahead of it keeps its place, and does nothing.
+            let ahead = (0..on_way.index).map(|_| idle());
+            ahead.chain(ruleset.rule(*on_way).cloned()).collect()
+        });
         Chain {
             backend: chain.backend,
             family: chain.family,
             table: chain.table.clone(),
             name: chain.name.clone(),
             base: chain.base.clone(),
-            rules,
+            rules: rules.unwrap_or_default(),
             dormant: chain.dormant,
             counters: None,
+        }
+    });
+    let used = used(ruleset, way);
+    let sets = (0..).map(SetId).zip(&ruleset.sets).map(|(id, set)| {
+        let elements = if used.contains(&id) {
+            set.elements.clone()
+        } else {
+            Vec::new()
+        };
+        Set {
+            family: set.family,
+            table: set.table.clone(),
+            name: set.name.clone(),
+            anonymous: set.anonymous,
+            dynamic: set.dynamic,
+            incomplete: set.incomplete,
+            elements,
+            default: set.default.clone(),
         }
     });
     Ruleset {
         generation: None,
         chains: chains.collect(),
-        sets: ruleset.sets.clone(),
+        sets: sets.collect(),
         bypasses: Vec::new(),
         gaps: Vec::new(),
     }
+}
+
+/// The sets that the rules of the way look into.
+fn used(ruleset: &Ruleset, way: &Way) -> BTreeSet<SetId> {
+    let rules = way.rules.iter().filter_map(|id| ruleset.rule(*id));
+    let mut used = BTreeSet::new();
+    for item in rules.flat_map(|rule| &rule.items) {
+        match item {
+            Item::Match(found) => of_match(found, &mut used),
+            Item::Action(Action::VerdictMap { key, map }) => of_operands(key, Some(*map), &mut used),
+            Item::Action(Action::Nat(Nat {
+                target: NatTarget::Map { key, map, .. },
+                ..
+            })) => of_operands(key, Some(*map), &mut used),
+            Item::Action(_) => {}
+        }
+    }
+    used
+}
+
+fn of_match(found: &Match, used: &mut BTreeSet<SetId>) {
+    match found {
+        Match::Lookup { key, set, .. } => of_operands(key, Some(*set), used),
+        Match::Equal { left, right, .. } => {
+            of_operands(std::slice::from_ref(left), None, used);
+            of_operands(std::slice::from_ref(right), None, used);
+        }
+        Match::Any(all) | Match::NotAll(all) => all.iter().for_each(|found| of_match(found, used)),
+        _ => {}
+    }
+}
+
+fn of_operands(operands: &[Operand], set: Option<SetId>, used: &mut BTreeSet<SetId>) {
+    used.extend(set);
+    for operand in operands {
+        if let Operand::Map { key, map } = operand {
+            of_operands(key, Some(*map), used);
+        }
+    }
+}
+
+/// The ports that the rules of the ways name.
+pub(super) fn asked_ports(ruleset: &Ruleset, ways: &[Way]) -> Vec<u16> {
+    let mut ports: Vec<u16> = ways.iter().flat_map(|way| Asked::named(ruleset, way).ports).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    ports
 }
 
 /// A first packet of a connection, and the device that it comes in by, where it does.
@@ -100,50 +163,63 @@ pub(super) struct Candidate {
     pub(super) output: Fact<u32>,
 }
 
-/// Packets that may fit: every combination of what the rules of the way name, and of what is ordinary.
+/// Packets that may fit: combinations of what the rules of the way name, and of what is ordinary.
 pub(super) fn candidates(ruleset: &Ruleset, network: &Network, way: &Way) -> Vec<Candidate> {
-    let asked = Asked::of(ruleset, way);
+    let asked = Asked::of(ruleset, network, way);
     let families: &[bool] = match way.family {
         Family::Ip => &[false],
         Family::Ip6 => &[true],
         Family::Inet => &[false, true],
         Family::Bridge | Family::Netdev | Family::Arp => &[],
     };
+    let output = way.hook == Hook::Output;
     let mut all = Vec::new();
     for &six in families {
-        for &port in &asked.ports {
-            for uid in asked.uids.iter().copied() {
-                for (source, destination, loopback) in ends(network, six, way.hook, &asked) {
-                    let link = device(network, loopback, six);
-                    let packet = syn(source, destination, port, (way.hook == Hook::Output).then_some(uid));
-                    all.push(Candidate {
-                        packet,
+        let ends = ends(network, six, way.hook, &asked);
+        for sender in asked.senders(output) {
+            for &port in &asked.ports {
+                all.extend(ends.iter().map(|&(source, destination, loopback)| {
+                    let link = asked.device.unwrap_or_else(|| device(network, loopback, six));
+                    Candidate {
+                        packet: syn(source, destination, port, sender),
                         port,
-                        input: if way.hook == Hook::Output { Fact::Absent } else { link },
-                        output: if way.hook == Hook::Output { link } else { Fact::Absent },
-                    });
+                        input: if output { Fact::Absent } else { link },
+                        output: if output { link } else { Fact::Absent },
+                    }
+                }));
+                if all.len() >= CANDIDATES_MAX {
+                    return all;
                 }
             }
         }
     }
-    all.truncate(CANDIDATES_MAX);
     all
 }
 
+/// Who sends a packet, and the mark that it begins with.
+#[derive(Clone, Copy)]
+struct Sender {
+    uid: Fact<u32>,
+    gid: Fact<u32>,
+    mark: u32,
+}
+
 /// What the rules of a way name.
+#[derive(Default)]
 struct Asked {
     ports: Vec<u16>,
     uids: Vec<u32>,
+    gids: Vec<u32>,
+    marks: Vec<u32>,
+    sources: Vec<IpAddr>,
     destinations: Vec<IpAddr>,
+    names: Vec<Box<[u8]>>,
+    device: Option<Fact<u32>>,
 }
 
 impl Asked {
-    fn of(ruleset: &Ruleset, way: &Way) -> Self {
-        let mut asked = Self {
-            ports: Vec::new(),
-            uids: vec![1000],
-            destinations: Vec::new(),
-        };
+    fn named(ruleset: &Ruleset, way: &Way) -> Self {
+        let mut asked = Self::default();
         let rules = way.rules.iter().filter_map(|id| ruleset.rule(*id));
         for item in rules.flat_map(|rule| &rule.items) {
             if let Item::Match(found) = item {
@@ -151,12 +227,42 @@ impl Asked {
             }
         }
         asked.ports.truncate(VALUES_MAX);
-        asked.uids.truncate(VALUES_MAX);
+        asked.sources.truncate(ADDRESSES_MAX);
         asked.destinations.truncate(VALUES_MAX);
+        asked
+    }
+
+    /// With what is ordinary where nothing is named.
+    fn of(ruleset: &Ruleset, network: &Network, way: &Way) -> Self {
+        let mut asked = Self::named(ruleset, way);
         if asked.ports.is_empty() {
             asked.ports.extend(ORDINARY_PORTS);
         }
+        for ids in [&mut asked.uids, &mut asked.gids] {
+            ids.insert(0, ORDINARY_ID);
+            ids.truncate(IDS_MAX);
+        }
+        asked.marks.insert(0, 0);
+        asked.marks.truncate(IDS_MAX);
+        let mut devices = asked.names.iter().filter_map(|name| network.named(name));
+        asked.device = asked
+            .device
+            .or_else(|| devices.next().map(|link| Fact::Known(link.index)));
         asked
+    }
+
+    fn senders(&self, local: bool) -> Vec<Sender> {
+        let nobody = || vec![Fact::Absent];
+        let known = |ids: &[u32]| ids.iter().copied().map(Fact::Known).collect();
+        let uids = if local { known(&self.uids) } else { nobody() };
+        let gids: Vec<_> = if local { known(&self.gids) } else { nobody() };
+        let mut all = Vec::new();
+        for &uid in &uids {
+            for &gid in &gids {
+                all.extend(self.marks.iter().map(|&mark| Sender { uid, gid, mark }));
+            }
+        }
+        all
     }
 
     fn take(&mut self, ruleset: &Ruleset, found: &Match) {
@@ -178,7 +284,7 @@ impl Asked {
                 negated: false,
             } => {
                 let fields = key.iter().map(|operand| match operand {
-                    crate::model::rules::Operand::Field { field, .. } => Some(*field),
+                    Operand::Field { field, .. } => Some(*field),
                     _ => None,
                 });
                 let fields: Vec<_> = fields.collect();
@@ -191,6 +297,12 @@ impl Asked {
                     }
                 }
             }
+            Match::Name {
+                field: Field::InputName | Field::OutputName,
+                name,
+                negated: false,
+                ..
+            } => self.names.push(name.clone()),
             Match::Any(all) => all.iter().for_each(|found| self.take(ruleset, found)),
             _ => {}
         }
@@ -200,6 +312,16 @@ impl Asked {
         match field {
             Field::DestinationPort => self.ports.extend(u16::try_from(number).ok()),
             Field::SocketUid => self.uids.extend(u32::try_from(number).ok()),
+            Field::SocketGid => self.gids.extend(u32::try_from(number).ok()),
+            Field::Mark => self.marks.extend(u32::try_from(number).ok()),
+            Field::InputInterface | Field::OutputInterface => {
+                self.device = u32::try_from(number).ok().map(Fact::Known);
+            }
+            Field::Ip4Source => {
+                let address = u32::try_from(number).ok().map(Ipv4Addr::from);
+                self.sources.extend(address.map(IpAddr::from));
+            }
+            Field::Ip6Source => self.sources.push(Ipv6Addr::from(number).into()),
             Field::Ip4Destination => {
                 let address = u32::try_from(number).ok().map(Ipv4Addr::from);
                 self.destinations.extend(address.map(IpAddr::from));
@@ -233,8 +355,13 @@ fn ends(network: &Network, six: bool, hook: Hook, asked: &Asked) -> Vec<(IpAddr,
             .chain([(loopback, loopback, true), (first, first, true)])
             .collect();
     }
-    let here = own.iter().copied().chain(named).map(|to| (remote, to, false));
-    here.chain([(loopback, loopback, true)]).collect()
+    let sources = asked.sources.iter().copied().filter(|address| address.is_ipv6() == six);
+    let sources: Vec<IpAddr> = sources.chain([remote]).collect();
+    let here: Vec<IpAddr> = own.iter().copied().chain(named).collect();
+    let pairs = here
+        .iter()
+        .flat_map(|&to| sources.iter().map(move |&from| (from, to, false)));
+    pairs.chain([(loopback, loopback, true)]).collect()
 }
 
 /// The loopback device, or the first other one with an address of the family: a redirect needs one.
@@ -248,8 +375,7 @@ fn device(network: &Network, loopback: bool, six: bool) -> Fact<u32> {
     link.map(|link| link.index).into()
 }
 
-fn syn(source: IpAddr, destination: IpAddr, port: u16, uid: Option<u32>) -> Packet {
-    let owner = uid.map_or(Fact::Absent, Fact::Known);
+fn syn(source: IpAddr, destination: IpAddr, port: u16, sender: Sender) -> Packet {
     Packet {
         source,
         destination,
@@ -261,10 +387,21 @@ fn syn(source: IpAddr, destination: IpAddr, port: u16, uid: Option<u32>) -> Pack
         length: Fact::Known(60),
         time_to_live: Fact::Known(64),
         dscp: Fact::Known(0),
-        mark: Fact::Known(0),
-        uid: owner,
-        gid: owner,
+        mark: Fact::Known(sender.mark),
+        uid: sender.uid,
+        gid: sender.gid,
         tracking: Tracking::New,
+    }
+}
+
+/// A rule that does nothing.
+fn idle() -> Rule {
+    Rule {
+        handle: None,
+        items: Vec::new(),
+        counters: None,
+        comment: None,
+        text: "".into(),
     }
 }
 
@@ -280,4 +417,7 @@ const DEPTH_MAX: usize = 16;
 const WAYS_MAX: usize = 64;
 const VALUES_MAX: usize = 16;
 const ADDRESSES_MAX: usize = 4;
+/// Users, groups and marks that are tried.
+const IDS_MAX: usize = 4;
+const ORDINARY_ID: u32 = 1000;
 const CANDIDATES_MAX: usize = 512;

@@ -17,6 +17,10 @@ pub enum Inspected {
         ports: Vec<RangeInclusive<u16>>,
         /// `None`: the port stays.
         target: Option<RangeInclusive<u16>>,
+        /// What becomes of them where nobody listens there.
+        unserved: Unserved,
+        /// Other ports that a map of the same rule translates lead to somebody.
+        others_served: bool,
     },
     /// No process of the namespace is the agent that made these chains.
     NoAgent {
@@ -55,6 +59,17 @@ pub enum Inspected {
     },
     /// Whether a rule makes the kernel track connections.
     Tracking { on: bool },
+}
+
+/// What becomes of packets that are handed to a port where nobody listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unserved {
+    /// This host refuses them.
+    Refused,
+    /// They are dropped (TPROXY of xt).
+    Dropped,
+    /// They go on as if the rule were not there (tproxy of nft).
+    Passed,
 }
 
 /// Where a chain is.

@@ -7,7 +7,7 @@ use crate::audit::{self, Facts};
 use crate::failure::Failure;
 use crate::inspect::source::netns::{Namespaces, Place};
 use crate::inspect::source::probe::{Probe, ProbeError};
-use crate::inspect::source::{now, process, rules};
+use crate::inspect::source::{netns, now, process, rules};
 use crate::inventory::Listeners;
 use crate::model::conntrack::Conntrack;
 use crate::model::evidence::Evidence;
@@ -56,14 +56,8 @@ pub fn survey_rules(wanted: &[u32]) -> Result<AuditSurvey, Failure> {
         std::thread::sleep(PAUSE);
         let places = again.iter().map(|(place, _)| place.clone()).collect();
         let mut second = AuditSurvey::default();
-        for (place, findings) in second.pass(&mut namespaces, places)? {
-            let before = again.iter().find(|(known, _)| known.inode == place.inode);
-            let before = before.map_or(&[][..], |(_, before)| before);
-            survey
-                .findings
-                .extend(findings.into_iter().filter(|finding| stays(finding, before)));
-        }
-        survey.gone.extend(second.gone);
+        let looked = second.pass(&mut namespaces, places)?;
+        survey.merge(again, looked, second);
     }
     survey.finish();
     Ok(survey)
@@ -71,10 +65,13 @@ pub fn survey_rules(wanted: &[u32]) -> Result<AuditSurvey, Failure> {
 
 impl AuditSurvey {
     fn pass(&mut self, namespaces: &mut Namespaces, places: Vec<Place>) -> Result<Vec<(Place, Vec<Finding>)>, Failure> {
-        let processes = process::by_namespace(audit::is_agent);
+        // Else agents may run that cannot be seen.
+        let processes = netns::sees_all_processes().then(|| process::by_namespace(audit::is_agent));
         let mut all = Vec::new();
         for place in places {
-            let own = processes.get(&place.inode).map_or(&[][..], Vec::as_slice);
+            let own = processes
+                .as_ref()
+                .map(|all| all.get(&place.inode).map_or(&[][..], Vec::as_slice));
             match look(namespaces, &place, own) {
                 Ok((findings, gaps)) => {
                     self.namespaces += 1;
@@ -90,6 +87,25 @@ impl AuditSurvey {
             }
         }
         Ok(all)
+    }
+
+    /// What both looks found. Of a namespace that could not be looked at again stays what one look can tell.
+    fn merge(&mut self, first: Vec<(Place, Vec<Finding>)>, mut again: Vec<(Place, Vec<Finding>)>, second: Self) {
+        for (place, before) in first {
+            let after = again.iter_mut().find(|(known, _)| known.inode == place.inode);
+            let found = match after {
+                Some((_, after)) => std::mem::take(after)
+                    .into_iter()
+                    .filter(|finding| stays(finding, &before))
+                    .collect::<Vec<_>>(),
+                None => before.into_iter().filter(|finding| stays(finding, &[])).collect(),
+            };
+            self.findings.extend(found);
+        }
+        let new = second.gaps.into_iter().filter(|gap| !self.gaps.contains(gap));
+        let new: Vec<_> = new.collect();
+        self.gaps.extend(new);
+        self.gone.extend(second.gone);
     }
 
     fn finish(&mut self) {
@@ -122,7 +138,7 @@ impl AuditSurvey {
 
 type Looked = (Vec<Finding>, Vec<Arc<str>>);
 
-fn look(namespaces: &mut Namespaces, place: &Place, processes: &[Process]) -> Result<Looked, LookError> {
+fn look(namespaces: &mut Namespaces, place: &Place, processes: Option<&[Process]>) -> Result<Looked, LookError> {
     let found = namespaces.open_path(place.inode, Arc::clone(&place.path))?;
     let deadline = Instant::now() + TIME_MAX;
     namespaces
@@ -131,7 +147,7 @@ fn look(namespaces: &mut Namespaces, place: &Place, processes: &[Process]) -> Re
 }
 
 /// Reads no more than is needed: most namespaces have no rules.
-fn read(netns: Netns, place: &Place, processes: &[Process], deadline: Instant) -> Result<Looked, ProbeError> {
+fn read(netns: Netns, place: &Place, processes: Option<&[Process]>, deadline: Instant) -> Result<Looked, ProbeError> {
     let (ruleset, network) = rules::read(deadline)?;
     let mut gaps = ruleset.gaps.clone();
     let mut probe = Probe::new(deadline);
@@ -160,13 +176,19 @@ fn read(netns: Netns, place: &Place, processes: &[Process], deadline: Instant) -
         ruleset,
         network,
     };
-    let findings = audit::audit(&Facts {
+    let facts = Facts {
         snapshot: &snapshot,
         listeners: &listeners,
         entries: entries.as_deref(),
         sockets: sockets.as_ref(),
-        processes: Some(processes),
-    });
+        processes,
+    };
+    let judged = Instant::now() + JUDGE_TIME;
+    let audit::Audited {
+        findings,
+        gaps: unjudged,
+    } = audit::audit(&facts, &|| Instant::now() >= judged);
+    gaps.extend(unjudged);
     Ok((findings, gaps))
 }
 
@@ -211,7 +233,58 @@ fn place_of(culprit: &Culprit) -> Option<(&str, &str, Option<u32>, &str)> {
 const PAUSE: Duration = Duration::from_secs(2);
 /// For one namespace, whatever the kernel does.
 const TIME_MAX: Duration = Duration::from_secs(5);
+/// For what is made of it.
+const JUDGE_TIME: Duration = Duration::from_secs(5);
 /// For the search for those who hold listening sockets.
 const HOLDERS_TIME: Duration = Duration::from_secs(1);
 /// Sockets asked for one by one in one namespace.
 const ASKED_MAX: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::finding::{Confidence, Severity, State};
+
+    fn found(cause: Cause) -> Finding {
+        let at = Timestamp::from_nanos(1);
+        Finding {
+            id: 0,
+            revision: 0,
+            at,
+            cause,
+            state: State::Open,
+            supersedes: None,
+            severity: Severity::Warning,
+            confidence: Confidence::Proved,
+            connection: None,
+            count: 0,
+            examples: Vec::new(),
+            victims: Vec::new(),
+            culprits: Vec::new(),
+            evidence: Vec::new(),
+            considered: Vec::new(),
+            first: at,
+            last: at,
+        }
+    }
+
+    #[test]
+    fn a_namespace_that_fails_the_second_look_keeps_what_one_look_tells_and_its_gap() {
+        let place = Place {
+            inode: 4_026_532_281,
+            path: "/run/netns/pod".into(),
+            names: Vec::new(),
+            process: None,
+        };
+        let first = vec![(place, vec![found(Cause::DeadRedirect), found(Cause::MixedBackends)])];
+        let second = AuditSurvey {
+            gaps: vec!["/run/netns/pod: it failed".to_owned()],
+            ..AuditSurvey::default()
+        };
+        let mut survey = AuditSurvey::default();
+        survey.merge(first, Vec::new(), second);
+        let causes: Vec<_> = survey.findings.iter().map(|finding| finding.cause).collect();
+        assert_eq!(causes, [Cause::MixedBackends]);
+        assert_eq!(survey.gaps, ["/run/netns/pod: it failed"]);
+    }
+}

@@ -285,8 +285,7 @@ impl Namespaces {
             }
             self.paths.remove(&inode);
         }
-        // Elsewhere /proc does not show all processes.
-        let mut unread = !is_initial("pid", INITIAL_PID);
+        let mut unread = !sees_all_processes();
         let candidates = names()
             .chain(hint.map(process_path))
             .chain(processes().map(process_path))
@@ -323,6 +322,11 @@ impl Namespaces {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether `/proc` shows all processes: in another pid namespace it does not.
+pub(crate) fn sees_all_processes() -> bool {
+    is_initial("pid", INITIAL_PID)
 }
 
 /// Whether a handle that is not accepted is stale: the kernel says so too where the permission is missing.

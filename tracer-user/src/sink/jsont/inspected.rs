@@ -83,6 +83,8 @@ impl<'a> InspectedLine<'a> {
                 protocol,
                 ports,
                 target,
+                unserved: _,
+                others_served: _,
             } => Self::Redirect {
                 hook: hook.map(Spelled),
                 family: Spelled(*family),

@@ -2,7 +2,7 @@
 
 use crate::model::evidence::Evidence;
 use crate::model::finding::{Cause, Confidence, Culprit, Finding, RuleRole, Severity, State};
-use crate::model::inspected::{ChainName, Inspected};
+use crate::model::inspected::{ChainName, Inspected, Unserved};
 use crate::model::rules::{Backend, Component, Family, Hook, Located, Target};
 use crate::model::tcp::ConntrackState;
 use crate::sink::sample::{POD, entry, ms};
@@ -68,6 +68,8 @@ fn evidence(cause: Cause) -> Vec<Evidence> {
             protocol: Some(6),
             ports: vec![80..=80],
             target: Some(37673..=37673),
+            unserved: Unserved::Refused,
+            others_served: false,
         },
         Cause::LeftoverChain => Inspected::NoAgent {
             component: Component::Mirrord,

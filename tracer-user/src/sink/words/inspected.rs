@@ -6,10 +6,10 @@
 )]
 
 use crate::model::evidence::Evidence;
-use crate::model::finding::{Cause, Culprit, Finding, RuleRole};
+use crate::model::finding::{Cause, Confidence, Culprit, Finding, RuleRole};
 use crate::model::identity::Netns;
-use crate::model::inspected::{ChainName, Inspected};
-use crate::model::rules::{Family, Located, Target};
+use crate::model::inspected::{ChainName, Inspected, Unserved};
+use crate::model::rules::{Backend, Family, Located, Target};
 use crate::sink::text::Shown;
 use crate::sink::words::phrase::capitalised;
 use crate::sink::words::{Fix, PortRange, command, count, netns, ports_text, removal};
@@ -26,8 +26,13 @@ pub(super) fn summary(finding: &Finding) -> String {
             target(finding)
         ),
         Cause::LeftoverChain => format!(
-            "Chains of {}{place} are left over: no such agent is alive",
-            component(finding)
+            "Chains of {}{place} {}",
+            component(finding),
+            if finding.confidence == Confidence::Possible {
+                "may be left over: no such agent was seen"
+            } else {
+                "are left over: no such agent is alive"
+            }
         ),
         Cause::DuplicateJump => {
             let chain = rule_of(finding).map_or("a chain".to_owned(), |rule| format!("chain {}", shown(&rule.chain)));
@@ -56,22 +61,14 @@ pub(super) fn summary(finding: &Finding) -> String {
 /// A few short sentences.
 pub(super) fn why(finding: &Finding) -> String {
     match finding.cause {
-        Cause::DeadRedirect => {
-            let listener = finding.evidence.iter().find_map(|evidence| match evidence {
-                Evidence::Listener { listener, .. } => Some(listener),
-                _ => None,
-            });
-            let served = listener.map_or(String::new(), |listener| {
-                format!(" {} is served by nobody while the rule is there.", listener.address)
-            });
-            format!("Connections to the redirected ports are refused by this host, whoever listens on them.{served}")
-        }
+        Cause::DeadRedirect => dead_why(finding),
         Cause::LeftoverChain => {
             "Its agent makes these chains when it starts and removes them when it ends; one that was killed leaves them."
                 .to_owned()
         }
         Cause::DuplicateJump => {
-            "A packet that comes back from the first jump goes through the same rules again. No packet ends differently."
+            "A packet that comes back from the first jump goes through the same rules again, and comes back again: \
+             without the second jump no packet ends differently."
                 .to_owned()
         }
         Cause::MarkOverlap => match bits(finding) {
@@ -97,17 +94,9 @@ pub(super) fn why(finding: &Finding) -> String {
 
 pub(super) fn fixes(finding: &Finding) -> Vec<Fix> {
     match finding.cause {
-        Cause::DeadRedirect => {
-            let mut fixes = vec![Fix::setting(
-                "Restart the program that should listen there, or remove the rule if it is a leftover.",
-            )];
-            fixes.extend(delete_rule(finding, None, "Remove the rule."));
-            fixes
-        }
+        Cause::DeadRedirect => dead(finding),
         Cause::LeftoverChain => leftover(finding),
-        Cause::DuplicateJump => delete_rule(finding, Some(RuleRole::Jumps), "Remove one of the two.")
-            .into_iter()
-            .collect(),
+        Cause::DuplicateJump => later(finding).into_iter().collect(),
         Cause::MarkOverlap => vec![Fix::setting(
             "Give one of the two other bits, and masks to both: (mark & ~mask) | value leaves other bits alone.",
         )],
@@ -134,6 +123,8 @@ pub(super) fn sentence(what: &Inspected) -> String {
             protocol,
             ports,
             target,
+            unserved: _,
+            others_served: _,
         } => {
             let to = target
                 .as_ref()
@@ -242,6 +233,49 @@ fn mark_overlap(finding: &Finding, place: &str) -> String {
     )
 }
 
+fn dead_why(finding: &Finding) -> String {
+    let listener = finding.evidence.iter().find_map(|evidence| match evidence {
+        Evidence::Listener { listener, .. } => Some(listener),
+        _ => None,
+    });
+    let served = listener.map_or(String::new(), |listener| {
+        format!(" {} is served by nobody while the rule is there.", listener.address)
+    });
+    match unserved(finding).map(|(unserved, _)| unserved) {
+        Some(Unserved::Passed) => "A tproxy rule that finds no socket does nothing: connections go past the proxy, to \
+             whoever listens on the port itself."
+            .to_owned(),
+        Some(Unserved::Dropped) => format!(
+            "A TPROXY rule that finds no socket drops the packet: connections to these ports hang until they time out.{served}"
+        ),
+        Some(Unserved::Refused) | None => {
+            format!("Connections to the redirected ports are refused by this host, whoever listens on them.{served}")
+        }
+    }
+}
+
+fn dead(finding: &Finding) -> Vec<Fix> {
+    if unserved(finding).is_some_and(|(_, others_served)| others_served) {
+        return vec![Fix::setting(
+            "Restart the program that should listen there, or take the element out of the rule's map: its others are served.",
+        )];
+    }
+    let restart = "Restart the program that should listen there, or remove the rule if it is a leftover.";
+    let delete = delete_rule(finding, None, "Remove the rule.");
+    std::iter::once(Fix::setting(restart)).chain(delete).collect()
+}
+
+fn unserved(finding: &Finding) -> Option<(Unserved, bool)> {
+    inspected(finding, |what| match what {
+        Inspected::Redirect {
+            unserved,
+            others_served,
+            ..
+        } => Some((*unserved, *others_served)),
+        _ => None,
+    })
+}
+
 fn mixed_why(finding: &Finding) -> String {
     let order = "Both act: at each hook packets meet the chains in the order of their priorities";
     let translates = inspected(finding, |what| match what {
@@ -270,7 +304,20 @@ fn delete_rule(finding: &Finding, role: Option<RuleRole>, why: &str) -> Option<F
     Some(Fix::command(finding, of, &removal::rule(rule)?, why))
 }
 
+/// Deletes the second of two equal jumps: its words would name the first.
+fn later(finding: &Finding) -> Option<Fix> {
+    let (of, rule, _) = finding.culprits.iter().rev().find_map(as_rule)?;
+    let why = "Remove the second jump. The rules behind it move up by one number.";
+    Some(Fix::command(finding, of, &removal::by_number(rule)?, why))
+}
+
 fn leftover(finding: &Finding) -> Vec<Fix> {
+    // To remove the chains of an agent that is alive breaks what it does.
+    if finding.confidence == Confidence::Possible {
+        return vec![Fix::setting(
+            "Look whether the agent runs (from the host's pid namespace); if it does not, remove the chains.",
+        )];
+    }
     let mut fixes = Vec::new();
     for (of, rule, role) in finding.culprits.iter().filter_map(as_rule) {
         if role == RuleRole::Jumps
@@ -355,10 +402,11 @@ fn owned(rule: Option<&Located>) -> String {
     }
 }
 
-/// `mirrord`, or the chain.
+/// `mirrord`, or the chain; of native rules the table is somebody's.
 fn whose(rule: &Located) -> String {
     match rule.owner {
         Some(owner) => owner.name().to_owned(),
+        None if rule.backend == Backend::Nft => format!("table {} {}", rule.family.name(), shown(&rule.table)),
         None => format!("chain {}", shown(&rule.chain)),
     }
 }

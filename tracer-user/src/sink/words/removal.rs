@@ -34,6 +34,15 @@ fn is_escaped(word: &str) -> bool {
     unescape(word).ne(word.bytes())
 }
 
+/// Deletes the rule at this place, whatever others say the same.
+pub(super) fn by_number(rule: &Located) -> Option<String> {
+    let Some(tool) = tool(rule.backend, rule.family) else {
+        return self::rule(rule);
+    };
+    let (table, chain) = (quote(&rule.table), quote(&rule.chain));
+    Some(format!("{tool} -t {table} -D {chain} {}", rule.index?))
+}
+
 pub(super) fn flush(chain: &ChainName) -> String {
     on_chain(chain, "-F", "flush")
 }
@@ -125,6 +134,19 @@ mod tests {
         assert_eq!(super::rule(&rule).unwrap(), "iptables-nft -t nat -D 'x;$(id)' 1");
         rule.chain = r"x\xff".into();
         assert_eq!(super::rule(&rule), None);
+    }
+
+    #[test]
+    fn one_of_two_equal_rules_is_deleted_by_its_number() {
+        let text = "-A x;$(id) -j y";
+        assert_eq!(
+            by_number(&located(Backend::IptablesNft, text)).unwrap(),
+            "iptables-nft -t nat -D 'x;$(id)' 1"
+        );
+        assert_eq!(
+            by_number(&located(Backend::Nft, "jump y")).unwrap(),
+            "nft delete rule ip nat 'x;$(id)' handle 7"
+        );
     }
 
     #[test]
