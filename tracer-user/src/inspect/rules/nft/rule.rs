@@ -488,6 +488,7 @@ mod tests {
             family: table,
             table: &Table::new("t".to_owned(), false),
             layouts: &[],
+            names: &xt::SetNames::default(),
         };
         decode(Block(&bytes[16..]), &[], around).parts
     }
