@@ -9,6 +9,7 @@ mod snapshot;
 #[path = "../space/mod.rs"]
 mod space;
 
+use rustix::thread::{UnshareFlags, unshare_unsafe};
 use space::Space;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -128,6 +129,22 @@ fn the_generation_grows_with_every_change() {
     let after = reader.generation(space.netns).unwrap().unwrap();
     assert_eq!(after, before + 1);
     assert_eq!(space.snapshot().ruleset.generation, Some(after));
+}
+
+#[test]
+fn a_namespace_without_any_route_is_read() {
+    let read = || {
+        // SAFETY: a raw system call without pointers; CLONE_FILES, its one danger, is not among the flags.
+        unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.unwrap();
+        let mut reader = Reader::new().unwrap();
+        let own = reader.own();
+        reader.snapshot(own).unwrap().network
+    };
+    let network = std::thread::spawn(read).join().unwrap();
+    assert_eq!(
+        (network.links.len(), network.addresses.len(), network.locals.len()),
+        (1, 0, 0)
+    );
 }
 
 #[test]

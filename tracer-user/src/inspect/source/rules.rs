@@ -144,7 +144,7 @@ fn network(deadline: Instant) -> Result<(Network, bool), NetlinkError> {
     })?;
     netlink.filter()?;
     for ipv6 in [false, true] {
-        netlink.ask(
+        let answer = netlink.ask(
             |sequence| network::local_routes(sequence, ipv6),
             |payload| {
                 if network.locals.len() < LOCALS_MAX {
@@ -152,7 +152,12 @@ fn network(deadline: Instant) -> Result<(Network, bool), NetlinkError> {
                 }
                 Ok::<_, network::NetworkError>(ControlFlow::Continue(()))
             },
-        )?;
+        );
+        match answer {
+            // The table is made with its first route.
+            Ok(()) | Err(NetlinkError::Refused(Errno::NOENT)) => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok((network, bridges))
 }
