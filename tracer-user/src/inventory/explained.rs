@@ -42,20 +42,20 @@ impl Index {
         index
     }
 
-    /// The first row of the hook that explains it, else the first of any; `None`: that takes too long.
+    /// The first row of the hook that explains it, else the first of any.
     pub(super) fn find(
         &mut self,
         alike: &Alike,
         rows: &[(Scope, Translation)],
         network: &Network,
-    ) -> Option<Option<usize>> {
+    ) -> Result<Option<usize>, TooMuch> {
         let (mut first, mut of_hook) = (None, None);
         for kind in &self.kinds {
             let same = self.rows.get(&Key::of_entry(alike, *kind));
             for &number in same.into_iter().flatten() {
                 self.compared += 1;
                 if self.compared > COMPARED_MAX {
-                    return None;
+                    return Err(TooMuch);
                 }
                 let Some(row) = rows.get(number).filter(|row| explains(row, alike, network)) else {
                     continue;
@@ -68,9 +68,13 @@ impl Index {
                 }
             }
         }
-        Some(of_hook.or(first))
+        Ok(of_hook.or(first))
     }
 }
+
+/// More is to be compared than time allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooMuch;
 
 /// What is only one; `None`: more than one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -207,12 +211,12 @@ mod tests {
         for number in 0..2000 {
             let expected = usize::try_from(number).unwrap();
             let mut find = |hook| index.find(&alike(number, hook), &rows, &network);
-            assert_eq!(find(Hook::Prerouting), Some(Some(expected)));
-            assert_eq!(find(Hook::Output), Some(Some(2000 + expected)));
+            assert_eq!(find(Hook::Prerouting), Ok(Some(expected)));
+            assert_eq!(find(Hook::Output), Ok(Some(2000 + expected)));
             // No row is of this hook.
-            assert_eq!(find(Hook::Input), Some(Some(expected)));
+            assert_eq!(find(Hook::Input), Ok(Some(expected)));
         }
-        assert_eq!(index.find(&alike(2000, Hook::Output), &rows, &network), Some(None));
+        assert_eq!(index.find(&alike(2000, Hook::Output), &rows, &network), Ok(None));
         assert_eq!(index.compared, 2000 * (1 + 2 + 2));
     }
 
@@ -226,9 +230,9 @@ mod tests {
         broad.1.target.unknown = Some("a map".into());
         let exact = || row(7, Hook::Prerouting);
         let find = |rows: &[_]| Index::new(rows).find(&alike(7, Hook::Prerouting), rows, &network());
-        assert_eq!(find(&[broad.clone(), exact()]), Some(Some(0)));
-        assert_eq!(find(&[exact(), broad.clone()]), Some(Some(0)));
-        assert_eq!(find(&[row(8, Hook::Prerouting), broad]), Some(Some(1)));
+        assert_eq!(find(&[broad.clone(), exact()]), Ok(Some(0)));
+        assert_eq!(find(&[exact(), broad.clone()]), Ok(Some(0)));
+        assert_eq!(find(&[row(8, Hook::Prerouting), broad]), Ok(Some(1)));
     }
 
     #[test]
@@ -236,6 +240,6 @@ mod tests {
         let rows = [row(7, Hook::Output)];
         let mut index = Index::new(&rows);
         index.compared = COMPARED_MAX;
-        assert_eq!(index.find(&alike(7, Hook::Output), &rows, &network()), None);
+        assert_eq!(index.find(&alike(7, Hook::Output), &rows, &network()), Err(TooMuch));
     }
 }

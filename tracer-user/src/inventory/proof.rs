@@ -25,7 +25,7 @@ pub(super) fn prove(
     let mut index = Index::new(rows);
     let mut told_all = whole;
     for (alike, connections) in groups(entries, network) {
-        let Some(found) = index.find(&alike, rows, network) else {
+        let Ok(found) = index.find(&alike, rows, network) else {
             return false;
         };
         let Alike { original, target, .. } = alike;
