@@ -6,6 +6,7 @@
 mod aim;
 mod class;
 mod condition;
+mod explained;
 mod listeners;
 mod matters;
 mod paths;
@@ -46,18 +47,24 @@ pub struct Inventory {
 /// `all`: other classes than [`Class::Stolen`] too.
 pub fn inventory(facts: &Facts<'_>, all: bool) -> Inventory {
     let own = Own::new(facts.network);
-    let (reached, cut) = paths::paths(facts.ruleset, all);
+    let steals = |reached: &Reached| is_stolen(reached, facts, &own);
+    let (reached, mut cut) = paths::paths(facts.ruleset, all, &steals);
     let mut rows = Vec::new();
+    let mut others = 0;
     for reached in &reached {
         for protocol in protocols(&reached.scope) {
-            if rows.len() < ROWS_MAX {
-                rows.extend(row(reached, protocol, facts, &own));
+            let row = row(reached, protocol, facts, &own);
+            let stolen = row.as_ref().is_some_and(|(_, row)| row.class == Class::Stolen);
+            others += usize::from(!stolen);
+            if stolen || others <= OTHERS_MAX {
+                rows.extend(row);
+            } else {
+                cut = true;
             }
         }
     }
-    let cut = cut || rows.len() >= ROWS_MAX;
     if let Some(entries) = facts.entries {
-        proof::prove(&mut rows, entries, facts.listeners, facts.network);
+        cut = !proof::prove(&mut rows, !cut, entries, facts.listeners, facts.network);
     }
     let translations = rows.into_iter().map(|(_, translation)| translation);
     Inventory {
@@ -69,6 +76,12 @@ pub fn inventory(facts: &Facts<'_>, all: bool) -> Inventory {
 /// Whether the rules of a namespace may translate destinations: else nothing more needs to be read.
 pub fn translates(ruleset: &Ruleset) -> bool {
     paths::translates(ruleset)
+}
+
+fn is_stolen(reached: &Reached, facts: &Facts<'_>, own: &Own) -> bool {
+    let owner = locate(facts.ruleset, reached.rule, Some(reached.hook)).and_then(|rule| rule.owner);
+    let target = class::target(reached, own, facts.network);
+    class::class(reached, &target, owner, own) == Class::Stolen
 }
 
 fn row(reached: &Reached, protocol: Option<u8>, facts: &Facts<'_>, own: &Own) -> Option<(Scope, Translation)> {
@@ -127,8 +140,8 @@ fn arrival(reached: &Reached, network: &Network) -> Option<Vec<u32>> {
 
 /// Protocols that get a row each.
 const PROTOCOLS_MAX: usize = 4;
-/// Rows of one namespace.
-const ROWS_MAX: usize = 32_768;
+/// Rows of one namespace that are not stolen ports.
+const OTHERS_MAX: usize = 32_768;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -29,8 +29,13 @@ pub(super) struct Reached {
     pub(super) asks: Vec<Match>,
 }
 
-/// All ways, in the order in which packets take them; `true`: there are more.
-pub(super) fn paths(ruleset: &Ruleset, with_source: bool) -> (Vec<Reached>, bool) {
+/// All ways, in the order in which packets take them; `true`: there are more. Very many of them leave room for those that
+/// matter most.
+pub(super) fn paths(
+    ruleset: &Ruleset,
+    with_source: bool,
+    matters_most: &dyn Fn(&Reached) -> bool,
+) -> (Vec<Reached>, bool) {
     let mut search = Search {
         ruleset,
         with_source,
@@ -39,6 +44,7 @@ pub(super) fn paths(ruleset: &Ruleset, with_source: bool) -> (Vec<Reached>, bool
         now: Age::default(),
         exceptions: Vec::new(),
         reached: Vec::new(),
+        matters_most,
         visits: 0,
         cut: false,
     };
@@ -52,6 +58,7 @@ pub(super) fn paths(ruleset: &Ruleset, with_source: bool) -> (Vec<Reached>, bool
         if search.matter(id).translates {
             search.hook = base.hook;
             search.exceptions.clear();
+            search.visits = 0;
             let way = Way {
                 scope: Scope::of_family(chain.family),
                 conditions: Vec::new(),
@@ -172,6 +179,8 @@ struct Search<'a> {
     now: Age,
     exceptions: Vec<Exception>,
     reached: Vec<Reached>,
+    matters_most: &'a dyn Fn(&Reached) -> bool,
+    /// Of this base chain.
     visits: usize,
     cut: bool,
 }
@@ -190,7 +199,7 @@ impl Search<'_> {
             return;
         };
         self.visits += 1;
-        if depth > DEPTH_MAX || self.visits > VISITS_MAX || self.reached.len() >= REACHED_MAX {
+        if depth > DEPTH_MAX || self.visits > VISITS_MAX {
             self.cut = true;
             return;
         }
@@ -360,7 +369,7 @@ impl Search<'_> {
         }
         let more_conditions = conditions.len() > CONDITIONS_MAX || self.exceptions.len() >= EXCEPTIONS_MAX;
         conditions.truncate(CONDITIONS_MAX);
-        self.reached.push(Reached {
+        let reached = Reached {
             rule,
             hook: self.hook,
             manner,
@@ -369,7 +378,17 @@ impl Search<'_> {
             conditions,
             more_conditions,
             asks: way.conditions.iter().map(Condition::asked).collect(),
-        });
+        };
+        let room = match self.reached.len() {
+            ..REACHED_MAX => true,
+            REACHED_MAX..REACHED_MOST => (self.matters_most)(&reached),
+            REACHED_MOST.. => false,
+        };
+        if room {
+            self.reached.push(reached);
+        } else {
+            self.cut = true;
+        }
     }
 
     /// What earlier rules leave of the way's packets, as far as a scope can tell, and the exceptions that it cannot;
@@ -447,10 +466,12 @@ const RETURNED: &str = "no earlier rule of its chain returned it";
 const ELEMENT: &str = "an element of a map";
 /// The kernel's own bound on jumps.
 const DEPTH_MAX: usize = 16;
-/// Chains looked into, once for each way to them.
+/// Chains looked into for one base chain, once for each way to them.
 const VISITS_MAX: usize = 65_536;
 /// Ways told for one namespace.
 const REACHED_MAX: usize = 16_384;
+/// The same with those that matter most.
+const REACHED_MOST: usize = 32_768;
 /// Earlier rules considered for one way.
 const EXCEPTIONS_MAX: usize = 128;
 /// Parts that earlier rules may cut what one takes into.

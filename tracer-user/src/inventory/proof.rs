@@ -1,5 +1,6 @@
 //! What conntrack shows of translations: how many live connections each has, and those that no rule explains.
 
+use super::explained::{Alike, Index, leaves_a_trace};
 use super::listeners::{Listeners, Wanted, listening};
 use super::scope::Scope;
 use crate::model::conntrack::Conntrack;
@@ -10,33 +11,34 @@ use crate::model::tuple::Endpoint;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-/// Counts the entries of each translation of destinations, and adds a row for those that are of none.
+/// Counts the entries of each translation of destinations, and adds a row for those that are of none, which only all
+/// rows together can tell (`whole`). `false`: there is more than is told.
 pub(super) fn prove(
     rows: &mut Vec<(Scope, Translation)>,
+    whole: bool,
     entries: &[Conntrack],
     listeners: &Listeners,
     network: &Network,
-) {
+) -> bool {
     let mut counts: Vec<u64> = vec![0; rows.len()];
     let mut unexplained: BTreeMap<(u16, Endpoint), Unexplained> = BTreeMap::new();
-    for entry in entries.iter().filter(|entry| entry.redirects() && is_live(entry)) {
-        let target = entry.leaving().destination;
-        let explains = |row: &(Scope, Translation)| explains(row, entry.original.destination, target, network);
-        let hook = if network.is_local(entry.original.source.address) {
-            Hook::Output
-        } else {
-            Hook::Prerouting
+    let mut index = Index::new(rows);
+    let mut told_all = whole;
+    for (alike, connections) in groups(entries, network) {
+        let Ok(found) = index.find(&alike, rows, network) else {
+            return false;
         };
-        let by_hook = |row: &(Scope, Translation)| row.1.hook == Some(hook) && explains(row);
-        let index = rows.iter().position(by_hook).or_else(|| rows.iter().position(explains));
-        if let Some(count) = index.and_then(|index| counts.get_mut(index)) {
-            *count += 1;
-        } else if network.is_local(target.address) && (unexplained.len() < UNEXPLAINED_MAX) {
-            let told = unexplained
-                .entry((entry.original.destination.port, target))
-                .or_default();
-            told.connections += 1;
-            told.destinations.insert(entry.original.destination.address);
+        let Alike { original, target, .. } = alike;
+        if let Some(count) = found.and_then(|row| counts.get_mut(row)) {
+            *count += connections;
+        } else if whole && network.is_local(target.address) {
+            if unexplained.len() >= UNEXPLAINED_MAX {
+                told_all = false;
+                continue;
+            }
+            let told = unexplained.entry((original.port, target)).or_default();
+            told.connections += connections;
+            told.destinations.insert(original.address);
         }
     }
     for ((_, row), count) in rows.iter_mut().zip(counts) {
@@ -48,32 +50,25 @@ pub(super) fn prove(
         (scope.clone(), row)
     });
     rows.extend(more);
+    told_all
 }
 
-/// Only entries of TCP are read, and TPROXY changes nothing in them.
-fn leaves_a_trace(row: &Translation) -> bool {
-    let destination = match row.manner {
-        Manner::Redirect | Manner::Dnat => true,
-        Manner::Tproxy | Manner::Snat | Manner::Masquerade => false,
-    };
-    destination && matches!(row.protocol, None | Some(TCP))
-}
-
-fn explains((scope, row): &(Scope, Translation), original: Endpoint, target: Endpoint, network: &Network) -> bool {
-    if !leaves_a_trace(row) || !scope.has(original.address, original.port) {
-        return false;
+fn groups(entries: &[Conntrack], network: &Network) -> BTreeMap<Alike, u64> {
+    let mut groups = BTreeMap::new();
+    for entry in entries.iter().filter(|entry| entry.redirects() && is_live(entry)) {
+        let hook = if network.is_local(entry.original.source.address) {
+            Hook::Output
+        } else {
+            Hook::Prerouting
+        };
+        let alike = Alike {
+            hook,
+            original: entry.original.destination,
+            target: entry.leaving().destination,
+        };
+        *groups.entry(alike).or_default() += 1;
     }
-    let address = match &row.target.addresses {
-        _ if row.target.unknown.is_some() => true,
-        Some(addresses) => addresses.contains(&target.address),
-        None => row.manner == Manner::Dnat || network.is_local(target.address),
-    };
-    let port = match &row.target.ports {
-        _ if row.target.unknown.is_some() => true,
-        Some(ports) => ports.contains(&target.port),
-        None => target.port == original.port,
-    };
-    address && port
+    groups
 }
 
 /// Whether it can still decide where packets go.

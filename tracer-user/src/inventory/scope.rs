@@ -216,6 +216,15 @@ impl Scope {
                 .is_some_and(|number| addresses.contains(number))
     }
 
+    /// The only destination.
+    pub(super) fn sole_address(&self) -> Option<IpAddr> {
+        let ranges = addresses(&[(self.v4.clone(), true), (self.v6.clone(), false)]);
+        match &ranges[..] {
+            [range] if range.first == range.last => Some(range.first),
+            _ => None,
+        }
+    }
+
     pub(super) fn destinations(&self) -> Destinations {
         let whole = |ranges: &Ranges, whole: RangeInclusive<u128>| {
             if ranges.is_empty() {

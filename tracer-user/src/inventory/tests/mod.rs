@@ -509,5 +509,36 @@ fn jumps_in_a_cycle_and_very_many_ways_come_to_an_end() {
     assert!(facts(&table("nat", &doubling)).translations.len() <= 16_384);
 }
 
+#[test]
+fn very_many_services_leave_room_for_a_stolen_port() {
+    let service = |number: u16| {
+        let [high, low] = number.to_be_bytes();
+        format!("-A PREROUTING -d 10.96.{high}.{low} -p tcp --dport 80 -j DNAT --to-destination 10.244.0.3:80\n")
+    };
+    let mut text: String = (0..16_500).map(service).collect();
+    text.push_str("-A OUTPUT -p tcp --dport 9000 -j REDIRECT --to-ports 37673\n");
+    let (network, listeners) = (network(), listeners(&[]));
+    // Of a service that there is no room for.
+    let entries = [entry(
+        "10.77.0.9:4001",
+        "10.96.64.100:80",
+        "10.77.0.2:8080",
+        ConntrackState::Established,
+    )];
+    let facts = Facts {
+        ruleset: &table("nat", &text),
+        network: &network,
+        listeners: &listeners,
+        entries: Some(&entries),
+    };
+    let found = inventory(&facts, false);
+    assert!(found.cut);
+    assert_eq!(
+        told(&found.translations),
+        ["stolen output 6 9000 redirect here:37673 nobody []"]
+    );
+    assert_eq!(found.translations[0].connections, Some(0));
+}
+
 mod native;
 mod returned;
