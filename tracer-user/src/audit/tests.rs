@@ -309,6 +309,63 @@ fn an_unmasked_write_erases_what_another_keeps_and_a_masked_one_does_not() {
     assert_eq!(marks(vec![restore(!0x1, 0x1)], keeps()).len(), 0);
 }
 
+/// A chain of a native table of its own.
+fn native(family: Family, table: &str, base: (Hook, i32), rules: Vec<Vec<Item>>) -> Chain {
+    let mut chain = mangle("c", Some(base.0), Vec::new());
+    let rule = chain.rules.remove(0);
+    chain.rules = rules
+        .into_iter()
+        .map(|items| Rule { items, ..rule.clone() })
+        .collect();
+    if let Some(hooked) = &mut chain.base {
+        hooked.priority = base.1;
+    }
+    Chain {
+        backend: Backend::Nft,
+        family,
+        table: table.into(),
+        ..chain
+    }
+}
+
+#[test]
+fn packet_marks_overlap_only_in_the_order_in_which_a_packet_meets_them() {
+    let set = |keep, value| {
+        Item::Action(Action::Assign(Assign {
+            target: Target::Mark,
+            keep,
+            source: Source::None,
+            value,
+        }))
+    };
+    let drop = || Item::Action(Action::Verdict(Verdict::Drop));
+    let asks = |mask, value| Item::Match(Match::masked(Field::Mark, mask, value));
+    let overlaps = |chains: Vec<Chain>| {
+        let rules = snapshot(Ruleset {
+            chains,
+            ..Ruleset::default()
+        });
+        let mut findings = found(&rules, &[]);
+        findings.retain(|finding| finding.cause == Cause::MarkOverlap);
+        findings.len()
+    };
+    let ip = Family::Ip;
+    let keeps = |at: (Hook, i32)| native(ip, "kept", at, vec![vec![set(!0x4000, 0x4000)]]);
+    let reader = || native(ip, "kept", (Hook::Postrouting, 100), vec![vec![asks(0x4000, 0x4000), drop()]]);
+    let eraser = |family| native(family, "other", (Hook::Prerouting, -150), vec![vec![set(0, 0x200)]]);
+    // The whole mark is written before the bit is set: a healthy node.
+    assert_eq!(overlaps(vec![eraser(ip), keeps((Hook::Prerouting, -100)), reader()]), 0);
+    assert_eq!(overlaps(vec![eraser(ip), keeps((Hook::Prerouting, -200)), reader()]), 1);
+    assert_eq!(overlaps(vec![eraser(Family::Ip6), keeps((Hook::Prerouting, -200)), reader()]), 0);
+    // A mark that is made for another to match, by one of the same family ahead of it.
+    let maker = |family, hook| native(family, "other", (hook, -150), vec![vec![set(0, 0x4001)]]);
+    assert_eq!(overlaps(vec![maker(ip, Hook::Prerouting), reader()]), 1);
+    assert_eq!(overlaps(vec![maker(Family::Inet, Hook::Prerouting), reader()]), 1);
+    assert_eq!(overlaps(vec![maker(Family::Ip6, Hook::Prerouting), reader()]), 0);
+    let early = native(ip, "kept", (Hook::Prerouting, -300), vec![vec![asks(0x4000, 0x4000), drop()]]);
+    assert_eq!(overlaps(vec![maker(ip, Hook::Prerouting), early]), 0);
+}
+
 #[test]
 fn both_back_ends_at_one_hook_are_told_and_empty_chains_are_not() {
     let text = "-A PREROUTING -p tcp --dport 81 -j REDIRECT --to-ports 1";
