@@ -402,6 +402,51 @@ fn a_family_gap_needs_a_listener_in_the_other_family_and_an_address() {
 }
 
 #[test]
+fn a_family_gap_is_one_only_if_a_packet_gets_through_the_other_familys_rules() {
+    let mut rules = nat(REDIRECT);
+    let mut input = mangle("INPUT", Some(Hook::Input), vec![Item::Action(Action::Verdict(Verdict::Drop))]);
+    input.family = Family::Ip6;
+    rules.ruleset.chains.push(input);
+    let gap = ("address-family-gap", Severity::Warning);
+    let listening = ["0.0.0.0:37673", "[::]:80"];
+    assert_eq!(causes(&found(&rules, &listening)), []);
+    rules.ruleset.chains[1].rules.clear();
+    let findings = found(&rules, &listening);
+    assert_eq!(causes(&findings), [gap]);
+    assert_eq!(findings[0].confidence, Confidence::Proved);
+}
+
+#[test]
+fn a_redirect_of_loopback_in_one_family_leaves_the_other_to_the_application() {
+    let rules = nat("-A OUTPUT -o lo -p tcp --dport 80 -j REDIRECT --to-ports 37673");
+    let gap = ("address-family-gap", Severity::Warning);
+    assert_eq!(causes(&found(&rules, &["0.0.0.0:37673", "[::]:80"])), [gap]);
+    assert_eq!(causes(&found(&rules, &["0.0.0.0:37673", "0.0.0.0:80"])), []);
+    // Other hosts' ports.
+    let remote = nat("-A OUTPUT -o eth0 -p tcp --dport 80 -j REDIRECT --to-ports 37673");
+    assert_eq!(causes(&found(&remote, &["0.0.0.0:37673", "[::]:80"])), []);
+}
+
+#[test]
+fn a_policy_that_drops_mixes_back_ends_without_any_rule() {
+    let mut legacy = mangle("INPUT", Some(Hook::Input), Vec::new());
+    legacy.rules.clear();
+    let mut nft = mangle("INPUT", Some(Hook::Input), vec![Item::Action(Action::Verdict(Verdict::Accept))]);
+    nft.backend = Backend::IptablesNft;
+    let mut rules = snapshot(Ruleset {
+        chains: vec![legacy, nft],
+        ..Ruleset::default()
+    });
+    assert_eq!(causes(&found(&rules, &[])), []);
+    if let Some(base) = &mut rules.ruleset.chains[0].base {
+        base.policy = Verdict::Drop;
+    }
+    let findings = found(&rules, &[]);
+    assert_eq!(causes(&findings), [("mixed-backends", Severity::Info)]);
+    assert_eq!(findings[0].culprits.len(), 2);
+}
+
+#[test]
 fn a_redirect_that_no_packet_reaches_is_bypassed() {
     let findings = found(
         &uncounted(nat("-A PREROUTING -p tcp -m multiport ! --dports 15008 -j RETURN
