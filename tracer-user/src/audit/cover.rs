@@ -56,7 +56,15 @@ impl<'a> Scope<'a> {
         way.rules.iter().find_map(|on_way| {
             let rules = &self.ruleset.chain(on_way.chain)?.rules;
             let ahead = (0..on_way.index).zip(rules).filter(|(_, rule)| self.fits(rule));
-            let mut ahead = ahead.map(|(index, rule)| (RuleId { chain: on_way.chain, index }, rule));
+            let mut ahead = ahead.map(|(index, rule)| {
+                (
+                    RuleId {
+                        chain: on_way.chain,
+                        index,
+                    },
+                    rule,
+                )
+            });
             ahead.find_map(|(id, rule)| match end(rule) {
                 Some(_) => Some(id),
                 None => match jump(rule)? {
@@ -113,7 +121,9 @@ impl<'a> Scope<'a> {
                     return false;
                 };
                 self.numbers().any(|known| {
-                    known == wanted || (wanted.negated && known.misses(&wanted)) || (!wanted.negated && known.is_in(&wanted))
+                    known == wanted
+                        || (wanted.negated && known.misses(&wanted))
+                        || (!wanted.negated && known.is_in(&wanted))
                 })
             }
         }
@@ -160,7 +170,10 @@ impl Numbers {
                 let set = ruleset.set(*set).filter(|set| !set.dynamic && !set.incomplete)?;
                 let ranges = set.elements.iter().take(ELEMENTS_MAX + 1).map(|element| {
                     let first = element.key.first()?.number()?;
-                    let last = element.last.as_ref().map_or(Some(first), |last| last.first()?.number())?;
+                    let last = element
+                        .last
+                        .as_ref()
+                        .map_or(Some(first), |last| last.first()?.number())?;
                     Some(first..=last)
                 });
                 let within = ranges.collect::<Option<Vec<_>>>()?;

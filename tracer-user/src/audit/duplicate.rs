@@ -89,12 +89,14 @@ fn is_lasting(ruleset: &Ruleset, asked: &Match) -> bool {
         Match::Chance(_) | Match::Unknown(_) => false,
         Match::Lookup { set, key, .. } => {
             ruleset.set(*set).is_some_and(|set| !set.dynamic)
-                && key.iter().all(|operand| matches!(operand, Operand::Field { .. } | Operand::Constant(_)))
+                && key
+                    .iter()
+                    .all(|operand| matches!(operand, Operand::Field { .. } | Operand::Constant(_)))
         }
         Match::Any(all) | Match::NotAll(all) => all.iter().all(|asked| is_lasting(ruleset, asked)),
-        Match::Equal { left, right, .. } => {
-            [left, right].iter().all(|operand| matches!(operand, Operand::Field { .. } | Operand::Constant(_)))
-        }
+        Match::Equal { left, right, .. } => [left, right]
+            .iter()
+            .all(|operand| matches!(operand, Operand::Field { .. } | Operand::Constant(_))),
         Match::Number { .. } | Match::Name { .. } => true,
     }
 }

@@ -44,9 +44,8 @@ impl<'a> Order<'a> {
         let family = |rule: RuleId| self.ruleset.chain(rule.chain).map(|chain| chain.family);
         match (family(one), family(other)) {
             (Some(one), Some(other)) if one == other => true,
-            (Some(Family::Inet), Some(Family::Ip | Family::Ip6)) | (Some(Family::Ip | Family::Ip6), Some(Family::Inet)) => {
-                true
-            }
+            (Some(Family::Inet), Some(Family::Ip | Family::Ip6))
+            | (Some(Family::Ip | Family::Ip6), Some(Family::Inet)) => true,
             _ => false,
         }
     }
@@ -62,7 +61,8 @@ impl<'a> Order<'a> {
         self.pairs(first, second).any(|(before, at)| {
             let after = self.at(third);
             let follows = |(one, here): (RuleId, Place), (other, there): (RuleId, Place)| {
-                is_before(here, there) || (here.base == there.base && one.chain == other.chain && one.index < other.index)
+                is_before(here, there)
+                    || (here.base == there.base && one.chain == other.chain && one.index < other.index)
             };
             follows((first, before), (second, at)) && after.iter().any(|after| follows((second, at), (third, *after)))
         })

@@ -39,11 +39,14 @@ pub(super) fn find(looked: &Looked<'_>, told: &mut Told<'_>) -> Vec<Finding> {
         }
     }
     if crowded > 0 {
-        told.gap(format!("{crowded} redirecting rules are reached on too many ways: whether they are bypassed is not known"));
+        told.gap(format!(
+            "{crowded} redirecting rules are reached on too many ways: whether they are bypassed is not known"
+        ));
     }
     let mut findings = Vec::new();
     for found in covered {
-        let elsewhere = found.ports.is_none() && place(ruleset, found.rule).is_some_and(|place| reached.contains(&place));
+        let elsewhere =
+            found.ports.is_none() && place(ruleset, found.rule).is_some_and(|place| reached.contains(&place));
         if !elsewhere && !told.is_late() {
             findings.extend(finding(looked, &found));
         }
@@ -63,7 +66,11 @@ struct Covered {
 impl Covered {
     fn of(ruleset: &Ruleset, rule: RuleId, ways: Vec<Way>) -> Option<Self> {
         // It redirects.
-        if ruleset.rule(rule)?.counters.is_some_and(|counters| counters.packets > 0) {
+        if ruleset
+            .rule(rule)?
+            .counters
+            .is_some_and(|counters| counters.packets > 0)
+        {
             return None;
         }
         let ender = |port: Option<u16>| {
@@ -77,7 +84,10 @@ impl Covered {
                 let named = asked_ports(ruleset, &ways);
                 let mut missed = named.into_iter().filter_map(|port| Some((port, ender(Some(port))?)));
                 let (first, by) = missed.next()?;
-                (Some(std::iter::once(first).chain(missed.map(|(port, _)| port)).collect()), by)
+                (
+                    Some(std::iter::once(first).chain(missed.map(|(port, _)| port)).collect()),
+                    by,
+                )
             }
         };
         Some(Self { rule, ways, ports, by })
@@ -122,7 +132,9 @@ fn finding(looked: &Looked<'_>, covered: &Covered) -> Option<Finding> {
     };
     let mut finding = looked.finding(Cause::BypassedRedirect, severity, confidence);
     let role = role(looked.facts.snapshot.ruleset.rule(covered.by)?);
-    finding.culprits.push(looked.culprit(looked.locate(covered.by, None)?, role));
+    finding
+        .culprits
+        .push(looked.culprit(looked.locate(covered.by, None)?, role));
     finding.culprits.push(looked.culprit(redirect, RuleRole::Translates));
     finding.evidence.push(looked.evidence(Inspected::Led {
         packets: led.packets,

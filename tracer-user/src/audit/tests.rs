@@ -139,10 +139,9 @@ fn one_dead_element_of_a_map_is_told_and_its_served_ones_are_not() {
         let findings = found(&rules, listening);
         let dead = findings.iter().filter_map(|finding| match &finding.evidence[0] {
             Evidence::Inspected {
-                what:
-                    Inspected::Redirect {
-                        target, others_served, ..
-                    },
+                what: Inspected::Redirect {
+                    target, others_served, ..
+                },
                 ..
             } => Some((target.clone(), *others_served)),
             _ => None,
@@ -220,7 +219,13 @@ fn a_repeated_jump_is_told_only_where_the_packet_and_its_chain_stay_the_same() {
     assert_eq!(look("", "-p tcp --dport 80 -j DROP"), 1);
     // What ends here does not meet the second jump at all.
     assert_eq!(look("-A OUTPUT -p tcp -j ACCEPT\n", "-p tcp --dport 80 -j DROP"), 1);
-    assert_eq!(look("-A OUTPUT -p tcp -j MARK --set-xmark 0x1/0x1\n", "-m mark --mark 0x1/0x1 -j DROP"), 0);
+    assert_eq!(
+        look(
+            "-A OUTPUT -p tcp -j MARK --set-xmark 0x1/0x1\n",
+            "-m mark --mark 0x1/0x1 -j DROP"
+        ),
+        0
+    );
     assert_eq!(look("", "-m statistic --mode random --probability 0.5 -j DROP"), 0);
     assert_eq!(look("", "-p tcp -j MARK --set-xmark 0x1/0x1"), 0);
 }
@@ -313,10 +318,7 @@ fn an_unmasked_write_erases_what_another_keeps_and_a_masked_one_does_not() {
 fn native(family: Family, table: &str, base: (Hook, i32), rules: Vec<Vec<Item>>) -> Chain {
     let mut chain = mangle("c", Some(base.0), Vec::new());
     let rule = chain.rules.remove(0);
-    chain.rules = rules
-        .into_iter()
-        .map(|items| Rule { items, ..rule.clone() })
-        .collect();
+    chain.rules = rules.into_iter().map(|items| Rule { items, ..rule.clone() }).collect();
     if let Some(hooked) = &mut chain.base {
         hooked.priority = base.1;
     }
@@ -351,18 +353,33 @@ fn packet_marks_overlap_only_in_the_order_in_which_a_packet_meets_them() {
     };
     let ip = Family::Ip;
     let keeps = |at: (Hook, i32)| native(ip, "kept", at, vec![vec![set(!0x4000, 0x4000)]]);
-    let reader = || native(ip, "kept", (Hook::Postrouting, 100), vec![vec![asks(0x4000, 0x4000), drop()]]);
+    let reader = || {
+        native(
+            ip,
+            "kept",
+            (Hook::Postrouting, 100),
+            vec![vec![asks(0x4000, 0x4000), drop()]],
+        )
+    };
     let eraser = |family| native(family, "other", (Hook::Prerouting, -150), vec![vec![set(0, 0x200)]]);
     // The whole mark is written before the bit is set: a healthy node.
     assert_eq!(overlaps(vec![eraser(ip), keeps((Hook::Prerouting, -100)), reader()]), 0);
     assert_eq!(overlaps(vec![eraser(ip), keeps((Hook::Prerouting, -200)), reader()]), 1);
-    assert_eq!(overlaps(vec![eraser(Family::Ip6), keeps((Hook::Prerouting, -200)), reader()]), 0);
+    assert_eq!(
+        overlaps(vec![eraser(Family::Ip6), keeps((Hook::Prerouting, -200)), reader()]),
+        0
+    );
     // A mark that is made for another to match, by one of the same family ahead of it.
     let maker = |family, hook| native(family, "other", (hook, -150), vec![vec![set(0, 0x4001)]]);
     assert_eq!(overlaps(vec![maker(ip, Hook::Prerouting), reader()]), 1);
     assert_eq!(overlaps(vec![maker(Family::Inet, Hook::Prerouting), reader()]), 1);
     assert_eq!(overlaps(vec![maker(Family::Ip6, Hook::Prerouting), reader()]), 0);
-    let early = native(ip, "kept", (Hook::Prerouting, -300), vec![vec![asks(0x4000, 0x4000), drop()]]);
+    let early = native(
+        ip,
+        "kept",
+        (Hook::Prerouting, -300),
+        vec![vec![asks(0x4000, 0x4000), drop()]],
+    );
     assert_eq!(overlaps(vec![maker(ip, Hook::Prerouting), early]), 0);
 }
 
@@ -404,7 +421,11 @@ fn a_family_gap_needs_a_listener_in_the_other_family_and_an_address() {
 #[test]
 fn a_family_gap_is_one_only_if_a_packet_gets_through_the_other_familys_rules() {
     let mut rules = nat(REDIRECT);
-    let mut input = mangle("INPUT", Some(Hook::Input), vec![Item::Action(Action::Verdict(Verdict::Drop))]);
+    let mut input = mangle(
+        "INPUT",
+        Some(Hook::Input),
+        vec![Item::Action(Action::Verdict(Verdict::Drop))],
+    );
     input.family = Family::Ip6;
     rules.ruleset.chains.push(input);
     let gap = ("address-family-gap", Severity::Warning);
@@ -431,7 +452,11 @@ fn a_redirect_of_loopback_in_one_family_leaves_the_other_to_the_application() {
 fn a_policy_that_drops_mixes_back_ends_without_any_rule() {
     let mut legacy = mangle("INPUT", Some(Hook::Input), Vec::new());
     legacy.rules.clear();
-    let mut nft = mangle("INPUT", Some(Hook::Input), vec![Item::Action(Action::Verdict(Verdict::Accept))]);
+    let mut nft = mangle(
+        "INPUT",
+        Some(Hook::Input),
+        vec![Item::Action(Action::Verdict(Verdict::Accept))],
+    );
     nft.backend = Backend::IptablesNft;
     let mut rules = snapshot(Ruleset {
         chains: vec![legacy, nft],
@@ -487,7 +512,8 @@ fn what_lets_some_packets_pass_is_an_exemption_and_no_bypass() {
 
 #[test]
 fn a_redirect_that_counted_is_not_bypassed() {
-    let text = "-A PREROUTING -p tcp --dport 80 -j ACCEPT\n-A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 37673";
+    let text =
+        "-A PREROUTING -p tcp --dport 80 -j ACCEPT\n-A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 37673";
     assert_eq!(bypassed(text), [Severity::Warning]);
     assert_eq!(causes(&found(&nat(text), &["[::]:37673"])), []);
 }

@@ -82,7 +82,11 @@ pub(super) fn alone(ruleset: &Ruleset, way: &Way) -> Ruleset {
     });
     let used = used(ruleset, way);
     let sets = (0..).map(SetId).zip(&ruleset.sets).map(|(id, set)| {
-        let elements = if used.contains(&id) { set.elements.clone() } else { Vec::new() };
+        let elements = if used.contains(&id) {
+            set.elements.clone()
+        } else {
+            Vec::new()
+        };
         Set {
             family: set.family,
             table: set.table.clone(),
@@ -144,10 +148,7 @@ fn of_operands(operands: &[Operand], set: Option<SetId>, used: &mut BTreeSet<Set
 
 /// The ports that the rules of the ways name.
 pub(super) fn asked_ports(ruleset: &Ruleset, ways: &[Way]) -> Vec<u16> {
-    let mut ports: Vec<u16> = ways
-        .iter()
-        .flat_map(|way| Asked::named(ruleset, way).ports)
-        .collect();
+    let mut ports: Vec<u16> = ways.iter().flat_map(|way| Asked::named(ruleset, way).ports).collect();
     ports.sort_unstable();
     ports.dedup();
     ports
@@ -244,7 +245,9 @@ impl Asked {
         asked.marks.insert(0, 0);
         asked.marks.truncate(IDS_MAX);
         let mut devices = asked.names.iter().filter_map(|name| network.named(name));
-        asked.device = asked.device.or_else(|| devices.next().map(|link| Fact::Known(link.index)));
+        asked.device = asked
+            .device
+            .or_else(|| devices.next().map(|link| Fact::Known(link.index)));
         asked
     }
 
@@ -355,7 +358,9 @@ fn ends(network: &Network, six: bool, hook: Hook, asked: &Asked) -> Vec<(IpAddr,
     let sources = asked.sources.iter().copied().filter(|address| address.is_ipv6() == six);
     let sources: Vec<IpAddr> = sources.chain([remote]).collect();
     let here: Vec<IpAddr> = own.iter().copied().chain(named).collect();
-    let pairs = here.iter().flat_map(|&to| sources.iter().map(move |&from| (from, to, false)));
+    let pairs = here
+        .iter()
+        .flat_map(|&to| sources.iter().map(move |&from| (from, to, false)));
     pairs.chain([(loopback, loopback, true)]).collect()
 }
 

@@ -69,7 +69,9 @@ impl AuditSurvey {
         let processes = netns::sees_all_processes().then(|| process::by_namespace(audit::is_agent));
         let mut all = Vec::new();
         for place in places {
-            let own = processes.as_ref().map(|all| all.get(&place.inode).map_or(&[][..], Vec::as_slice));
+            let own = processes
+                .as_ref()
+                .map(|all| all.get(&place.inode).map_or(&[][..], Vec::as_slice));
             match look(namespaces, &place, own) {
                 Ok((findings, gaps)) => {
                     self.namespaces += 1;
@@ -182,7 +184,10 @@ fn read(netns: Netns, place: &Place, processes: Option<&[Process]>, deadline: In
         processes,
     };
     let judged = Instant::now() + JUDGE_TIME;
-    let audit::Audited { findings, gaps: unjudged } = audit::audit(&facts, &|| Instant::now() >= judged);
+    let audit::Audited {
+        findings,
+        gaps: unjudged,
+    } = audit::audit(&facts, &|| Instant::now() >= judged);
     gaps.extend(unjudged);
     Ok((findings, gaps))
 }
