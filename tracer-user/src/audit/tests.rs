@@ -137,14 +137,17 @@ fn one_dead_element_of_a_map_is_told_and_its_served_ones_are_not() {
     }
     let served = |listening: &[&str]| {
         let findings = found(&rules, listening);
-        let dead = findings.iter().filter_map(|finding| match &finding.evidence[0] {
-            Evidence::Inspected {
-                what: Inspected::Redirect {
-                    target, others_served, ..
-                },
-                ..
-            } => Some((target.clone(), *others_served)),
-            _ => None,
+        let dead = findings.iter().filter_map(|finding| {
+            let Evidence::Inspected { what, .. } = &finding.evidence[0] else {
+                return None;
+            };
+            let Inspected::Redirect {
+                target, others_served, ..
+            } = what
+            else {
+                return None;
+            };
+            Some((target.clone(), *others_served))
         });
         dead.collect::<Vec<_>>()
     };

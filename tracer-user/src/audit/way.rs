@@ -114,11 +114,13 @@ fn used(ruleset: &Ruleset, way: &Way) -> BTreeSet<SetId> {
     for item in rules.flat_map(|rule| &rule.items) {
         match item {
             Item::Match(found) => of_match(found, &mut used),
-            Item::Action(Action::VerdictMap { key, map }) => of_operands(key, Some(*map), &mut used),
-            Item::Action(Action::Nat(Nat {
-                target: NatTarget::Map { key, map, .. },
-                ..
-            })) => of_operands(key, Some(*map), &mut used),
+            Item::Action(
+                Action::VerdictMap { key, map }
+                | Action::Nat(Nat {
+                    target: NatTarget::Map { key, map, .. },
+                    ..
+                }),
+            ) => of_operands(key, Some(*map), &mut used),
             Item::Action(_) => {}
         }
     }
