@@ -3,8 +3,6 @@
 //! A packet that comes back from the first jump must be the same at the second one, and come back again: where marks are
 //! written, or chance or memory decides, nothing is told.
 
-#![expect(clippy::wildcard_enum_match_arm, reason = "only what a packet keeps is picked")]
-
 use super::Looked;
 use crate::model::finding::{Cause, Confidence, Finding, RuleRole, Severity};
 use crate::model::rules::{Action, Chain, ChainId, Item, Match, Operand, Rule, RuleId, Ruleset, Verdict};

@@ -3,13 +3,14 @@
 //! Rules that nobody is known for are taken to look on purpose for exactly what others set, and everybody for what
 //! kube-proxy sets; unless they set it, too.
 
+use super::order::Order;
 use super::{Looked, Told};
 use crate::inspect::rules::owner::owner;
 use crate::inspect::walk::culprit::{asked, setters};
 use crate::model::finding::{Cause, Confidence, Finding, RuleRole, Severity};
 use crate::model::inspected::Inspected;
 use crate::model::rules::{Action, Assign, Backend, Component, Item, RuleId, Ruleset, Source, Target};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// One for each pair of components and mark.
@@ -21,31 +22,48 @@ pub(super) fn find(looked: &Looked<'_>, told: &mut Told<'_>) -> Vec<Finding> {
         writes.truncate(RULES_MAX);
         reads.truncate(RULES_MAX);
     }
+    let order = Order::new(ruleset);
     let mut pairs = BTreeSet::new();
+    let mut makers = BTreeMap::new();
     let mut findings = Vec::new();
     for read in &reads {
         if told.is_late() {
             break;
         }
-        // Whether the reader's own rules can make the mark.
-        let sets = writes
+        let making = makers
+            .entry((read.mark, read.mask, read.value))
+            .or_insert_with(|| setters(ruleset, read.mark, read.mask, read.value));
+        let own: Vec<&Write> = writes
             .iter()
-            .any(|write| write.party == read.party && write.makes(read));
-        let making = setters(ruleset, read.mark, read.mask, read.value);
-        for write in writes
-            .iter()
-            .filter(|write| write.mark == read.mark && write.party != read.party)
-        {
-            let on_purpose = write.is_exactly(read) && !sets && is_consumer(&write.party, &read.party);
-            let gives = write.copies().is_none() && !on_purpose && making.contains(&write.rule);
-            let erases = sets && write.erases(read) && !gives;
+            .filter(|write| write.party == read.party && write.makes(read) && order.share_family(write.rule, read.rule))
+            .collect();
+        for write in writes.iter().filter(|write| {
+            write.mark == read.mark && write.party != read.party && order.share_family(write.rule, read.rule)
+        }) {
+            let Some(erases) = overlap(&order, &own, making, write, read) else {
+                continue;
+            };
             let pair = (write.party.clone(), read.party.clone(), read.mark);
-            if (gives || erases) && !are_allies(&write.party, &read.party) && pairs.insert(pair) {
+            if !are_allies(&write.party, &read.party) && pairs.insert(pair) {
                 findings.extend(finding(looked, write, read, erases));
             }
         }
     }
     findings
+}
+
+/// Whether the write makes what the other looks for, or erases what its `own` rules set for it; `None`: neither, as the
+/// order has it in which one packet can meet them.
+fn overlap(order: &Order<'_>, own: &[&Write], making: &[RuleId], write: &Write, read: &Read) -> Option<bool> {
+    // A connection keeps its mark for later packets.
+    let lasts = read.mark == Target::Connmark;
+    let on_purpose = write.is_exactly(read) && own.is_empty() && is_consumer(&write.party, &read.party);
+    let gives = write.copies().is_none() && !on_purpose && making.contains(&write.rule);
+    if gives && (lasts || order.may_precede(write.rule, read.rule)) {
+        return Some(false);
+    }
+    let between = |set: &&Write| lasts || order.is_between(set.rule, write.rule, read.rule);
+    (!gives && write.erases(read) && own.iter().any(between)).then_some(true)
 }
 
 fn finding(looked: &Looked<'_>, write: &Write, read: &Read, erases: bool) -> Option<Finding> {
@@ -55,7 +73,13 @@ fn finding(looked: &Looked<'_>, write: &Write, read: &Read, erases: bool) -> Opt
     } else {
         Confidence::Likely
     };
-    let mut finding = looked.finding(Cause::MarkOverlap, Severity::Warning, confidence);
+    // Nor, of a connection's mark, whether one comes after the other.
+    let severity = if erases && read.mark == Target::Connmark {
+        Severity::Info
+    } else {
+        Severity::Warning
+    };
+    let mut finding = looked.finding(Cause::MarkOverlap, severity, confidence);
     let (setter, matcher) = (looked.locate(write.rule, None)?, looked.locate(read.rule, None)?);
     finding.culprits.push(looked.culprit(setter, RuleRole::SetsMark));
     finding.culprits.push(looked.culprit(matcher, RuleRole::MatchesMark));

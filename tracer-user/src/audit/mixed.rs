@@ -1,6 +1,7 @@
 //! `mixed-backends`: rules of iptables-legacy and of nf_tables meet the same packets.
 
 use super::Looked;
+use crate::inspect::rules::locate::locate_policy;
 use crate::model::finding::{Cause, Confidence, Finding, RuleRole, Severity};
 use crate::model::inspected::Inspected;
 use crate::model::rules::{
@@ -51,18 +52,21 @@ fn of_family(looked: &Looked<'_>, family: Family) -> Option<Finding> {
         let mut own = chains
             .iter()
             .filter(|chain| chain.is_legacy() == legacy && chain.base.hook == shown);
-        let rule = own.find(kind).map(|chain| RuleId {
-            chain: chain.id,
-            index: 0,
+        let culprit = own.find(kind).and_then(|chain| {
+            let first = RuleId {
+                chain: chain.id,
+                index: 0,
+            };
+            looked.locate(first, None).or_else(|| locate_policy(ruleset, chain.id))
         });
-        if let Some(rule) = rule.and_then(|rule| looked.locate(rule, None)) {
-            finding.culprits.push(looked.culprit(rule, RuleRole::Acts));
-        }
+        finding
+            .culprits
+            .extend(culprit.map(|rule| looked.culprit(rule, RuleRole::Acts)));
     }
     Some(finding)
 }
 
-/// A base chain with rules.
+/// A base chain that does something: by its rules, or by dropping what none of them decides.
 struct Hooked<'a> {
     id: ChainId,
     chain: &'a Chain,
@@ -79,7 +83,8 @@ fn hooked(ruleset: &Ruleset, family: Family) -> impl Iterator<Item = Hooked<'_>>
     ruleset.numbered().filter_map(move |(id, chain)| {
         let base = chain.base.as_ref()?;
         let meets = chain.family == family || chain.family == Family::Inet;
-        (meets && !chain.dormant && !chain.rules.is_empty()).then_some(Hooked { id, chain, base })
+        let acts = !chain.rules.is_empty() || base.policy == Verdict::Drop;
+        (meets && !chain.dormant && acts).then_some(Hooked { id, chain, base })
     })
 }
 

@@ -10,6 +10,7 @@ mod family_gap;
 mod leftover;
 mod marks;
 mod mixed;
+mod order;
 mod passing;
 mod stale;
 mod way;

@@ -78,17 +78,13 @@ impl Covered {
             let first = enders.next()??;
             enders.all(|ender| ender.is_some()).then_some(first)
         };
-        let (ports, by) = match ender(None) {
-            Some(by) => (None, by),
-            None => {
-                let named = asked_ports(ruleset, &ways);
-                let mut missed = named.into_iter().filter_map(|port| Some((port, ender(Some(port))?)));
-                let (first, by) = missed.next()?;
-                (
-                    Some(std::iter::once(first).chain(missed.map(|(port, _)| port)).collect()),
-                    by,
-                )
-            }
+        let (ports, by) = if let Some(by) = ender(None) {
+            (None, by)
+        } else {
+            let named = asked_ports(ruleset, &ways);
+            let missed = named.into_iter().filter_map(|port| Some((port, ender(Some(port))?)));
+            let (ports, enders): (Vec<u16>, Vec<RuleId>) = missed.unzip();
+            (Some(ports), *enders.first()?)
         };
         Some(Self { rule, ways, ports, by })
     }

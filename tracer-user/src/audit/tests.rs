@@ -137,14 +137,17 @@ fn one_dead_element_of_a_map_is_told_and_its_served_ones_are_not() {
     }
     let served = |listening: &[&str]| {
         let findings = found(&rules, listening);
-        let dead = findings.iter().filter_map(|finding| match &finding.evidence[0] {
-            Evidence::Inspected {
-                what: Inspected::Redirect {
-                    target, others_served, ..
-                },
-                ..
-            } => Some((target.clone(), *others_served)),
-            _ => None,
+        let dead = findings.iter().filter_map(|finding| {
+            let Evidence::Inspected { what, .. } = &finding.evidence[0] else {
+                return None;
+            };
+            let Inspected::Redirect {
+                target, others_served, ..
+            } = what
+            else {
+                return None;
+            };
+            Some((target.clone(), *others_served))
         });
         dead.collect::<Vec<_>>()
     };
@@ -314,6 +317,75 @@ fn an_unmasked_write_erases_what_another_keeps_and_a_masked_one_does_not() {
     assert_eq!(marks(vec![restore(!0x1, 0x1)], keeps()).len(), 0);
 }
 
+/// A chain of a native table of its own.
+fn native(family: Family, table: &str, base: (Hook, i32), rules: Vec<Vec<Item>>) -> Chain {
+    let mut chain = mangle("c", Some(base.0), Vec::new());
+    let rule = chain.rules.remove(0);
+    chain.rules = rules.into_iter().map(|items| Rule { items, ..rule.clone() }).collect();
+    if let Some(hooked) = &mut chain.base {
+        hooked.priority = base.1;
+    }
+    Chain {
+        backend: Backend::Nft,
+        family,
+        table: table.into(),
+        ..chain
+    }
+}
+
+#[test]
+fn packet_marks_overlap_only_in_the_order_in_which_a_packet_meets_them() {
+    let set = |keep, value| {
+        Item::Action(Action::Assign(Assign {
+            target: Target::Mark,
+            keep,
+            source: Source::None,
+            value,
+        }))
+    };
+    let drop = || Item::Action(Action::Verdict(Verdict::Drop));
+    let asks = |mask, value| Item::Match(Match::masked(Field::Mark, mask, value));
+    let overlaps = |chains: Vec<Chain>| {
+        let rules = snapshot(Ruleset {
+            chains,
+            ..Ruleset::default()
+        });
+        let mut findings = found(&rules, &[]);
+        findings.retain(|finding| finding.cause == Cause::MarkOverlap);
+        findings.len()
+    };
+    let ip = Family::Ip;
+    let keeps = |at: (Hook, i32)| native(ip, "kept", at, vec![vec![set(!0x4000, 0x4000)]]);
+    let reader = || {
+        native(
+            ip,
+            "kept",
+            (Hook::Postrouting, 100),
+            vec![vec![asks(0x4000, 0x4000), drop()]],
+        )
+    };
+    let eraser = |family| native(family, "other", (Hook::Prerouting, -150), vec![vec![set(0, 0x200)]]);
+    // The whole mark is written before the bit is set: a healthy node.
+    assert_eq!(overlaps(vec![eraser(ip), keeps((Hook::Prerouting, -100)), reader()]), 0);
+    assert_eq!(overlaps(vec![eraser(ip), keeps((Hook::Prerouting, -200)), reader()]), 1);
+    assert_eq!(
+        overlaps(vec![eraser(Family::Ip6), keeps((Hook::Prerouting, -200)), reader()]),
+        0
+    );
+    // A mark that is made for another to match, by one of the same family ahead of it.
+    let maker = |family, hook| native(family, "other", (hook, -150), vec![vec![set(0, 0x4001)]]);
+    assert_eq!(overlaps(vec![maker(ip, Hook::Prerouting), reader()]), 1);
+    assert_eq!(overlaps(vec![maker(Family::Inet, Hook::Prerouting), reader()]), 1);
+    assert_eq!(overlaps(vec![maker(Family::Ip6, Hook::Prerouting), reader()]), 0);
+    let early = native(
+        ip,
+        "kept",
+        (Hook::Prerouting, -300),
+        vec![vec![asks(0x4000, 0x4000), drop()]],
+    );
+    assert_eq!(overlaps(vec![maker(ip, Hook::Prerouting), early]), 0);
+}
+
 #[test]
 fn both_back_ends_at_one_hook_are_told_and_empty_chains_are_not() {
     let text = "-A PREROUTING -p tcp --dport 81 -j REDIRECT --to-ports 1";
@@ -347,6 +419,59 @@ fn a_family_gap_needs_a_listener_in_the_other_family_and_an_address() {
         .addresses
         .retain(|own| own.address.is_ipv4() || own.address.is_loopback());
     assert_eq!(causes(&found(&rules, &[agent, "[::]:80"])), []);
+}
+
+#[test]
+fn a_family_gap_is_one_only_if_a_packet_gets_through_the_other_familys_rules() {
+    let mut rules = nat(REDIRECT);
+    let mut input = mangle(
+        "INPUT",
+        Some(Hook::Input),
+        vec![Item::Action(Action::Verdict(Verdict::Drop))],
+    );
+    input.family = Family::Ip6;
+    rules.ruleset.chains.push(input);
+    let gap = ("address-family-gap", Severity::Warning);
+    let listening = ["0.0.0.0:37673", "[::]:80"];
+    assert_eq!(causes(&found(&rules, &listening)), []);
+    rules.ruleset.chains[1].rules.clear();
+    let findings = found(&rules, &listening);
+    assert_eq!(causes(&findings), [gap]);
+    assert_eq!(findings[0].confidence, Confidence::Proved);
+}
+
+#[test]
+fn a_redirect_of_loopback_in_one_family_leaves_the_other_to_the_application() {
+    let rules = nat("-A OUTPUT -o lo -p tcp --dport 80 -j REDIRECT --to-ports 37673");
+    let gap = ("address-family-gap", Severity::Warning);
+    assert_eq!(causes(&found(&rules, &["0.0.0.0:37673", "[::]:80"])), [gap]);
+    assert_eq!(causes(&found(&rules, &["0.0.0.0:37673", "0.0.0.0:80"])), []);
+    // Other hosts' ports.
+    let remote = nat("-A OUTPUT -o eth0 -p tcp --dport 80 -j REDIRECT --to-ports 37673");
+    assert_eq!(causes(&found(&remote, &["0.0.0.0:37673", "[::]:80"])), []);
+}
+
+#[test]
+fn a_policy_that_drops_mixes_back_ends_without_any_rule() {
+    let mut legacy = mangle("INPUT", Some(Hook::Input), Vec::new());
+    legacy.rules.clear();
+    let mut nft = mangle(
+        "INPUT",
+        Some(Hook::Input),
+        vec![Item::Action(Action::Verdict(Verdict::Accept))],
+    );
+    nft.backend = Backend::IptablesNft;
+    let mut rules = snapshot(Ruleset {
+        chains: vec![legacy, nft],
+        ..Ruleset::default()
+    });
+    assert_eq!(causes(&found(&rules, &[])), []);
+    if let Some(base) = &mut rules.ruleset.chains[0].base {
+        base.policy = Verdict::Drop;
+    }
+    let findings = found(&rules, &[]);
+    assert_eq!(causes(&findings), [("mixed-backends", Severity::Info)]);
+    assert_eq!(findings[0].culprits.len(), 2);
 }
 
 #[test]

@@ -114,11 +114,13 @@ fn used(ruleset: &Ruleset, way: &Way) -> BTreeSet<SetId> {
     for item in rules.flat_map(|rule| &rule.items) {
         match item {
             Item::Match(found) => of_match(found, &mut used),
-            Item::Action(Action::VerdictMap { key, map }) => of_operands(key, Some(*map), &mut used),
-            Item::Action(Action::Nat(Nat {
-                target: NatTarget::Map { key, map, .. },
-                ..
-            })) => of_operands(key, Some(*map), &mut used),
+            Item::Action(
+                Action::VerdictMap { key, map }
+                | Action::Nat(Nat {
+                    target: NatTarget::Map { key, map, .. },
+                    ..
+                }),
+            ) => of_operands(key, Some(*map), &mut used),
             Item::Action(_) => {}
         }
     }
@@ -392,6 +394,24 @@ fn syn(source: IpAddr, destination: IpAddr, port: u16, sender: Sender) -> Packet
         gid: sender.gid,
         tracking: Tracking::New,
     }
+}
+
+/// The first packet of an ordinary connection to this address and port of the namespace: from another host, or of a
+/// local program to loopback.
+pub(super) fn ordinary(to: IpAddr, port: u16) -> Packet {
+    let local = to.is_loopback();
+    let source = match to {
+        _ if local => to,
+        IpAddr::V4(_) => REMOTE_4.into(),
+        IpAddr::V6(_) => REMOTE_6.into(),
+    };
+    let owner = if local { Fact::Known(ORDINARY_ID) } else { Fact::Absent };
+    let sender = Sender {
+        uid: owner,
+        gid: owner,
+        mark: 0,
+    };
+    syn(source, to, port, sender)
 }
 
 /// A rule that does nothing.

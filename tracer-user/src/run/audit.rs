@@ -2,7 +2,7 @@
 //!
 //! A namespace that vanishes meanwhile, or cannot be read, is left out and told; the others go on.
 
-use super::ports::{LookError, entries, wanted_places};
+use super::ports::{ENTRIES_MAX, LookError, entries, wanted_places};
 use crate::audit::{self, Facts};
 use crate::failure::Failure;
 use crate::inspect::source::netns::{Namespaces, Place};
@@ -151,22 +151,27 @@ fn read(netns: Netns, place: &Place, processes: Option<&[Process]>, deadline: In
     let (ruleset, network) = rules::read(deadline)?;
     let mut gaps = ruleset.gaps.clone();
     let mut probe = Probe::new(deadline);
-    let mut note = |error: ProbeError| gaps.push(error.to_string().into());
+    let mut note = |error: &dyn std::fmt::Display| gaps.push(error.to_string().into());
     let entries = entries(&mut probe, &network).unwrap_or_else(|error| {
-        note(error);
+        note(&error);
         None
     });
+    if entries.as_ref().is_some_and(|entries| entries.len() >= ENTRIES_MAX) {
+        note(&format_args!(
+            "more than {ENTRIES_MAX} translated connections: not all are looked at"
+        ));
+    }
     if ruleset.is_empty() && entries.as_ref().is_none_or(Vec::is_empty) {
         return Ok((Vec::new(), gaps));
     }
     let mut listeners = Listeners::default();
     match probe.listeners(None) {
         Ok(tcp) => listeners.tcp = Some(tcp),
-        Err(error) => note(error),
+        Err(error) => note(&error),
     }
     match probe.receivers() {
         Ok(udp) => listeners.udp = udp,
-        Err(error) => note(error),
+        Err(error) => note(&error),
     }
     let sockets = entries.as_ref().and_then(|entries| sockets(&mut probe, entries));
     let snapshot = Snapshot {

@@ -220,4 +220,4 @@ const TIME_MAX: Duration = Duration::from_secs(5);
 /// For the search for those who hold listening sockets.
 const HOLDERS_TIME: Duration = Duration::from_secs(1);
 /// Translated connections counted in one namespace.
-const ENTRIES_MAX: usize = 65_536;
+pub(super) const ENTRIES_MAX: usize = 65_536;

@@ -62,6 +62,18 @@ fn a_chain_of_mirrord_is_left_over_when_no_agent_is_alive_and_its_fix_removes_it
                 "-A PREROUTING -j MIRRORD_INPUT_RkDdj",
             ],
         );
+        // Nobody is seen there: an agent may be hidden.
+        let finding = space.only("leftover-chain");
+        assert_eq!(finding["confidence"], "possible", "{finding:#}");
+        assert!(
+            finding["fixes"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|fix| fix.get("command").is_none()),
+            "{finding:#}"
+        );
+        let _somebody = space.program();
         let finding = space.only("leftover-chain");
         let commands = finding["fixes"].as_array().unwrap().iter();
         for command in commands.filter_map(|fix| fix["command"].as_str()) {
@@ -103,6 +115,10 @@ fn the_same_jump_twice_is_information() {
         assert_eq!(indices, [1, 2]);
         assert_eq!(code, 0);
         assert_eq!(space.audit(&["--fail-on", "info"]).1, 1);
+        let fix = findings[0]["fixes"][0]["command"].as_str().unwrap().to_owned();
+        assert!(fix.ends_with("-D OUTPUT 2"), "{fix}");
+        space::run("sh", &["-c", &fix], "");
+        assert_eq!(space.causes(), [""; 0], "{tool}");
     }
 }
 
@@ -178,6 +194,54 @@ fn a_redirect_behind_a_return_of_all_its_packets_is_bypassed() {
         assert_eq!(finding["culprits"][0]["index"], 1);
         assert_eq!(finding["culprits"][1]["index"], 2);
     }
+}
+
+#[test]
+fn a_redirect_behind_an_exemption_for_others_is_in_use() {
+    for (tool, _, _) in TOOLS {
+        let space = Space::new();
+        let _agent = space.listen("[::]:37673");
+        let redirect = "-A PREROUTING -p tcp --dport 9000 -j REDIRECT --to-ports 37673";
+        let others = "-A PREROUTING -m mark ! --mark 0x10/0x10 -j RETURN";
+        space.rules(tool, "nat", &[others, redirect]);
+        assert_eq!(space.causes(), [""; 0], "{tool}");
+    }
+}
+
+#[test]
+fn a_dead_native_tproxy_is_no_error_because_packets_go_past_it() {
+    let space = Space::new();
+    space.nft(
+        "table inet x { chain pre { type filter hook prerouting priority -150; \
+         meta l4proto tcp tcp dport 80 tproxy ip to :5555 meta mark set 1 accept; }; }",
+    );
+    let _application = space.listen("0.0.0.0:80");
+    let finding = space.only("dead-redirect");
+    assert_eq!(finding["severity"], "warning", "{finding:#}");
+}
+
+#[test]
+fn one_dead_element_of_a_native_map_is_told() {
+    let space = Space::new();
+    space.nft(
+        "table ip x { chain pre { type nat hook prerouting priority -100; \
+         ip protocol tcp redirect to tcp dport map { 81 : 8081, 82 : 8082 }; }; }",
+    );
+    let _served = space.listen("0.0.0.0:8081");
+    let finding = space.only("dead-redirect");
+    assert!(
+        finding["summary"].as_str().unwrap().contains("port 8082"),
+        "{finding:#}"
+    );
+}
+
+#[test]
+fn a_policy_of_legacy_that_drops_meets_what_nft_accepts() {
+    let space = Space::new();
+    space.run("iptables-legacy -P INPUT DROP", "");
+    space.rules("iptables-nft", "filter", &["-A INPUT -p tcp --dport 80 -j ACCEPT"]);
+    let finding = space.only("mixed-backends");
+    assert_eq!(finding["culprits"][0]["backend"], "iptables-legacy", "{finding:#}");
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::fs::File;
+use std::io::Read as _;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
@@ -50,6 +51,19 @@ impl Space {
 
     pub(crate) fn listen(&self, address: &str) -> TcpListener {
         self.inside(|| TcpListener::bind(address).unwrap())
+    }
+
+    /// A program that runs in it until it is dropped.
+    pub(crate) fn program(&self) -> Program {
+        let mut child = Command::new("ip")
+            .args(["netns", "exec", &self.name, "sh", "-c", "echo there; exec cat"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = [0; 6];
+        child.stdout.as_mut().unwrap().read_exact(&mut line).unwrap();
+        Program(child)
     }
 
     pub(crate) fn connect(&self, address: &str) -> TcpStream {
@@ -98,6 +112,15 @@ impl Space {
             .iter()
             .map(|finding| finding["cause"].as_str().unwrap().to_owned());
         causes.collect()
+    }
+}
+
+pub(crate) struct Program(Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
