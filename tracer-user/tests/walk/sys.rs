@@ -162,14 +162,10 @@ pub(crate) fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Option<usize> {
         .map(|(length, _)| length)
 }
 
-/// Runs everything of this process and of the kernel's queues behind it on one processor, in order.
+/// Runs everything of this thread and of the kernel's queues behind it on one processor, in order.
 pub(crate) fn pin() {
-    let own = rustix::thread::sched_getaffinity(None).unwrap();
-    let first = (0..rustix::thread::CpuSet::MAX_CPU)
-        .find(|&cpu| own.is_set(cpu))
-        .unwrap();
     let mut only = rustix::thread::CpuSet::new();
-    only.set(first);
+    only.set(rustix::thread::sched_getcpu());
     rustix::thread::sched_setaffinity(None, &only).unwrap();
 }
 

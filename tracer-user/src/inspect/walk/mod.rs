@@ -2,8 +2,8 @@
 //! the kernel.
 //!
 //! Pure, and three-valued: what is not known may fit, and then there is more than one outcome. Bridge and netdev chains
-//! are not walked, and of routes only those that lead here are known: else where a packet goes follows from addresses and devices, and is unknown
-//! where these do not tell. No other connection is taken to stand in the way of a translation.
+//! are not walked. Of routes only those that always lead here are known: else where a packet goes follows from addresses
+//! and devices, and is unknown where these do not tell. No other connection is taken to stand in the way of a translation.
 
 mod act;
 mod chain;
