@@ -133,7 +133,12 @@ fn without_privileges_it_says_what_it_needs_and_ends_with_2() {
     assert_live_possible();
     // The folders above the build may be closed to others.
     let program = PathBuf::from(format!("/tmp/conntracer-cli-{}", std::process::id()));
-    fs::copy(env!("CARGO_BIN_EXE_conntracer"), &program).expect("copied");
+    // By another process: a child of another test would inherit the descriptor that writes it, and it would be busy.
+    let copied = Command::new("cp")
+        .arg(env!("CARGO_BIN_EXE_conntracer"))
+        .arg(&program)
+        .status();
+    assert!(copied.expect("cp runs").success());
     let outcome = Command::new(&program)
         .args(["--for", "1s"])
         .uid(65534)

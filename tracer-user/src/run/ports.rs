@@ -18,6 +18,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -80,7 +81,11 @@ impl LookError {
     /// Whether the namespace is not there any more; what was asked of it may have failed in any way then.
     pub(super) fn is_gone(&self, place: &Place) -> bool {
         matches!(self, Self::Netns(NetnsError::Gone))
-            || fs::symlink_metadata(&*place.path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+            || match fs::metadata(&*place.path) {
+                // `ip netns del` unmounts before it unlinks; a process can enter another namespace.
+                Ok(metadata) => metadata.ino() != u64::from(place.inode),
+                Err(error) => error.kind() == ErrorKind::NotFound,
+            }
     }
 }
 
