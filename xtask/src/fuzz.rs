@@ -103,9 +103,9 @@ fn last_lines(text: &str, count: usize) -> String {
     lines.get(begin..).unwrap_or_default().join("\n")
 }
 
-/// The names in the table of targets: `("name", …`.
+/// The names in the table of targets, `("name", …`, up to its end.
 fn names(table: &str) -> Vec<String> {
-    let lines = table.lines().map(str::trim);
+    let lines = table.lines().take_while(|line| *line != "];").map(str::trim);
     lines
         .filter_map(|line| Some(line.strip_prefix("(\"")?.split_once('"')?.0.to_owned()))
         .collect()
@@ -142,6 +142,7 @@ mod tests {
 
     #[test]
     fn targets_are_read_from_their_table() {
-        assert_eq!(names("    (\"a\", |b| x(b)),\n(\"b-c\", f),\nother"), ["a", "b-c"]);
+        let table = "    (\"a\", |b| x(b)),\n(\"b-c\", f),\nother\n];\n    (\"no target\", 1),";
+        assert_eq!(names(table), ["a", "b-c"]);
     }
 }
