@@ -2,7 +2,7 @@
 //!
 //! A packet that goes over loopback begins anew: what OUTPUT does to it is not set against PREROUTING.
 
-use crate::model::rules::{Action, ChainId, Data, Family, Hook, Item, RuleId, Ruleset, Verdict};
+use crate::model::rules::{ChainId, Family, Hook, RuleId, Ruleset};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// From which base chains each chain is reached.
@@ -33,7 +33,8 @@ impl<'a> Order<'a> {
             let (mut seen, mut open) = (BTreeSet::from([base]), vec![base]);
             while let Some(id) = open.pop() {
                 places.entry(id).or_default().push(place);
-                open.extend(called(ruleset, id).into_iter().filter(|id| seen.insert(*id)));
+                let called = ruleset.chain(id).map(|chain| ruleset.leads_to(chain));
+                open.extend(called.unwrap_or_default().into_iter().filter(|id| seen.insert(*id)));
             }
         }
         Self { ruleset, places }
@@ -99,40 +100,5 @@ fn is_before(one: Place, other: Place) -> bool {
         one.priority < other.priority
     } else {
         earlier
-    }
-}
-
-/// The chains that the rules of this one lead to.
-fn called(ruleset: &Ruleset, id: ChainId) -> Vec<ChainId> {
-    let rules = ruleset.chain(id).into_iter().flat_map(|chain| &chain.rules);
-    let mut called = Vec::new();
-    for item in rules.flat_map(|rule| &rule.items) {
-        match item {
-            Item::Action(Action::Verdict(verdict)) => called.extend(to(verdict)),
-            Item::Action(Action::VerdictMap { map, .. }) => {
-                let set = ruleset.set(*map);
-                let elements = set.into_iter().flat_map(|set| &set.elements);
-                let data = elements.filter_map(|element| element.data.as_ref());
-                let default = set.and_then(|set| set.default.as_ref());
-                called.extend(data.chain(default).filter_map(|data| match data {
-                    Data::Verdict(verdict) => to(verdict),
-                    Data::Values(_) => None,
-                }));
-            }
-            Item::Action(_) | Item::Match(_) => {}
-        }
-    }
-    called
-}
-
-fn to(verdict: &Verdict) -> Option<ChainId> {
-    match verdict {
-        Verdict::Jump(to) | Verdict::Goto(to) => *to,
-        Verdict::Accept
-        | Verdict::Drop
-        | Verdict::Reject(_)
-        | Verdict::Queue { .. }
-        | Verdict::Return
-        | Verdict::Continue => None,
     }
 }

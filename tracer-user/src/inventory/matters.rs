@@ -3,7 +3,7 @@
 //! Looks at no condition: that is for the paths.
 
 use super::condition::Changes;
-use crate::model::rules::{Action, Chain, ChainId, Data, Item, NatKind, Ruleset, Verdict};
+use crate::model::rules::{Action, Chain, Item, NatKind, Ruleset, Verdict};
 
 /// What can happen in a chain or in those it leads to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(super) fn matters(ruleset: &Ruleset, with_source: bool) -> Vec<Matters> {
     let mut all: Vec<_> = ruleset.chains.iter().map(|chain| own(chain, with_source)).collect();
     let mut leading: Vec<Vec<usize>> = vec![Vec::new(); all.len()];
     for (from, chain) in ruleset.chains.iter().enumerate() {
-        for to in jumps(chain, ruleset) {
+        for to in ruleset.leads_to(chain) {
             if let Some(leading) = usize::try_from(to.0).ok().and_then(|to| leading.get_mut(to)) {
                 leading.push(from);
             }
@@ -79,46 +79,6 @@ fn own(chain: &Chain, with_source: bool) -> Matters {
         }
     }
     matters
-}
-
-fn jumps(chain: &Chain, ruleset: &Ruleset) -> Vec<ChainId> {
-    let mut jumps = Vec::new();
-    for action in actions(chain) {
-        match action {
-            Action::Verdict(verdict) => jumps.extend(target(verdict)),
-            Action::VerdictMap { map, .. } => {
-                let map = ruleset.set(*map);
-                let data = map.into_iter().flat_map(|map| {
-                    let elements = map.elements.iter().filter_map(|element| element.data.as_ref());
-                    elements.chain(&map.default)
-                });
-                jumps.extend(data.filter_map(|data| match data {
-                    Data::Verdict(verdict) => target(verdict),
-                    Data::Values(_) => None,
-                }));
-            }
-            Action::Assign(_)
-            | Action::Nat(_)
-            | Action::Tproxy(_)
-            | Action::Notrack
-            | Action::Zone { .. }
-            | Action::Harmless(_)
-            | Action::Unknown(_) => {}
-        }
-    }
-    jumps
-}
-
-fn target(verdict: &Verdict) -> Option<ChainId> {
-    match verdict {
-        Verdict::Jump(chain) | Verdict::Goto(chain) => *chain,
-        Verdict::Accept
-        | Verdict::Drop
-        | Verdict::Reject(_)
-        | Verdict::Queue { .. }
-        | Verdict::Return
-        | Verdict::Continue => None,
-    }
 }
 
 fn actions(chain: &Chain) -> impl Iterator<Item = &Action> {

@@ -54,6 +54,16 @@ pub enum Verdict {
     Goto(Option<ChainId>),
 }
 
+impl Verdict {
+    /// The chain that it leads to.
+    pub fn target(&self) -> Option<ChainId> {
+        match self {
+            Self::Jump(chain) | Self::Goto(chain) => *chain,
+            Self::Accept | Self::Drop | Self::Reject(_) | Self::Queue { .. } | Self::Return | Self::Continue => None,
+        }
+    }
+}
+
 named! {
     /// How a sender is told.
     Reject {

@@ -54,6 +54,28 @@ impl Ruleset {
         self.chain(id.chain)?.rules.get(usize::try_from(id.index).ok()?)
     }
 
+    /// The chains that the rules of this one lead to, by jumps, gotos and verdict maps.
+    pub fn leads_to(&self, chain: &Chain) -> Vec<ChainId> {
+        let mut chains = Vec::new();
+        for item in chain.rules.iter().flat_map(|rule| &rule.items) {
+            match item {
+                Item::Action(Action::Verdict(verdict)) => chains.extend(verdict.target()),
+                Item::Action(Action::VerdictMap { map, .. }) => {
+                    let data = self.set(*map).into_iter().flat_map(|map| {
+                        let elements = map.elements.iter().filter_map(|element| element.data.as_ref());
+                        elements.chain(&map.default)
+                    });
+                    chains.extend(data.filter_map(|data| match data {
+                        Data::Verdict(verdict) => verdict.target(),
+                        Data::Values(_) => None,
+                    }));
+                }
+                Item::Action(_) | Item::Match(_) => {}
+            }
+        }
+        chains
+    }
+
     /// All chains with their numbers.
     pub fn numbered(&self) -> impl Iterator<Item = (ChainId, &Chain)> {
         (0..).map(ChainId).zip(&self.chains)
