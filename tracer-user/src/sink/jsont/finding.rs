@@ -34,6 +34,9 @@ pub struct Finding<'a> {
     pub connection: Option<Connection<'a>>,
     /// How many connections.
     pub count: u64,
+    /// Of these, so many were not looked at, because there were too many at once or no answer came.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub not_examined: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub examples: Vec<Connection<'a>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -143,6 +146,7 @@ impl<'a> Finding<'a> {
             summary: Cow::Owned(limits.text(&words::summary(finding)).into_owned()),
             connection: own.map(|connection| Connection::new(connection, finding.at)),
             count: finding.count,
+            not_examined: finding.unexamined,
             examples: examples(&finding.examples),
             victims: examples(&finding.victims),
             process: own.and_then(Process::of),
@@ -239,4 +243,9 @@ impl CheckLine<'_> {
             why: Cow::Owned(limits.text(&check.why).into_owned()),
         })
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
