@@ -16,6 +16,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Event<'a> {
     pub event: Spelled<EventName>,
     pub cpu: u32,
@@ -71,6 +72,7 @@ spelled! {
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Rst {
     pub maker: Spelled<RstMaker>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,6 +82,7 @@ pub struct Rst {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Drop<'a> {
     pub reason: Spelled<DropReason>,
     /// The kernel function.
@@ -89,6 +92,7 @@ pub struct Drop<'a> {
 
 /// The packet that was dropped or answered; its conntrack entry stands beside it.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Packet {
     pub source: Endpoint,
     pub destination: Endpoint,

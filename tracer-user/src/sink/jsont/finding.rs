@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Finding<'a> {
     pub id: u64,
     /// From 0; a line replaces the earlier ones of its id.
@@ -48,6 +49,7 @@ pub struct Finding<'a> {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Culprit<'a> {
     /// The namespace it acts in, what it does, and which of `evidence` gave it away.
@@ -72,6 +74,7 @@ pub enum Culprit<'a> {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Considered<'a> {
     pub cause: Spelled<Cause>,
     #[serde(borrow)]
@@ -79,6 +82,7 @@ pub struct Considered<'a> {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FixLine<'a> {
     pub kind: Spelled<FixKind>,
     /// Where to run it, as a person enters it.

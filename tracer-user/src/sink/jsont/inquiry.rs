@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Inquiry<'a> {
     pub id: u64,
     pub question: Spelled<QuestionName>,
@@ -45,6 +46,7 @@ pub enum QuestionName {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Answer<'a> {
     /// Of the inquiry.
     pub id: u64,
@@ -105,6 +107,7 @@ spelled! {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExaminedLine {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conntrack: Option<Conntrack>,
@@ -116,6 +119,7 @@ pub struct ExaminedLine {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WaitingLine<'a> {
     #[serde(borrow)]
     pub netns: Netns<'a>,
@@ -131,6 +135,7 @@ pub struct WaitingLine<'a> {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StalledLine<'a> {
     #[serde(borrow)]
     pub netns: Netns<'a>,
