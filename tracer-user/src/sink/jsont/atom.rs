@@ -89,7 +89,7 @@ impl<'de> Deserialize<'de> for Name {
 
 /// Byte 13 of a TCP header, as the names of its bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("items" = {"enum": Self::NAMES})))]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("items" = {"type": "string", "enum": Self::NAMES})))]
 pub struct Flags(#[cfg_attr(test, schemars(with = "Vec<String>"))] pub u8);
 
 impl Flags {
@@ -112,7 +112,7 @@ impl<'de> Deserialize<'de> for Flags {
 /// Conntrack's status, as the names of its bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(extend("items" = {"anyOf": [{"enum": Conntrack::STATUS}, {"pattern": r"^BIT_\d+$"}]})))]
+#[cfg_attr(test, schemars(extend("items" = {"type": "string", "anyOf": [{"enum": Conntrack::STATUS}, {"pattern": r"^BIT_\d+$"}]})))]
 pub struct Status(#[cfg_attr(test, schemars(with = "Vec<String>"))] pub u32);
 
 impl Serialize for Status {

@@ -17,6 +17,13 @@ use std::time::Duration;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(extend("allOf" = super::schema::fields_by_name("event", &[
+    ("rst-sent", &["rst"]),
+    ("drop", &["drop", "packet"]),
+    ("conntrack-new", &["conntrack"]),
+    ("conntrack-update", &["conntrack"]),
+    ("conntrack-destroy", &["conntrack"]),
+]))))]
 pub struct Event<'a> {
     pub event: Spelled<EventName>,
     pub cpu: u32,

@@ -53,6 +53,7 @@ pub struct Finding<'a> {
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Culprit<'a> {
     /// The namespace it acts in, what it does, and which of `evidence` gave it away.
+    #[cfg_attr(test, schemars(extend("dependentSchemas" = {"backend": {"$ref": "#/$defs/Rule"}})))]
     Rule {
         #[serde(borrow)]
         netns: Netns<'a>,

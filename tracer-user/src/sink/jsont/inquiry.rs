@@ -14,6 +14,10 @@ use std::time::Duration;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(extend("allOf" = super::schema::fields_by_name("question", &[
+    ("connection", &["connection"]),
+    ("link", &["ifindex"]),
+]))))]
 pub struct Inquiry<'a> {
     pub id: u64,
     pub question: Spelled<QuestionName>,
@@ -47,6 +51,11 @@ pub enum QuestionName {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(extend("allOf" = super::schema::fields_by_name("answer", &[
+    ("connection", &["examined"]),
+    ("walked", &["walked"]),
+    ("unreachable", &["why"]),
+]))))]
 pub struct Answer<'a> {
     /// Of the inquiry.
     pub id: u64,

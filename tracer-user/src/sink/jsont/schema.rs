@@ -52,7 +52,7 @@ fn schema() -> Schema {
     SchemaSettings::draft2020_12()
         .for_serialize()
         .with_transform(RecursiveTransform(without_null))
-        .with_transform(RecursiveTransform(standard_address))
+        .with_transform(RecursiveTransform(standard_format))
         .into_generator()
         .into_root_schema_for::<Line<'_>>()
 }
@@ -76,12 +76,31 @@ fn without_null(schema: &mut Schema) {
     }
 }
 
-/// JSON Schema knows addresses by family only.
-fn standard_address(schema: &mut Schema) {
-    if schema.get("format") == Some(&json!("ip")) {
-        schema.remove("format");
-        schema.insert("anyOf".to_owned(), json!([{"format": "ipv4"}, {"format": "ipv6"}]));
-    }
+/// Says what formats mean that only schemars knows: validators ignore them or refuse the schema.
+fn standard_format(schema: &mut Schema) {
+    let Some(Value::String(format)) = schema.get("format") else {
+        return;
+    };
+    let (key, meaning) = match format.as_str() {
+        "ip" => ("anyOf", json!([{"format": "ipv4"}, {"format": "ipv6"}])),
+        "uint32" => ("maximum", u32::MAX.into()),
+        // Their bounds stand beside them, or are those of the numbers that JSON's readers know.
+        "uint8" | "uint16" | "uint64" | "uint" => ("type", "integer".into()),
+        _ => return,
+    };
+    schema.remove("format");
+    schema.insert(key.to_owned(), meaning);
+}
+
+/// For an object that one field's name stands for: the fields that each name asks for, as `allOf`.
+pub(super) fn fields_by_name(field: &str, needs: &[(&str, &[&str])]) -> Value {
+    let rule = |(name, fields): &(&str, &[&str])| {
+        json!({
+            "if": {"properties": {field: {"const": name}}},
+            "then": {"required": fields},
+        })
+    };
+    needs.iter().map(rule).collect()
 }
 
 #[test]
@@ -93,5 +112,8 @@ fn the_schema_is_what_the_types_give() {
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
     let first = text.lines().zip(kept.lines()).position(|(new, old)| new != old);
-    assert!(text == kept, "docs/schema/v1.json differs from line {first:?}: BLESS=1 rewrites it");
+    assert!(
+        text == kept,
+        "docs/schema/v1.json differs from line {first:?}: BLESS=1 rewrites it"
+    );
 }
