@@ -112,7 +112,10 @@ impl<'de> Deserialize<'de> for Flags {
 /// Conntrack's status, as the names of its bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(extend("items" = {"type": "string", "anyOf": [{"enum": Conntrack::STATUS}, {"pattern": r"^BIT_\d+$"}]})))]
+#[cfg_attr(test, schemars(extend("items" = {
+    "type": "string",
+    "anyOf": [{"enum": Conntrack::STATUS}, {"pattern": r"^BIT_\d+$"}],
+})))]
 pub struct Status(#[cfg_attr(test, schemars(with = "Vec<String>"))] pub u32);
 
 impl Serialize for Status {

@@ -15,7 +15,7 @@ mod limits;
 mod port;
 mod rule;
 #[cfg(test)]
-mod schema;
+pub(super) mod schema;
 mod session;
 mod short;
 mod socket;

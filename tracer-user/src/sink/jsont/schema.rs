@@ -6,6 +6,11 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 use std::path::Path;
+use std::sync::LazyLock;
+use strict::Strict;
+
+#[path = "../../../tests/schema/strict.rs"]
+mod strict;
 
 /// A line of conntracer's JSONL.
 ///
@@ -46,6 +51,12 @@ enum Body<'a> {
     Loss(Loss<'a>),
     /// The last of every run.
     Summary(Summary<'a>),
+}
+
+/// For tests that write lines.
+pub(in crate::sink) fn strict() -> &'static Strict {
+    static STRICT: LazyLock<Strict> = LazyLock::new(|| Strict::new(schema().to_value()));
+    &STRICT
 }
 
 fn schema() -> Schema {
