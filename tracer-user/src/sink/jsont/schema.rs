@@ -92,18 +92,20 @@ fn standard_format(schema: &mut Schema) {
     let Some(Value::String(format)) = schema.get("format") else {
         return;
     };
-    let (key, meaning) = match format.as_str() {
-        "ip" => ("anyOf", json!([{"format": "ipv4"}, {"format": "ipv6"}])),
-        "uint32" => ("maximum", u32::MAX.into()),
-        // Their bounds stand beside them, or are those of the numbers that JSON's readers know.
-        "uint8" | "uint16" | "uint64" | "uint" => ("type", "integer".into()),
+    let meaning = match format.as_str() {
+        "ip" => Some(("anyOf", json!([{"format": "ipv4"}, {"format": "ipv6"}]))),
+        "uint32" => Some(("maximum", u32::MAX.into())),
+        // Their bounds stand beside them, or are those of the type.
+        "uint8" | "uint16" | "uint64" | "uint" => None,
         _ => return,
     };
     schema.remove("format");
-    schema.insert(key.to_owned(), meaning);
+    if let Some((key, meaning)) = meaning {
+        schema.insert(key.to_owned(), meaning);
+    }
 }
 
-/// For an object that one field's name stands for: the fields that each name asks for, as `allOf`.
+/// The `allOf` of an object: which of its fields go with each name in `field`.
 pub(super) fn fields_by_name(field: &str, needs: &[(&str, &[&str])]) -> Value {
     let rule = |(name, fields): &(&str, &[&str])| {
         json!({
