@@ -58,7 +58,7 @@ pub(super) const POOLED: Scenario = Scenario {
         )?;
         script.request("app", 1, Outcome::Hangs)
     },
-    cure: Cure::Waiting("app"),
+    cure: Cure::Again,
 };
 
 /// Everything of the pooled scenario that is there before the mark is set.
