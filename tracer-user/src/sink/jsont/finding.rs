@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Finding<'a> {
     pub id: u64,
     /// From 0; a line replaces the earlier ones of its id.
@@ -55,9 +56,11 @@ pub struct Finding<'a> {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Culprit<'a> {
     /// The namespace it acts in, what it does, and which of `evidence` gave it away.
+    #[cfg_attr(test, schemars(extend("dependentSchemas" = {"backend": {"$ref": "#/$defs/Rule"}})))]
     Rule {
         #[serde(borrow)]
         netns: Netns<'a>,
@@ -85,6 +88,7 @@ pub enum Culprit<'a> {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Considered<'a> {
     pub cause: Spelled<Cause>,
     #[serde(borrow)]
@@ -92,6 +96,7 @@ pub struct Considered<'a> {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FixLine<'a> {
     pub kind: Spelled<FixKind>,
     /// Where to run it, as a person enters it.
@@ -104,6 +109,7 @@ pub struct FixLine<'a> {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CheckLine<'a> {
     /// Where to run it, as a person enters it.
     #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
