@@ -85,6 +85,7 @@ const NEEDS_ROOT: &[&str] = &[
     "ruletext",
     "rules",
     "scenarios",
+    "storm",
     "walk",
     "xtables",
 ];
