@@ -37,7 +37,7 @@ fn direct(family: Family, backend: Backend, mapped: bool) {
     if let (true, IpAddr::V4(ip)) = (mapped, to.ip()) {
         to.set_ip(ip.to_ipv6_mapped().into());
     }
-    let mut client = ground.start(Role::Client, "client", &ground.pod, SIDECAR, to);
+    let mut client = Ground::start(Role::Client, "client", &ground.pod, SIDECAR, to);
     answered(&mut client, "before");
     let mut tracer = ground.trace();
     ground.flush();
@@ -54,10 +54,10 @@ fn pooled(family: Family, backend: Backend) {
     let ground = Ground::new(family, backend);
     let mut sidecar = ground.sidecar();
     let to = ground.server(9000);
-    answered(&mut ground.start(Role::Client, "first", &ground.pod, 0, to), "before");
+    answered(&mut Ground::start(Role::Client, "first", &ground.pod, 0, to), "before");
     let mut tracer = ground.trace();
     ground.flush();
-    let mut client = ground.start(Role::Client, "second", &ground.pod, 0, to);
+    let mut client = Ground::start(Role::Client, "second", &ground.pod, 0, to);
     client.call("after");
     let found = tracer.finding(PATIENCE, is_reply_rejected);
     ground.assert_found(&found, sidecar.connection(), "sidecar", sidecar.pid());
@@ -70,7 +70,7 @@ fn pooled(family: Family, backend: Backend) {
 fn existing(family: Family) {
     let ground = Ground::new(family, Backend::IptablesNft);
     let _sidecar = ground.sidecar();
-    let mut client = ground.start(Role::Client, "client", &ground.pod, 0, ground.server(9000));
+    let mut client = Ground::start(Role::Client, "client", &ground.pod, 0, ground.server(9000));
     answered(&mut client, "before");
     let mut tracer = ground.trace();
     ground.flush();
@@ -88,7 +88,7 @@ fn unmarked(family: Family) {
     let _sidecar = ground.sidecar();
     let tracer = ground.trace();
     let to = ground.server(9000);
-    let mut clients = [0, SIDECAR].map(|uid| ground.start(Role::Client, "client", &ground.pod, uid, to));
+    let mut clients = [0, SIDECAR].map(|uid| Ground::start(Role::Client, "client", &ground.pod, uid, to));
     for call in 0..20 {
         for client in &mut clients {
             answered(client, &format!("call {call}"));
@@ -157,17 +157,16 @@ impl Ground {
             server: None,
         };
         let any = ground.any(9000);
-        ground.server = Some(ground.start(Role::Server, "server", &ground.peer, 0, any).listening());
+        ground.server = Some(Self::start(Role::Server, "server", &ground.peer, 0, any).listening());
         ground
     }
 
     fn sidecar(&self) -> Process {
         let listens = self.any(15001);
-        self.start(Role::Sidecar, "sidecar", &self.pod, SIDECAR, listens)
-            .listening()
+        Self::start(Role::Sidecar, "sidecar", &self.pod, SIDECAR, listens).listening()
     }
 
-    fn start(&self, role: Role, name: &str, host: &Namespace, uid: u32, address: SocketAddr) -> Process {
+    fn start(role: Role, name: &str, host: &Namespace, uid: u32, address: SocketAddr) -> Process {
         Process::start(&Part {
             role,
             name: name.to_owned(),

@@ -63,7 +63,7 @@ impl Process {
         loop {
             match self.next(until.saturating_duration_since(Instant::now()))? {
                 Said::Connected(local) => self.connected = Some(local),
-                said => return Some(said),
+                said @ (Said::Listening | Said::Answer(_) | Said::Failed(_)) => return Some(said),
             }
         }
     }
