@@ -1,10 +1,12 @@
 //! The forms of the bug, each from a working channel to one that works again.
 
+use crate::envoy::{self, Envoy};
 use crate::part::{Part, Role, Said};
 use crate::process::{PATIENCE, Process};
 use crate::tracer::Tracer;
 use serde_json::{Value, json};
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::process::Command;
 use tracer_user::lab::{Backend, Family, Lab, Namespace, Options, SIDECAR_AND_AGENT};
 
@@ -25,6 +27,12 @@ pub(crate) fn all() -> Vec<(String, Case)> {
         cases.push((format!("existing_{name}"), Box::new(move || existing(family))));
         cases.push((format!("unmarked_{name}"), Box::new(move || unmarked(family))));
     }
+    if let Some(program) = envoy::program() {
+        for &family in Family::ALL {
+            let (program, name) = (program.clone(), format!("envoy_{}", family.name()));
+            cases.push((name, Box::new(move || behind_envoy(program, family))));
+        }
+    }
     let mapped = || direct(Family::Ipv4, Backend::IptablesNft, true);
     cases.push(("direct_ipv4_mapped".to_owned(), Box::new(mapped)));
     cases
@@ -43,7 +51,7 @@ fn direct(family: Family, backend: Backend, mapped: bool) {
     ground.flush();
     client.call("after");
     let found = tracer.finding(PATIENCE, is_reply_rejected);
-    ground.assert_found(&found, client.connection(), "client", client.pid());
+    ground.assert_found(&found, Some(client.connection()), "client", client.pid());
     run_first_command(&found);
     assert_eq!(client.answer(PATIENCE), Some(Said::Answer("echo:after".to_owned())));
     assert_only(&tracer.stop(), &found);
@@ -60,7 +68,24 @@ fn pooled(family: Family, backend: Backend) {
     let mut client = Ground::start(Role::Client, "second", &ground.pod, 0, to);
     client.call("after");
     let found = tracer.finding(PATIENCE, is_reply_rejected);
-    ground.assert_found(&found, sidecar.connection(), "sidecar", sidecar.pid());
+    ground.assert_found(&found, Some(sidecar.connection()), "sidecar", sidecar.pid());
+    run_first_command(&found);
+    assert_eq!(client.answer(PATIENCE), Some(Said::Answer("echo:after".to_owned())));
+    assert_only(&tracer.stop(), &found);
+}
+
+/// The same with the real Envoy.
+fn behind_envoy(program: PathBuf, family: Family) {
+    let ground = Ground::new(family, Backend::IptablesNft);
+    let envoy = Envoy::start(program, ground.pod.pid, SIDECAR, ground.any(15001));
+    let to = ground.server(9000);
+    answered(&mut Ground::start(Role::Client, "first", &ground.pod, 0, to), "before");
+    let mut tracer = ground.trace();
+    ground.flush();
+    let mut client = Ground::start(Role::Client, "second", &ground.pod, 0, to);
+    client.call("after");
+    let found = tracer.finding(PATIENCE, is_reply_rejected);
+    ground.assert_found(&found, None, "envoy", envoy.pid());
     run_first_command(&found);
     assert_eq!(client.answer(PATIENCE), Some(Said::Answer("echo:after".to_owned())));
     assert_only(&tracer.stop(), &found);
@@ -209,11 +234,13 @@ impl Ground {
     }
 
     /// The poisoned connection and mirrord's rule, and nothing short of proof.
-    fn assert_found(&self, found: &Value, local: SocketAddr, process: &str, pid: u32) {
+    fn assert_found(&self, found: &Value, local: Option<SocketAddr>, process: &str, pid: u32) {
         assert_eq!(found["confidence"], "proved", "{found:#}");
         let connection = &found["connection"];
         let end = |address: SocketAddr| json!({"address": address.ip().to_string(), "port": address.port()});
-        assert_eq!(connection["source"], end(local), "{found:#}");
+        if let Some(local) = local {
+            assert_eq!(connection["source"], end(local), "{found:#}");
+        }
         assert_eq!(connection["destination"], end(self.server(9000)), "{found:#}");
         assert_eq!(connection["netns"]["inode"], self.pod.inode, "{found:#}");
         assert_eq!(connection["network"]["type"], self.family.name(), "{found:#}");

@@ -7,6 +7,7 @@
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "the whole crate is tests")]
 
 mod cases;
+mod envoy;
 mod part;
 mod process;
 mod tracer;
