@@ -5,7 +5,7 @@ use crate::lab::error::LabError;
 use crate::lab::options::{Backend, Family};
 use crate::lab::rules::{Invocation, Rules, nft_rule};
 use crate::lab::scenario::redirect::AGENT_PORT;
-use crate::lab::scenario::{EITHER_PEER, KERNEL_PEER, Outcome, Scenario};
+use crate::lab::scenario::{Cure, EITHER_PEER, KERNEL_PEER, Outcome, Scenario};
 use crate::lab::script::{Connect, Script};
 use crate::lab::wire::{Accepts, Command};
 use crate::lab::world::World;
@@ -27,6 +27,7 @@ pub(super) const NEW_CONNECT: Scenario = Scenario {
         world.add_rules("pod", &MARK)
     },
     drive: |script| script.connect("app", 9000, Outcome::Hangs),
+    cure: Cure::Again,
 };
 
 pub(super) const POOLED: Scenario = Scenario {
@@ -57,6 +58,7 @@ pub(super) const POOLED: Scenario = Scenario {
         )?;
         script.request("app", 1, Outcome::Hangs)
     },
+    cure: Cure::Waiting("app"),
 };
 
 /// The pooled scenario's ground without its programs, for tests that bring a server, a sidecar (user 1337, port 15001)
@@ -74,6 +76,7 @@ pub static SIDECAR_AND_AGENT: Scenario = Scenario {
         set_up_rules(world)
     },
     drive: |_| Ok(()),
+    cure: Cure::None,
 };
 
 /// Everything of the pooled scenario that is there before the mark is set.
