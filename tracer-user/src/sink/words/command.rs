@@ -68,18 +68,52 @@ pub(super) fn attached(reason: DropReason) -> &'static str {
 /// Deletes one conntrack entry.
 pub(super) fn delete(entry: &Conntrack) -> String {
     let Tuple { source, destination } = entry.original;
-    let family = match Family::of(entry.original) {
+    format!(
+        "conntrack -D -f {} -p tcp --orig-src {} --orig-dst {} --sport {} --dport {}{}",
+        family(entry),
+        source.address,
+        destination.address,
+        source.port,
+        destination.port,
+        zone(entry)
+    )
+}
+
+/// Deletes the conntrack entries of all connections to the same destination that carry the same mark. Without a family
+/// conntrack would ask for none, which the kernel refuses.
+pub(super) fn delete_marked(entry: &Conntrack) -> String {
+    format!("conntrack -D {}", marked(entry))
+}
+
+/// Lists them.
+pub(super) fn list_marked(entry: &Conntrack) -> String {
+    format!("conntrack -L {}", marked(entry))
+}
+
+fn marked(entry: &Conntrack) -> String {
+    let Tuple { source: _, destination } = entry.original;
+    format!(
+        "-f {} -p tcp --orig-dst {} --dport {} -m {:#x}{}",
+        family(entry),
+        destination.address,
+        destination.port,
+        entry.mark,
+        zone(entry)
+    )
+}
+
+fn family(entry: &Conntrack) -> &'static str {
+    match Family::of(entry.original) {
         Family::V4 => "ipv4",
         Family::V6 => "ipv6",
-    };
-    let zone = match entry.zone {
+    }
+}
+
+fn zone(entry: &Conntrack) -> String {
+    match entry.zone {
         0 => String::new(),
         zone => format!(" --zone {zone}"),
-    };
-    format!(
-        "conntrack -D -f {family} -p tcp --orig-src {} --orig-dst {} --sport {} --dport {}{zone}",
-        source.address, destination.address, source.port, destination.port
-    )
+    }
 }
 
 /// Shows who listens on a port, with its queue.
