@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "aspect", rename_all = "kebab-case")]
 pub enum AspectLine<'a> {
     Setting {
@@ -29,6 +30,7 @@ pub enum AspectLine<'a> {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "aspect", rename_all = "kebab-case")]
 pub enum SeenLine<'a> {
     Setting(#[serde(borrow)] SettingLine<'a>),
@@ -46,6 +48,7 @@ pub enum SeenLine<'a> {
 
 /// The first leg of a connection that a proxy forwards.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LegLine {
     /// As its socket has it.
     pub connection: Tuple,
@@ -55,6 +58,7 @@ pub struct LegLine {
 
 /// A setting and its value.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SettingLine<'a> {
     /// Below `/proc/sys`.
     #[serde(borrow)]

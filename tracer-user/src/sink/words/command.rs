@@ -4,7 +4,7 @@ use crate::model::conntrack::Conntrack;
 use crate::model::finding::{Finding, State};
 use crate::model::identity::Netns;
 use crate::model::reason::DropReason;
-use crate::model::tuple::Tuple;
+use crate::model::tuple::{Endpoint, Tuple};
 use crate::sink::text::quote;
 use crate::sink::words::phrase;
 use std::net::IpAddr;
@@ -79,24 +79,33 @@ pub(super) fn delete(entry: &Conntrack) -> String {
     )
 }
 
-/// Deletes the conntrack entries of all connections to the same destination that carry the same mark. Without a family
-/// conntrack would ask for none, which the kernel refuses.
-pub(super) fn delete_marked(entry: &Conntrack) -> String {
-    format!("conntrack -D {}", marked(entry))
+/// Deletes the conntrack entries of all connections there that carry the entry's mark.
+pub(super) fn delete_marked(entry: &Conntrack, towards: Towards) -> String {
+    format!("conntrack -D {}", marked(entry, towards))
 }
 
 /// Lists them.
-pub(super) fn list_marked(entry: &Conntrack) -> String {
-    format!("conntrack -L {}", marked(entry))
+pub(super) fn list_marked(entry: &Conntrack, towards: Towards) -> String {
+    format!("conntrack -L {}", marked(entry, towards))
 }
 
-fn marked(entry: &Conntrack) -> String {
-    let Tuple { source: _, destination } = entry.original;
+/// Where connections go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Towards {
+    Endpoint(Endpoint),
+    Port(u16),
+    Anywhere,
+}
+
+fn marked(entry: &Conntrack, towards: Towards) -> String {
+    let towards = match towards {
+        Towards::Endpoint(Endpoint { address, port }) => format!(" --orig-dst {address} --dport {port}"),
+        Towards::Port(port) => format!(" --dport {port}"),
+        Towards::Anywhere => String::new(),
+    };
     format!(
-        "-f {} -p tcp --orig-dst {} --dport {} -m {:#x}{}",
+        "-f {} -p tcp{towards} -m {:#x}{}",
         family(entry),
-        destination.address,
-        destination.port,
         entry.mark,
         zone(entry)
     )

@@ -14,7 +14,7 @@ use crate::model::walked::{Named, Repeated, Trail, Traveller, Walked};
 use crate::track::Config;
 use proptest::prelude::*;
 
-fn located(chain: &str) -> Located {
+pub(super) fn located(chain: &str) -> Located {
     Located {
         backend: Backend::IptablesNft,
         family: Family::Ip,
@@ -30,7 +30,7 @@ fn located(chain: &str) -> Located {
     }
 }
 
-fn named(role: RuleRole, chain: &str) -> Named {
+pub(super) fn named(role: RuleRole, chain: &str) -> Named {
     Named {
         role,
         rule: located(chain),
@@ -38,7 +38,7 @@ fn named(role: RuleRole, chain: &str) -> Named {
     }
 }
 
-fn trail(end: End, rules: Vec<Named>) -> Trail {
+pub(super) fn trail(end: End, rules: Vec<Named>) -> Trail {
     Trail {
         rules,
         end,
@@ -48,6 +48,11 @@ fn trail(end: End, rules: Vec<Named>) -> Trail {
         connmark: None,
         repeated: Vec::new(),
     }
+}
+
+/// The answer to a question about rules.
+pub(super) fn told(trails: Vec<Trail>) -> Reply {
+    Reply::Walked(Box::new(walked(trails)))
 }
 
 fn walked(trails: Vec<Trail>) -> Walked {
@@ -64,7 +69,7 @@ fn walked(trails: Vec<Trail>) -> Walked {
 }
 
 /// The rules answer each packet that was dropped with `stopped`, each other with `passed`.
-fn world(examined: Examined, stopped: Trail, passed: Trail) -> World {
+pub(super) fn world(examined: Examined, stopped: Trail, passed: Trail) -> World {
     answering(examined, move |packets| {
         let trails = packets
             .iter()
@@ -73,7 +78,7 @@ fn world(examined: Examined, stopped: Trail, passed: Trail) -> World {
     })
 }
 
-fn answering(examined: Examined, mut rules: impl FnMut(&[Traveller]) -> Option<Reply> + 'static) -> World {
+pub(super) fn answering(examined: Examined, mut rules: impl FnMut(&[Traveller]) -> Option<Reply> + 'static) -> World {
     let config = Config {
         sweep: false,
         census: false,

@@ -8,10 +8,11 @@ use crate::model::conntrack::Conntrack;
 use crate::model::identity::Netns;
 use crate::model::rules::Component;
 use crate::model::tcp::{ConntrackState, TcpState};
+use crate::sink::words::command::{self, Towards};
 use crate::sink::words::facts::{Facts, hooks};
 use crate::sink::words::fixes::{Check, Fix, FixKind};
 use crate::sink::words::phrase::{holder, seconds};
-use crate::sink::words::{command, rule_name};
+use crate::sink::words::rule_name;
 
 pub(super) const WORDS: Words = Words {
     summary,
@@ -107,7 +108,13 @@ fn fixes(facts: Facts<'_>) -> Vec<Fix> {
 }
 
 fn forget_marked(facts: Facts<'_>, entry: &Conntrack, netns: Netns) -> Fix {
-    let Conntrack { mark, original, .. } = entry;
+    let mark = entry.mark;
+    let towards = towards(facts, entry);
+    let to = match towards {
+        Towards::Endpoint(endpoint) => format!("to {endpoint}"),
+        Towards::Port(port) => format!("to port {port}"),
+        Towards::Anywhere => "of this namespace".to_owned(),
+    };
     let condition = match facts.mark_setter() {
         Some((_, Some(true))) => "Forget",
         _ => "If it is the mark that the rule matches, forget",
@@ -118,11 +125,23 @@ fn forget_marked(facts: Facts<'_>, entry: &Conntrack, netns: Netns) -> Fix {
         ""
     };
     let why = format!(
-        "{condition} the entries with connmark {mark:#x} of connections to {}: this one's, and any other leg of it. At its \
-         next retransmission each goes on, or gets the RST that it never saw; either ends the hang.{again}",
-        original.destination
+        "{condition} the entries with connmark {mark:#x} of connections {to}: this one's, and any other leg of it. At its \
+         next retransmission each goes on, or gets the RST that it never saw; either ends the hang.{again}"
     );
-    Fix::command(facts.0, netns, &command::delete_marked(entry), why)
+    Fix::command(facts.0, netns, &command::delete_marked(entry, towards), why)
+}
+
+/// What all connections of the finding have in common: as little as possible is to be forgotten.
+fn towards(facts: Facts<'_>, entry: &Conntrack) -> Towards {
+    let destination = entry.original.destination;
+    let mut others = facts.0.examples.iter().map(|example| example.tuple.destination);
+    if others.clone().all(|other| other == destination) {
+        Towards::Endpoint(destination)
+    } else if others.all(|other| other.port == destination.port) {
+        Towards::Port(destination.port)
+    } else {
+        Towards::Anywhere
+    }
 }
 
 fn better_mirrord(known: &str) -> [Fix; 2] {
@@ -149,7 +168,7 @@ fn checks(facts: Facts<'_>) -> Vec<Check> {
     let marked = facts.entry().filter(|(entry, _)| entry.mark != 0);
     let marked = marked.map(|(entry, netns)| {
         let why = "See the marked entries: CLOSE, although ss shows their sockets as ESTAB.";
-        Check::new(facts.0, netns, &command::list_marked(entry), why)
+        Check::new(facts.0, netns, &command::list_marked(entry, towards(facts, entry)), why)
     });
     dropping_rule(facts).into_iter().chain(marked).collect()
 }
