@@ -27,6 +27,7 @@ pub(crate) fn all() -> Vec<(String, Case)> {
         cases.push((format!("existing_{name}"), Box::new(move || existing(family))));
         cases.push((format!("unmarked_{name}"), Box::new(move || unmarked(family))));
     }
+    cases.push(("left_alone".to_owned(), Box::new(left_alone)));
     if let Some(program) = envoy::program() {
         for &family in Family::ALL {
             let (program, name) = (program.clone(), format!("envoy_{}", family.name()));
@@ -69,6 +70,7 @@ fn pooled(family: Family, backend: Backend) {
     client.call("after");
     let found = tracer.finding(PATIENCE, is_reply_rejected);
     ground.assert_found(&found, Some(sidecar.connection()), "sidecar", sidecar.pid());
+    assert_waits(&found, &mut client);
     run_first_command(&found);
     assert_eq!(client.answer(PATIENCE), Some(Said::Answer("echo:after".to_owned())));
     assert_only(&tracer.stop(), &found);
@@ -86,12 +88,14 @@ fn behind_envoy(program: PathBuf, family: Family) {
     client.call("after");
     let found = tracer.finding(PATIENCE, is_reply_rejected);
     ground.assert_found(&found, None, "envoy", envoy.pid());
+    assert_waits(&found, &mut client);
     run_first_command(&found);
     assert_eq!(client.answer(PATIENCE), Some(Said::Answer("echo:after".to_owned())));
     assert_only(&tracer.stop(), &found);
 }
 
-/// A client of the mesh whose channel is older than the mark: both legs are poisoned, and its calls end on the first.
+/// A client of the mesh whose channel is older than the mark: both legs are poisoned. Its call ends on the first one, and
+/// would end on the second one if only the first were forgotten.
 fn existing(family: Family) {
     let ground = Ground::new(family, Backend::IptablesNft);
     let _sidecar = ground.sidecar();
@@ -100,11 +104,33 @@ fn existing(family: Family) {
     let mut tracer = ground.trace();
     ground.flush();
     client.call("after");
-    let found = tracer.finding(PATIENCE, |_| true);
-    println!("{found:#}");
+    let found = tracer.finding(PATIENCE, is_reply_rejected);
+    ground.assert_found(&found, Some(client.connection()), "client", client.pid());
+    assert!(found["victims"].is_null(), "{found:#}");
     run_first_command(&found);
     assert_eq!(client.answer(PATIENCE), Some(Said::Answer("echo:after".to_owned())));
-    drop(tracer.stop());
+    assert_only(&tracer.stop(), &found);
+}
+
+/// Nobody does anything: it ends when the finding says.
+fn left_alone() {
+    let ground = Ground::new(Family::Ipv4, Backend::IptablesNft);
+    ground.inside(&["sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_timeout_close=5"]);
+    let mut client = Ground::start(Role::Client, "client", &ground.pod, SIDECAR, ground.server(9000));
+    answered(&mut client, "before");
+    let mut tracer = ground.trace();
+    ground.flush();
+    client.call("after");
+    let found = tracer.finding(PATIENCE, is_reply_rejected);
+    let expiry = evidence(&found, "expiry");
+    assert_eq!(expiry["kept_ms"], 5_000, "{found:#}");
+    let time = |value: &Value| -> jiff::Timestamp { value.as_str().expect("a time").parse().expect("a time") };
+    let foretold = time(&expiry["ends"]);
+    assert_eq!(client.answer(PATIENCE), Some(Said::Answer("echo:after".to_owned())));
+    let late = jiff::Timestamp::now().duration_since(foretold).as_secs_f64();
+    // A timer of the kernel's wheel is late by up to an eighth.
+    assert!((-0.5..2.0).contains(&late), "{late} s late: {found:#}");
+    assert_only(&tracer.stop(), &found);
 }
 
 /// The same parts, and nobody sets the mark.
@@ -140,6 +166,28 @@ fn run_first_command(found: &Value) {
     println!("{command}");
     let status = Command::new("sh").args(["-c", command]).status().expect("a shell");
     assert!(status.success(), "{found:#}");
+}
+
+/// The client is told as the one who waits behind the sidecar, by its own connection.
+fn assert_waits(found: &Value, client: &mut Process) {
+    let victims = found["victims"].as_array().expect("a list");
+    let [victim] = victims.as_slice() else {
+        panic!("not one victim: {found:#}");
+    };
+    assert_eq!(victim["source"], end(client.connection()), "{found:#}");
+    assert_eq!(victim["translated"]["destination"]["port"], 15001, "{found:#}");
+    assert_eq!(victim["process"]["pid"], client.pid(), "{found:#}");
+}
+
+/// The evidence of a kind.
+fn evidence<'f>(found: &'f Value, kind: &str) -> &'f Value {
+    let all = found["evidence"].as_array().expect("a list");
+    let of_kind = all.iter().find(|evidence| evidence["kind"] == kind);
+    of_kind.unwrap_or_else(|| panic!("no {kind}: {found:#}"))
+}
+
+fn end(address: SocketAddr) -> Value {
+    json!({"address": address.ip().to_string(), "port": address.port()})
 }
 
 fn assert_only(findings: &[Value], found: &Value) {
@@ -224,12 +272,26 @@ impl Ground {
 
     /// What the agents before 3.134 did when a steal began.
     fn flush(&self) {
+        let family = self.family.name();
+        self.inside(&[
+            "conntrack",
+            "-f",
+            family,
+            "-U",
+            "-p",
+            "tcp",
+            "--dport",
+            "9000",
+            "-m",
+            "0x1",
+        ]);
+    }
+
+    /// Runs a program in the pod.
+    fn inside(&self, words: &[&str]) {
         let namespace = format!("--net=/proc/{}/ns/net", self.pod.pid);
-        let output = Command::new("nsenter")
-            .args([&namespace, "conntrack", "-f", self.family.name(), "-U", "-p", "tcp"])
-            .args(["--dport", "9000", "-m", "0x1"])
-            .output()
-            .expect("nsenter runs");
+        let output = Command::new("nsenter").arg(namespace).args(words).output();
+        let output = output.expect("nsenter runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
@@ -237,7 +299,6 @@ impl Ground {
     fn assert_found(&self, found: &Value, local: Option<SocketAddr>, process: &str, pid: u32) {
         assert_eq!(found["confidence"], "proved", "{found:#}");
         let connection = &found["connection"];
-        let end = |address: SocketAddr| json!({"address": address.ip().to_string(), "port": address.port()});
         if let Some(local) = local {
             assert_eq!(connection["source"], end(local), "{found:#}");
         }
@@ -254,6 +315,39 @@ impl Ground {
             (&rule["chain"], &rule["owner"]),
             (&"MIRRORD_INPUT_RkDdj".into(), &"mirrord".into()),
             "{found:#}"
+        );
+        self.assert_told(found);
+    }
+}
+
+impl Ground {
+    /// Why, what is harmless, and what to do.
+    fn assert_told(&self, found: &Value) {
+        let mark = evidence(found, "mark-setter");
+        assert_eq!(
+            (&mark["connmark"], &mark["rules"], &mark["decides"]),
+            (&1.into(), &0.into(), &true.into()),
+            "{found:#}"
+        );
+        let repeated = evidence(found, "repeated-jump");
+        assert_eq!(repeated["second"]["index"], 2, "{found:#}");
+        assert_eq!(repeated["second"]["owner"], "istio", "{found:#}");
+        let considered = found["considered"].as_array().expect("a list");
+        assert!(considered.iter().any(|of| of["cause"] == "duplicate-jump"), "{found:#}");
+        let fixes = found["fixes"].as_array().expect("a list");
+        let kinds: Vec<_> = fixes.iter().map(|fix| fix["kind"].as_str()).collect();
+        assert_eq!(kinds, [Some("command"), Some("upgrade"), Some("setting")], "{found:#}");
+        let server = self.server(9000);
+        let marked = format!(
+            "conntrack -D -f {} -p tcp --orig-dst {} --dport {} -m 0x1",
+            self.family.name(),
+            server.ip(),
+            server.port()
+        );
+        let command = fixes[0]["command"].as_str().expect("a text");
+        assert!(
+            command.starts_with("nsenter --net=") && command.ends_with(&marked),
+            "{command}"
         );
     }
 }
