@@ -78,6 +78,7 @@ const NEEDS_ROOT: &[&str] = &[
     "cleanup",
     "cli",
     "ctnetlink",
+    "grpc",
     "inspect",
     "lab",
     "ports",

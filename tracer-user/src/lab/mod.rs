@@ -19,7 +19,7 @@ pub use error::LabError;
 pub use host::host_main;
 pub use node::SUBCOMMAND;
 pub use options::{Backend, Family, Options, PeerKind};
-pub use scenario::{Outcome, Scenario, find, scenarios};
+pub use scenario::{Outcome, SIDECAR_AND_AGENT, Scenario, find, scenarios};
 
 use script::Script;
 use std::process::{Command, Stdio};

@@ -76,11 +76,15 @@ impl Examiner {
                 aspects,
             } => self.at(inquiry, |examiner, found| {
                 let Self {
-                    namespaces, rulebook, ..
+                    namespaces,
+                    rulebook,
+                    zones,
                 } = examiner;
                 let mut walked = walking::walk(namespaces, rulebook, found, packets, *connmark, deadline)?;
                 if !aspects.is_empty() {
-                    walked.seen = namespaces.inside(found, |_| aspect::look(&mut Probe::new(deadline), aspects))?;
+                    walked.seen = namespaces.inside(found, |_| {
+                        aspect::look(&mut Probe::new(deadline), zones, found.inode, aspects)
+                    })?;
                 }
                 Ok(Reply::Walked(Box::new(walked)))
             }),
@@ -121,7 +125,7 @@ impl Examiner {
         let seen = self.namespaces.inside(found, |_| {
             let mut probe = Probe::new(deadline);
             let mut seen = look(&mut probe, tuple, target, zones)?;
-            seen.aspects = aspect::look(&mut probe, aspects);
+            seen.aspects = aspect::look(&mut probe, zones, found.inode, aspects);
             Ok::<_, ProbeError>(seen)
         })??;
         let inodes = seen
