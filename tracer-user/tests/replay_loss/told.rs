@@ -97,6 +97,7 @@ fn culprit(culprit: &Culprit) -> String {
         }
         Culprit::ConntrackEntry(entry) => format!("entry {:?} {:?}", entry.original, entry.reply),
         Culprit::Listener(listener) => format!("listener {:?} {:?}", listener.address, listener.process),
+        Culprit::Sysctl { .. } => format!("{culprit:?}"),
         Culprit::Peer { endpoint, .. } => format!("peer {endpoint:?}"),
     }
 }

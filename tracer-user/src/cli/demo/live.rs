@@ -1,11 +1,11 @@
 //! One scenario, made and traced until it is explained.
 
+use super::cure::{Sighting, cure};
 use super::found::{Found, Outcome};
 use super::{DemoArguments, narrate};
 use crate::failure::Failure;
 use crate::filter::Filter;
 use crate::lab::{self, Lab, LabError, Scenario, Symptom};
-use crate::model::finding::Cause;
 use crate::run::{self, Events, Options, Shell};
 use crate::sink::{Clock, Writer};
 use std::cell::RefCell;
@@ -50,12 +50,12 @@ pub(super) fn run(
             // Nobody listens where the tracing ended first.
             let _: Result<(), _> = finished.send(outcome.map(|()| lab));
         });
-        let end = end_of(scenario, driven, sightings);
+        let end = end_of(scenario, arguments.fix && scenario.is_curable(), driven, sightings);
         let mut ended = Ok(None);
         let report = shell
             .run(writer, async { ended = end.await }, |finding| {
                 found.borrow_mut().add(finding, lab::now());
-                let _: Result<(), _> = seen.send(finding.cause);
+                let _: Result<(), _> = seen.send(Sighting::of(finding));
             })
             .await;
         drop(thread);
@@ -94,10 +94,12 @@ fn options(arguments: &DemoArguments, scenario: &Scenario, lab: &Lab) -> Options
 /// would take to be noticed. Tells when the failure was felt.
 async fn end_of(
     scenario: &Scenario,
+    fix: bool,
     driven: oneshot::Receiver<Result<Lab, LabError>>,
-    mut sightings: mpsc::UnboundedReceiver<Cause>,
+    mut sightings: mpsc::UnboundedReceiver<Sighting>,
 ) -> Result<Option<Symptom>, LabError> {
-    let mut early = false;
+    let expected = |sighting: &Sighting| Some(sighting.cause) == scenario.expected;
+    let mut found = None;
     let lab = {
         tokio::pin!(driven);
         loop {
@@ -106,24 +108,32 @@ async fn end_of(
                     Ok(lab) => break lab?,
                     Err(_) => return Ok(None),
                 },
-                Some(cause) = sightings.recv() => early |= Some(cause) == scenario.expected,
+                Some(sighting) = sightings.recv() => found = Some(sighting).filter(expected).or(found),
             }
         }
     };
     if scenario.control() {
         tokio::time::sleep(HANG_AFTER + HANG_AFTER / 2).await;
-    } else if !early {
-        let expected = async {
-            while sightings
-                .recv()
-                .await
-                .is_some_and(|cause| Some(cause) != scenario.expected)
-            {}
+    } else if found.is_none() {
+        let next = async {
+            loop {
+                match sightings.recv().await {
+                    Some(sighting) if expected(&sighting) => break Some(sighting),
+                    Some(_) => {}
+                    None => break None,
+                }
+            }
         };
-        if tokio::time::timeout(PATIENCE, expected).await.is_err() {
-            narrate("patience ran out");
-        }
+        found = tokio::time::timeout(PATIENCE, next)
+            .await
+            .inspect_err(|_| narrate("patience ran out"))
+            .ok()
+            .flatten();
     }
+    let lab = match found.filter(|_| fix) {
+        Some(sighting) => cure(lab, sighting).await?,
+        None => lab,
+    };
     tokio::time::sleep(AFTERWARDS).await;
     Ok(lab.symptom())
 }

@@ -1,6 +1,7 @@
 //! `conntracer demo`: makes a failure, traces it, explains it, removes it.
 
 mod all;
+mod cure;
 mod found;
 mod list;
 mod live;
@@ -31,6 +32,9 @@ pub(super) struct DemoArguments {
     /// Who answers: a namespace of this machine, or a program whose kernel is not traced
     #[arg(long, value_parser = peer)]
     peer: Option<PeerKind>,
+    /// Then run the first command that the finding names, and see whether it helps
+    #[arg(long, conflicts_with = "all")]
+    fix: bool,
     /// Also tell every change of a TCP conntrack entry
     #[arg(long)]
     conntrack_events: bool,

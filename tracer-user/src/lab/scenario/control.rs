@@ -5,7 +5,7 @@ use crate::lab::error::LabError;
 use crate::lab::options::{Backend, Family};
 use crate::lab::scenario::redirect::{AGENT_PORT, REDIRECT};
 use crate::lab::scenario::reply::{ask_once, set_up_pooled};
-use crate::lab::scenario::{EITHER_PEER, KERNEL_PEER, Outcome, PHANTOM_PEER, Scenario};
+use crate::lab::scenario::{Cure, EITHER_PEER, KERNEL_PEER, Outcome, PHANTOM_PEER, Scenario};
 use crate::lab::script::Connect;
 use crate::lab::wire::{Accepts, Command, Manner, Server};
 use crate::lab::world::World;
@@ -21,6 +21,7 @@ pub(super) const REFUSED_PORT: Scenario = Scenario {
     peers: KERNEL_PEER,
     set_up: echo_pair,
     drive: |script| script.connect("app", 9999, Outcome::Refused),
+    cure: Cure::None,
 };
 
 pub(super) const GRACEFUL_CLOSE: Scenario = Scenario {
@@ -33,6 +34,7 @@ pub(super) const GRACEFUL_CLOSE: Scenario = Scenario {
     peers: EITHER_PEER,
     set_up: echo_pair,
     drive: |script| ask_once(script, 0),
+    cure: Cure::None,
 };
 
 pub(super) const LINGER_ZERO: Scenario = Scenario {
@@ -49,6 +51,7 @@ pub(super) const LINGER_ZERO: Scenario = Scenario {
         script.request("app", 0, Outcome::Works)?;
         script.act("app", "closes with SO_LINGER 0", &Command::Abort { slot: 0 })
     },
+    cure: Cure::None,
 };
 
 pub(super) const CLOSE_WITH_UNREAD_DATA: Scenario = Scenario {
@@ -70,6 +73,7 @@ pub(super) const CLOSE_WITH_UNREAD_DATA: Scenario = Scenario {
         )?;
         script.act("app", "closes without reading it", &Command::Close { slot: 0 })
     },
+    cure: Cure::None,
 };
 
 pub(super) const ONE_GIVE_UP: Scenario = Scenario {
@@ -95,6 +99,7 @@ pub(super) const ONE_GIVE_UP: Scenario = Scenario {
         };
         script.connect_as("app", connect, Outcome::GivesUp)
     },
+    cure: Cure::None,
 };
 
 pub(super) const PEER_DOES_NOT_READ: Scenario = Scenario {
@@ -121,6 +126,7 @@ pub(super) const PEER_DOES_NOT_READ: Scenario = Scenario {
             },
         )
     },
+    cure: Cure::None,
 };
 
 pub(super) const V6_LISTENER: Scenario = Scenario {
@@ -147,6 +153,7 @@ pub(super) const V6_LISTENER: Scenario = Scenario {
         world.add_rules("pod", &REDIRECT)
     },
     drive: |script| ask_once(script, 0),
+    cure: Cure::None,
 };
 
 pub(super) const LATE_LISTENER: Scenario = Scenario {
@@ -173,6 +180,7 @@ pub(super) const LATE_LISTENER: Scenario = Scenario {
         script.act("agent", "begins to listen", &serve)?;
         ask_once(script, 0)
     },
+    cure: Cure::None,
 };
 
 pub(super) const UNUSED_MARK: Scenario = Scenario {
@@ -188,6 +196,7 @@ pub(super) const UNUSED_MARK: Scenario = Scenario {
         ask_once(script, 0)?;
         ask_once(script, 1)
     },
+    cure: Cure::None,
 };
 
 fn echo_pair(world: &mut World) -> Result<(), LabError> {

@@ -3,7 +3,7 @@
 use crate::lab::address::{self, Link};
 use crate::lab::options::{Backend, Family};
 use crate::lab::scenario::redirect::fill_queue_and_connect;
-use crate::lab::scenario::{KERNEL_PEER, Outcome, PHANTOM_PEER, Scenario};
+use crate::lab::scenario::{Cure, KERNEL_PEER, Outcome, PHANTOM_PEER, Scenario};
 use crate::lab::script::Connect;
 use crate::lab::wire::{Accepts, Command, Manner};
 use crate::model::finding::Cause;
@@ -22,6 +22,7 @@ pub(super) const ACCEPT_QUEUE_FULL: Scenario = Scenario {
         world.add_app("app", "pod", 0)
     },
     drive: fill_queue_and_connect,
+    cure: Cure::None,
 };
 
 pub(super) const RESET_BY_PEER: Scenario = Scenario {
@@ -44,6 +45,7 @@ pub(super) const RESET_BY_PEER: Scenario = Scenario {
         script.world.ask_host("peer", &Command::PhantomReset)?;
         script.step("app", "waits for more", &Command::Receive { slot: 0 }, Outcome::Reset)
     },
+    cure: Cure::None,
 };
 
 pub(super) const UNANSWERED: Scenario = Scenario {
@@ -60,6 +62,7 @@ pub(super) const UNANSWERED: Scenario = Scenario {
         world.add_app("app", "pod", 0)
     },
     drive: |script| script.connect("app", 9000, Outcome::Hangs),
+    cure: Cure::None,
 };
 
 pub(super) const DROPPED_IN_KERNEL: Scenario = Scenario {
@@ -85,4 +88,5 @@ pub(super) const DROPPED_IN_KERNEL: Scenario = Scenario {
         };
         script.connect_as("app", connect, Outcome::Unreachable)
     },
+    cure: Cure::None,
 };
