@@ -5,12 +5,16 @@
 mod tape;
 mod told;
 
-use std::iter;
+use std::collections::BTreeSet;
+use std::env;
 use tape::{Line, Tape, all, play};
 use told::Told;
 
 /// Events of this time come in any order where they are of different processors.
 const DISORDER: u64 = 1_000_000;
+
+/// Prime to the number of lines of most recordings, so that each line is in some pair.
+const SAMPLE: usize = 17;
 
 /// Plays each variant of each recording against the whole one.
 fn compare(variants: impl Fn(&Tape) -> Vec<(String, Vec<Line>)>) {
@@ -21,7 +25,7 @@ fn compare(variants: impl Fn(&Tape) -> Vec<(String, Vec<Line>)>) {
         for (what, lines) in variants(&tape) {
             played += 1;
             let told = Told::new(&play(&lines));
-            if let Some(why) = told.wrong(&whole) {
+            if let Some(why) = told.wrong(&whole, &tape.name) {
                 wrong.push(format!(
                     "{}, {what}: {why}; {:?} of {:?}",
                     tape.name,
@@ -67,20 +71,43 @@ fn any_one_line_may_be_lost() {
     });
 }
 
+/// One pair in [`SAMPLE`], always the same ones; all with `CONNTRACER_LOSS=all`.
 #[test]
 fn any_two_lines_may_be_lost() {
+    let sample = if env::var("CONNTRACER_LOSS").is_ok_and(|value| value == "all") {
+        1
+    } else {
+        SAMPLE
+    };
     compare(|tape| {
         let inputs = inputs(tape);
-        let pairs = inputs
-            .iter()
-            .flat_map(|one| iter::repeat(*one).zip(inputs.iter().copied()));
+        let with_later = |at: usize| inputs.iter().skip(at + 1).map(move |other| (at, *other));
+        let pairs = (0..inputs.len()).flat_map(with_later);
+        let pairs = pairs.map(|(at, other)| (inputs[at], other)).step_by(sample);
         pairs
-            .filter(|(one, other)| one < other)
             .map(|(one, other)| {
                 let what = format!("without {} and {}", named(tape, one), named(tape, other));
                 (what, without(tape, &[one, other]))
             })
             .collect()
+    });
+}
+
+/// As where a hook is missing, or its records are what the ring has no room for.
+#[test]
+fn all_events_of_a_kind_may_be_lost() {
+    compare(|tape| {
+        let kinds: BTreeSet<_> = tape.lines.iter().filter_map(Line::event).collect();
+        let of_kind = |kind: &str| {
+            (0..tape.lines.len())
+                .filter(|index| tape.lines[*index].event() == Some(kind))
+                .collect()
+        };
+        let one = |kind: &str| {
+            let left_out: Vec<_> = of_kind(kind);
+            (format!("without any {kind}"), without(tape, &left_out))
+        };
+        kinds.into_iter().map(one).collect()
     });
 }
 
@@ -133,7 +160,7 @@ fn the_wall_clock_may_jump() {
             jiff::SignedDuration::from_hours(1),
             jiff::SignedDuration::from_hours(-1),
         ] {
-            for from in inputs(&tape) {
+            for from in inputs(&tape).into_iter().step_by(5) {
                 let (before, after) = tape.lines.split_at(from);
                 let moved = after.iter().map(|line| {
                     let time = line.value["time"].as_str().expect("a time");

@@ -38,6 +38,11 @@ impl Line {
         self.value["type"] == kind
     }
 
+    /// What happened, of an event.
+    pub(crate) fn event(&self) -> Option<&str> {
+        self.value["event"].as_str()
+    }
+
     /// What the Tracker takes in.
     pub(crate) fn is_input(&self) -> bool {
         ["event", "answer", "deadline"].iter().any(|kind| self.is(kind))
