@@ -113,3 +113,52 @@ fn seconds(after: After) -> String {
 fn verdict(outcome: &Outcome) -> &'static str {
     if outcome.as_expected() { "ok" } else { "DIFFERS" }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::found::tests::outcome;
+    use super::*;
+
+    fn outcomes() -> [Outcome; 3] {
+        let hang = |scenario, cause, millis| outcome(scenario, SymptomKind::Hang, &[(cause, millis)]);
+        [
+            hang("syn-dropped", Cause::SynDropped, 1_012),
+            hang("unanswered", Cause::SynDropped, 3_000),
+            outcome("refused-port", SymptomKind::Error, &[]),
+        ]
+    }
+
+    #[test]
+    fn the_table_says_what_differs_and_how_soon_each_was_found() {
+        let text = text(&outcomes(), 100);
+        let words: Vec<Vec<_>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        for row in [
+            &["syn-dropped", "syn-dropped", "syn-dropped", "proved", "1.01", "s", "ok"][..],
+            &[
+                "unanswered",
+                "unanswered",
+                "syn-dropped",
+                "proved",
+                "3.00",
+                "s",
+                "DIFFERS",
+            ],
+            &["refused-port", "nothing", "nothing", "ok"],
+            &["2", "of", "3", "as", "expected"],
+        ] {
+            assert!(words.iter().any(|line| line == row), "{row:?}\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_program_gets_the_same_as_objects() {
+        let lines = lines(&outcomes());
+        let parsed: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(parsed[0]["found"][0]["after_ms"], 1_012);
+        assert_eq!(parsed[1]["as_expected"], false);
+        assert_eq!(
+            (&parsed[2]["expected"], &parsed[2]["as_expected"]),
+            (&serde_json::Value::Null, &true.into())
+        );
+    }
+}

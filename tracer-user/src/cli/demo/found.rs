@@ -104,3 +104,60 @@ impl Outcome {
     }
 }
 const NOTHING: &str = "nothing";
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::lab;
+    use std::time::Duration;
+
+    const SYMPTOM: Timestamp = Timestamp::from_nanos(60_000_000_000);
+
+    /// Of a scenario with proved findings, so many milliseconds after the symptom.
+    pub(in super::super) fn outcome(scenario: &str, kind: SymptomKind, found: &[(Cause, i64)]) -> Outcome {
+        let seen = |(id, &(cause, millis)): (u64, &(Cause, i64))| {
+            let distance = Duration::from_millis(millis.unsigned_abs());
+            let seen = Seen {
+                cause,
+                severity: Severity::Warning,
+                confidence: Confidence::Proved,
+                since: if millis < 0 {
+                    SYMPTOM - distance
+                } else {
+                    SYMPTOM + distance
+                },
+            };
+            (id, seen)
+        };
+        Outcome {
+            scenario: lab::find(scenario).unwrap(),
+            symptom: Some(Symptom { kind, at: SYMPTOM }),
+            found: Found((1..).zip(found).map(seen).collect()),
+        }
+    }
+
+    #[test]
+    fn what_was_found_is_told_with_its_distance_from_the_symptom() {
+        let told = |kind, millis| outcome("syn-dropped", kind, &[(Cause::SynDropped, millis)]).told();
+        assert_eq!(
+            told(SymptomKind::Hang, 1_012),
+            ["found syn-dropped (proved) 1012 ms after the hang began"]
+        );
+        assert_eq!(
+            told(SymptomKind::Error, 40),
+            ["found syn-dropped (proved) 40 ms after the error"]
+        );
+        assert_eq!(
+            told(SymptomKind::Error, -3),
+            ["found syn-dropped (proved) 3 ms before the error"]
+        );
+    }
+
+    #[test]
+    fn another_cause_beside_the_expected_one_differs() {
+        let of = |found: &[_]| outcome("syn-dropped", SymptomKind::Hang, found);
+        assert!(of(&[(Cause::SynDropped, 1)]).as_expected());
+        assert!(!of(&[(Cause::SynDropped, 1), (Cause::Unanswered, 2)]).as_expected());
+        assert!(!of(&[]).as_expected());
+    }
+}
