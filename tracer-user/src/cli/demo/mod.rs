@@ -13,6 +13,7 @@ use crate::lab::{self, Backend, Family, PeerKind};
 /// The failure that the project was made for.
 const DEFAULT: &str = "redirect-to-dead-port";
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct DemoArguments {
     /// What to make; see --list
