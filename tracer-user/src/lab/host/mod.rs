@@ -5,6 +5,8 @@
 
 mod client;
 mod frame;
+mod lossy;
+mod packet;
 mod phantom;
 mod proxy;
 mod responder;
@@ -100,7 +102,7 @@ fn execute(command: Command, client: &mut Client, phantom: &mut Option<Phantom>)
         } => return run(&program, &arguments, &input),
         Command::Set { path, value } => fs::write(path, value)?,
         Command::Serve(server) => server::start(server)?,
-        Command::Proxy { listen } => proxy::start(listen)?,
+        Command::Proxy(proxy) => proxy::start(proxy)?,
         Command::Connect {
             slot,
             to,
@@ -111,10 +113,16 @@ fn execute(command: Command, client: &mut Client, phantom: &mut Option<Phantom>)
         Command::Receive { slot } => return client.receive(slot).map(Answer::Line),
         Command::AwaitUnread { slot } => client.await_unread(slot)?,
         Command::Fill { slot, bytes } => client.fill(slot, bytes)?,
+        Command::HalfClose { slot } => client.half_close(slot)?,
         Command::Close { slot } => client.close(slot)?,
         Command::Abort { slot } => client.abort(slot)?,
         Command::Phantom { device, manner } => *phantom = Some(Phantom::start(&device, manner)?),
         Command::PhantomReset => phantom.as_ref().ok_or(io::ErrorKind::NotConnected)?.reset()?,
+        Command::PhantomProbe { hardware, from, to } => {
+            let phantom = phantom.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+            phantom.probe(hardware, from, to)?;
+        }
+        Command::LossyWire { devices, lose_every } => lossy::start(&devices, lose_every)?,
     }
     Ok(Answer::Done)
 }
