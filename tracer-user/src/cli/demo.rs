@@ -30,9 +30,9 @@ pub(super) struct DemoArguments {
     /// Run every scenario and compare what was expected with what was found
     #[arg(long, conflicts_with_all = ["list", "output"])]
     all: bool,
-    /// Which program makes the rules
-    #[arg(long, default_value = Backend::IptablesNft.name(), value_parser = backend)]
-    backend: Backend,
+    /// Which program makes the rules: nft, iptables-nft (the usual one) or iptables-legacy
+    #[arg(long, value_parser = backend)]
+    backend: Option<Backend>,
     #[arg(long, default_value = Family::Ipv4.name(), value_parser = family)]
     family: Family,
     /// Who answers: a namespace of this machine, or a program whose kernel is not traced
@@ -109,7 +109,8 @@ fn all(arguments: &DemoArguments) -> Result<bool, Failure> {
     let mut table = Vec::new();
     let mut failed = false;
     for scenario in lab::scenarios() {
-        if !scenario.families.contains(&arguments.family) || !scenario.backends.contains(&arguments.backend) {
+        let backend = arguments.backend.unwrap_or(scenario.usual_backend());
+        if !scenario.families.contains(&arguments.family) || !scenario.backends.contains(&backend) {
             continue;
         }
         let found = one(
@@ -182,7 +183,7 @@ fn one(arguments: &DemoArguments, scenario: &'static Scenario) -> Result<Found, 
     let mut lab = Lab::build(
         scenario,
         lab::Options {
-            backend,
+            backend: backend.unwrap_or(scenario.usual_backend()),
             family,
             peer,
             ..lab::Options::default()

@@ -15,6 +15,8 @@ impl World {
         self.add_host("pod")?;
         self.add_host("peer")?;
         self.cable(("pod", "eth0"), ("peer", "eth0"))?;
+        let hardware = spelled(POD_HARDWARE);
+        self.ip("pod", &[format!("link set eth0 address {hardware}")])?;
         self.end("pod", Link::Near, &[POD], None)?;
         self.peer_end("peer", Link::Near, "pod", "eth0")?;
         self.add_rules("pod", &KEEP_TRACKING)
@@ -138,9 +140,7 @@ impl World {
         }
         self.set(peer, "ipv6/conf/eth0/disable_ipv6", "1")?;
         self.ip(peer, &["link set eth0 up".to_owned()])?;
-        let bytes = crate::lab::host::HARDWARE_ADDRESS
-            .map(|byte| format!("{byte:02x}"))
-            .join(":");
+        let bytes = spelled(crate::lab::host::HARDWARE_ADDRESS);
         let entry = |family: Family, host| {
             let address = address::address(family, link, host);
             format!("neighbour replace {address} lladdr {bytes} dev {device} nud permanent")
@@ -185,6 +185,10 @@ impl World {
     }
 }
 
+fn spelled(hardware: [u8; 6]) -> String {
+    hardware.map(|byte| format!("{byte:02x}")).join(":")
+}
+
 fn ip(arguments: &[&str], input: &str) -> Invocation {
     let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
     Invocation {
@@ -208,3 +212,6 @@ fn addresses(device: &str, link: Link, hosts: &[u8]) -> Vec<String> {
     }
     lines
 }
+
+/// Of the pod on a link with the peer: a phantom does not ask for it.
+pub(super) const POD_HARDWARE: [u8; 6] = [0x02, 0x77, 0, 0, 0, 0x02];

@@ -14,6 +14,8 @@ pub(super) enum Command {
         arguments: Vec<String>,
         input: String,
     },
+    /// Fails unless the host's TCP has sent a segment again.
+    HasRetransmitted,
     /// Writes a setting under /proc/sys.
     Set {
         path: String,

@@ -100,6 +100,12 @@ fn execute(command: Command, client: &mut Client, phantom: &mut Option<Phantom>)
             arguments,
             input,
         } => return run(&program, &arguments, &input),
+        Command::HasRetransmitted => {
+            let retransmitted = retransmitted(&fs::read_to_string("/proc/thread-self/net/snmp")?);
+            if retransmitted.is_none_or(|segments| segments == 0) {
+                return Err(io::Error::other("nothing was sent again"));
+            }
+        }
         Command::Set { path, value } => fs::write(path, value)?,
         Command::Serve(server) => server::start(server)?,
         Command::Proxy(proxy) => proxy::start(proxy)?,
@@ -145,6 +151,13 @@ fn run(program: &str, arguments: &[String], input: &str) -> io::Result<Answer> {
         success: output.status.success(),
         output: text.trim().to_owned(),
     })
+}
+
+/// Of a namespace's counters: a line of names and one of numbers.
+fn retransmitted(counters: &str) -> Option<u64> {
+    let mut lines = counters.lines().filter_map(|line| line.strip_prefix("Tcp: "));
+    let column = lines.next()?.split(' ').position(|name| name == "RetransSegs")?;
+    lines.next()?.split(' ').nth(column)?.parse().ok()
 }
 
 fn failed(error: &io::Error) -> Answer {

@@ -37,6 +37,13 @@ impl Scenario {
         self.expected.is_none()
     }
 
+    /// The back end to use where none is chosen.
+    pub fn usual_backend(&self) -> Backend {
+        let usual = Options::default().backend;
+        let first = self.backends.first().copied().unwrap_or(usual);
+        if self.backends.contains(&usual) { usual } else { first }
+    }
+
     /// The sort of peer that a lab with these options has.
     pub(super) fn peer(&self, options: &Options) -> PeerKind {
         options

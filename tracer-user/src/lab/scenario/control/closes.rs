@@ -7,7 +7,8 @@ use crate::lab::options::{Backend, Family, PeerKind};
 use crate::lab::scenario::reply::ask_once;
 use crate::lab::scenario::{EITHER_PEER, KERNEL_PEER, Outcome, Scenario};
 use crate::lab::script::{Connect, Script};
-use crate::lab::wire::{Accepts, Command};
+use crate::lab::topology::POD_HARDWARE;
+use crate::lab::wire::{Accepts, Command, Manner};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -125,10 +126,8 @@ pub(in crate::lab::scenario) const HEALTH_CHECKS: Scenario = Scenario {
     set_up: |world| {
         world.wire_pair()?;
         world.add_server("server", "pod", 9000, Accepts::Echo, 128)?;
-        let hardware = POD_HARDWARE.map(|byte| format!("{byte:02x}")).join(":");
-        world.ip("pod", &[format!("link set eth0 address {hardware}")])?;
         if world.is_phantom("peer") {
-            return world.start_phantom(crate::lab::wire::Manner::Echo);
+            return world.start_phantom(Manner::Echo);
         }
         world.add_app("checker", "peer", 0)
     },
@@ -156,6 +155,3 @@ fn health_check(script: &mut Script<'_>, from_port: u16) -> Result<(), LabError>
     };
     script.world.ask_host("peer", &probe).map(drop)
 }
-
-/// A phantom does not ask for the address of whom it connects to.
-const POD_HARDWARE: [u8; 6] = [0x02, 0x77, 0, 0, 0, 0x02];

@@ -106,6 +106,10 @@ pub(in crate::lab::scenario) const LOSSY_PATH: Scenario = Scenario {
             )?;
             script.step("app", "waits for its echo", &Command::Receive { slot }, Outcome::Works)?;
         }
-        Ok(())
+        script.act(
+            "app",
+            "has lost segments and sent them again",
+            &Command::HasRetransmitted,
+        )
     },
 };
