@@ -85,6 +85,7 @@ const NEEDS_ROOT: &[&str] = &[
     "ruletext",
     "rules",
     "scenarios",
+    "soak",
     "walk",
     "xtables",
 ];

@@ -6,7 +6,6 @@ use crate::lab::scenario::Outcome;
 use crate::lab::wire::{Answer, Command};
 use crate::lab::world::World;
 use std::net::SocketAddr;
-use std::thread;
 use std::time::Duration;
 
 pub(super) struct Script<'a> {
@@ -25,11 +24,6 @@ impl Script<'_> {
     pub(super) fn connect(&mut self, app: &'static str, port: u16, expected: Outcome) -> Result<(), LabError> {
         let to = self.world.peer(port);
         self.connect_as(app, Connect::to(to), expected)
-    }
-
-    /// Lets time go by.
-    pub(super) fn pause(&mut self, time: Duration) {
-        thread::sleep(time);
     }
 
     pub(super) fn connect_as(

@@ -4,7 +4,7 @@
 
 use crate::lab::host::frame::{self, Segment};
 use crate::lab::host::packet::{FRAME_LIMIT, packet_socket};
-use crate::lab::host::responder::Responder;
+use crate::lab::host::responder::{self, Responder};
 use crate::lab::wire::Manner;
 use rustix::net::{self, RecvFlags, SendFlags};
 use std::io;
@@ -42,8 +42,7 @@ impl Phantom {
 
     /// Connects, and resets as soon as it is connected.
     pub(super) fn probe(&self, hardware: [u8; 6], from: SocketAddr, to: SocketAddr) -> io::Result<()> {
-        let mut responder = self.responder.lock().unwrap_or_else(PoisonError::into_inner);
-        send(&self.socket, hardware, &responder.probe(from, to))
+        send(&self.socket, hardware, &responder::probe(from, to))
     }
 }
 

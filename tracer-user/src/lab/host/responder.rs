@@ -30,15 +30,6 @@ impl Responder {
         }
     }
 
-    /// A SYN; whoever answers it is reset by [`handle`](Self::handle) once the connection is established.
-    pub(super) fn probe(&mut self, from: SocketAddr, to: SocketAddr) -> Segment {
-        let syn = Flags {
-            syn: true,
-            ..Flags::default()
-        };
-        make((from, to), FIRST_SEQUENCE, 0, syn)
-    }
-
     pub(super) fn handle(&mut self, hardware: [u8; 6], segment: Segment) -> Vec<Segment> {
         let key = (segment.destination, segment.source);
         if segment.flags.rst {
@@ -124,6 +115,15 @@ impl Flow {
         answer.acknowledgment = self.next_expected;
         vec![answer]
     }
+}
+
+/// A SYN; whoever answers it is reset by [`Responder::handle`] once the connection is established.
+pub(super) fn probe(from: SocketAddr, to: SocketAddr) -> Segment {
+    let syn = Flags {
+        syn: true,
+        ..Flags::default()
+    };
+    make((from, to), FIRST_SEQUENCE, 0, syn)
 }
 
 fn make((source, destination): (SocketAddr, SocketAddr), sequence: u32, acknowledgment: u32, flags: Flags) -> Segment {
@@ -229,7 +229,7 @@ mod tests {
     fn a_probe_establishes_and_resets() {
         let mut responder = Responder::new(Manner::Echo);
         let (from, to) = ("10.77.0.3:50001".parse().unwrap(), "10.77.0.2:9000".parse().unwrap());
-        let syn = responder.probe(from, to);
+        let syn = probe(from, to);
         assert!(syn.flags.syn && !syn.flags.ack);
         let mut accepted = from_client(77, syn.sequence + 1, Flags { ack: true, ..SYN }, b"");
         (accepted.source, accepted.destination) = (to, from);

@@ -10,6 +10,7 @@ use crate::lab::script::{Connect, Script};
 use crate::lab::topology::POD_HARDWARE;
 use crate::lab::wire::{Accepts, Command, Manner};
 use std::net::SocketAddr;
+use std::thread;
 use std::time::Duration;
 
 pub(in crate::lab::scenario) const GRACEFUL_CLOSE: Scenario = Scenario {
@@ -110,7 +111,7 @@ pub(in crate::lab::scenario) const RESET_AFTER_FIN: Scenario = Scenario {
             script.send("app", slot)?;
             script.act("app", "closes", &Command::Close { slot })?;
         }
-        script.pause(Duration::from_millis(600));
+        thread::sleep(Duration::from_millis(600));
         Ok(())
     },
 };
@@ -134,7 +135,7 @@ pub(in crate::lab::scenario) const HEALTH_CHECKS: Scenario = Scenario {
     drive: |script| {
         for check in 0..6 {
             health_check(script, 50_000 + check)?;
-            script.pause(Duration::from_secs(1));
+            thread::sleep(Duration::from_secs(1));
         }
         Ok(())
     },
