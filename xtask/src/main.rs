@@ -53,6 +53,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
         Verb::Setup => setup::setup(&workspace),
         Verb::Run { args } => run::build_and_run(&workspace, args),
         Verb::Test { args } => test::test(&workspace, args),
+        Verb::Soak { connections } => test::soak(&workspace, *connections),
         Verb::Bench { write, parts } => bench::bench(&workspace, *write, parts),
         Verb::Fuzz(options) => fuzz::fuzz(&workspace, options),
         Verb::Vm(options) => vm::vm(&workspace, options),

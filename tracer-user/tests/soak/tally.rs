@@ -34,6 +34,12 @@ impl Tally {
         self.by_kind.lock().unwrap().values().sum()
     }
 
+    /// How many of these kinds.
+    pub(crate) fn made_of(&self, kinds: &[&str]) -> usize {
+        let made = self.by_kind.lock().unwrap();
+        kinds.iter().filter_map(|kind| made.get(kind)).sum()
+    }
+
     pub(crate) fn surprises(&self) -> Vec<String> {
         self.surprises.lock().unwrap().clone()
     }

@@ -21,9 +21,9 @@ const fn kind(name: &'static str, share: usize, make: Client) -> Kind {
 const NODE: &[Kind] = &[
     kind("keep-alive", 25, client::keep_alive),
     kind("half-close", 8, client::half_close),
-    kind("reset by a browser", 7, client::browser),
-    kind("reset by a load balancer", 7, client::balancer),
-    kind("health check", 6, client::health_check),
+    kind(BROWSER, 7, client::browser),
+    kind(BALANCER, 7, client::balancer),
+    kind(HEALTH_CHECK, 6, client::health_check),
     kind("dial timeout", 2, client::dial_timeout),
     kind("happy eyeballs", 4, client::happy_eyeballs),
     kind("slow reader", 3, client::slow_reader),
@@ -33,9 +33,16 @@ const NODE: &[Kind] = &[
 ];
 const MESH: &[Kind] = &[kind("through a sidecar", 9, client::through_sidecar)];
 const PEER: &[Kind] = &[
-    kind("health check of the node", 5, client::health_check_of_node),
+    kind(HEALTH_CHECK_OF_NODE, 5, client::health_check_of_node),
     kind("into the mesh", 4, client::to_mesh),
 ];
+
+/// The kinds whose connections one end resets of its own accord.
+pub(crate) const RESET: &[&str] = &[BROWSER, BALANCER, HEALTH_CHECK, HEALTH_CHECK_OF_NODE];
+const BROWSER: &str = "reset by a browser";
+const BALANCER: &str = "reset by a load balancer";
+const HEALTH_CHECK: &str = "health check";
+const HEALTH_CHECK_OF_NODE: &str = "health check of the node";
 
 /// Makes so many connections, mixed, and returns when all have ended.
 pub(crate) fn run(world: &World, connections: usize, tally: &Tally) {
