@@ -120,6 +120,7 @@ fn answer(inquiry: &Inquiry, at: Timestamp) -> Answer {
             target: tuple.destination,
             target_is_local: true,
             listeners: Vec::new(),
+            seen: Vec::new(),
         })),
         Question::Link { .. } => Reply::Link(None),
         Question::Sweep => Reply::Swept(Vec::new()),

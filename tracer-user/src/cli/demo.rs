@@ -6,6 +6,7 @@ use crate::filter::Filter;
 use crate::lab::{self, Backend, Family, Lab, PeerKind, Scenario};
 use crate::model::finding::{Cause, Finding, Severity, State};
 use crate::run::{self, Events, Options, Shell};
+use crate::sink::words::{self, FixKind};
 use std::cell::RefCell;
 use std::io::Write as _;
 use std::time::Duration;
@@ -38,6 +39,9 @@ pub(super) struct DemoArguments {
     /// Who answers: a namespace of this machine, or a program whose kernel is not traced
     #[arg(long, value_parser = peer)]
     peer: Option<PeerKind>,
+    /// Then run the first command that the finding names, and see whether it helps
+    #[arg(long, conflicts_with = "all")]
+    fix: bool,
     /// Also tell every change of a TCP conntrack entry
     #[arg(long)]
     conntrack_events: bool,
@@ -220,12 +224,12 @@ fn one(arguments: &DemoArguments, scenario: &'static Scenario) -> Result<Found, 
             // Nobody listens where the tracing ended first.
             let _: Result<(), _> = finished.send(outcome.map(|()| lab));
         });
-        let end = end_of(scenario, driven, sightings);
+        let end = end_of(scenario, arguments.fix && scenario.is_curable(), driven, sightings);
         let mut failure = None;
         let report = shell
             .run(writer, async { failure = end.await.err() }, |finding| {
                 found.borrow_mut().add(finding);
-                let _: Result<(), _> = seen.send(finding.cause);
+                let _: Result<(), _> = seen.send(Sighting::of(finding));
             })
             .await;
         drop(thread);
@@ -242,10 +246,12 @@ fn one(arguments: &DemoArguments, scenario: &'static Scenario) -> Result<Found, 
 /// would take to be noticed.
 async fn end_of(
     scenario: &Scenario,
+    fix: bool,
     driven: oneshot::Receiver<Result<Lab, lab::LabError>>,
-    mut sightings: mpsc::UnboundedReceiver<Cause>,
+    mut sightings: mpsc::UnboundedReceiver<Sighting>,
 ) -> Result<(), lab::LabError> {
-    let mut early = false;
+    let expected = |sighting: &Sighting| Some(sighting.cause) == scenario.expected;
+    let mut found = None;
     let lab = {
         tokio::pin!(driven);
         loop {
@@ -254,27 +260,66 @@ async fn end_of(
                     Ok(lab) => break lab?,
                     Err(_) => return Ok(()),
                 },
-                Some(cause) = sightings.recv() => early |= Some(cause) == scenario.expected,
+                Some(sighting) = sightings.recv() => found = Some(sighting).filter(expected).or(found),
             }
         }
     };
     if scenario.control() {
         tokio::time::sleep(HANG_AFTER + HANG_AFTER / 2).await;
-    } else if !early {
-        let expected = async {
-            while sightings
-                .recv()
-                .await
-                .is_some_and(|cause| Some(cause) != scenario.expected)
-            {}
+    } else if found.is_none() {
+        let next = async {
+            loop {
+                match sightings.recv().await {
+                    Some(sighting) if expected(&sighting) => break Some(sighting),
+                    Some(_) => {}
+                    None => break None,
+                }
+            }
         };
-        if tokio::time::timeout(PATIENCE, expected).await.is_err() {
-            narrate("patience ran out");
-        }
+        found = tokio::time::timeout(PATIENCE, next)
+            .await
+            .inspect_err(|_| narrate("patience ran out"))
+            .ok()
+            .flatten();
     }
+    let lab = match found.filter(|_| fix) {
+        Some(sighting) => cure(lab, sighting).await?,
+        None => lab,
+    };
     tokio::time::sleep(AFTERWARDS).await;
     drop(lab);
     Ok(())
+}
+
+/// Does what the finding says first.
+async fn cure(mut lab: Lab, sighting: Sighting) -> Result<Lab, lab::LabError> {
+    let Some(command) = sighting.command else {
+        return Err(lab::LabError::NoCommand { cause: sighting.cause });
+    };
+    let curing = tokio::task::spawn_blocking(move || lab.cure(&command, &mut narrate_step).map(|()| lab));
+    curing
+        .await
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}
+
+/// A finding that was given out.
+#[derive(Debug)]
+struct Sighting {
+    cause: Cause,
+    /// What it says to run first.
+    command: Option<String>,
+}
+
+impl Sighting {
+    fn of(finding: &Finding) -> Self {
+        let mut fixes = words::fixes(finding).into_iter();
+        Self {
+            cause: finding.cause,
+            command: fixes
+                .find(|fix| fix.kind == FixKind::Command)
+                .and_then(|fix| fix.command),
+        }
+    }
 }
 
 fn narrate_step(step: &str) {

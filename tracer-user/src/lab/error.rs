@@ -1,6 +1,7 @@
 //! Why a lab could not be built or did not behave.
 
 use crate::lab::scenario::Outcome;
+use crate::model::finding::Cause;
 use std::io;
 
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,8 @@ pub enum LabError {
     Refused { name: String, message: String },
     #[error("there is no {name} in this lab")]
     Unknown { name: String },
+    #[error("the finding of {} names no command to run", cause.name())]
+    NoCommand { cause: Cause },
     #[error("{step}: expected that it {expected}, but {got}")]
     Unexpected {
         step: String,

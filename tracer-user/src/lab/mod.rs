@@ -22,6 +22,7 @@ pub use options::{Backend, Family, Options, PeerKind};
 pub use scenario::{Outcome, Scenario, find, scenarios};
 
 use script::Script;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use world::World;
 
@@ -90,6 +91,18 @@ impl Lab {
         Ok(())
     }
 
+    /// Runs a command that is to end the failure, as a person would, and shows that it is gone. Blocks.
+    pub fn cure(&mut self, command: &str, on_step: &mut dyn FnMut(&str)) -> Result<(), LabError> {
+        on_step(&format!("to do: {command}"));
+        run_in_shell(command)?;
+        let mut script = Script {
+            world: &mut self.world,
+            narrate: on_step,
+            waiting: Vec::new(),
+        };
+        self.scenario.cure.show(&mut script)
+    }
+
     /// Whether everything that hung after [`drive`](Self::drive) still does.
     pub fn still_hangs(&mut self) -> Result<bool, LabError> {
         for &name in &self.waiting {
@@ -102,4 +115,19 @@ impl Lab {
 
     /// Removes everything, as dropping it does.
     pub fn finish(self) {}
+}
+
+fn run_in_shell(command: &str) -> Result<(), LabError> {
+    let failed = |output: String| LabError::Program {
+        host: "the shell".to_owned(),
+        command: command.to_owned(),
+        output,
+    };
+    let ran = Command::new("sh").args(["-c", command]).stdin(Stdio::null()).output();
+    let output = ran.map_err(|error| failed(error.to_string()))?;
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+    }
 }

@@ -67,6 +67,30 @@ impl Script<'_> {
         self.step(app, "sends a request", &command, Outcome::Works)
     }
 
+    /// A new application on a host connects to the peer and gets its answer.
+    pub(super) fn again(&mut self, host: &'static str) -> Result<(), LabError> {
+        self.world.add_app("again", host, 0)?;
+        self.connect("again", 9000, Outcome::Works)?;
+        self.request("again", 0, Outcome::Works)
+    }
+
+    /// The application that hangs gets what it waits for.
+    pub(super) fn goes_on(&mut self, app: &'static str) -> Result<(), LabError> {
+        let (node, _) = self.world.app(app)?;
+        let answer = node.answer(WORKS_WITHIN);
+        let outcome = Outcome::of(answer.as_ref());
+        if outcome != Some(Outcome::Works) {
+            let got = answer.map_or_else(|| "nothing came".to_owned(), |answer| format!("{answer:?}"));
+            return Err(LabError::Unexpected {
+                step: format!("{app} goes on"),
+                expected: Outcome::Works,
+                got,
+            });
+        }
+        self.say(&format!("{app} goes on"));
+        Ok(())
+    }
+
     /// Any other step of an application that must work.
     pub(super) fn act(&mut self, app: &'static str, step: &str, command: &Command) -> Result<(), LabError> {
         self.step(app, step, command, Outcome::Works)

@@ -1,5 +1,6 @@
 //! What proves a finding: observations, each with where it came from.
 
+use crate::model::aspect::Seen;
 use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::event::RstMaker;
 use crate::model::identity::Netns;
@@ -134,6 +135,12 @@ pub enum Evidence {
         /// How a person enters the namespace.
         enter: Option<Arc<str>>,
         what: Inspected,
+    },
+    /// Looked at because a theory needed it.
+    Aspect {
+        at: Timestamp,
+        netns: Netns,
+        seen: Seen,
     },
     /// The namespace could not be looked at.
     NotExamined {

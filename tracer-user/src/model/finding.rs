@@ -1,5 +1,6 @@
 //! What the Tracker concludes.
 
+use crate::model::aspect::Setting;
 use crate::model::conntrack::Conntrack;
 use crate::model::event::RstMaker;
 use crate::model::evidence::Evidence;
@@ -25,6 +26,21 @@ named! {
         ResetByPeer = "reset-by-peer",
         DroppedInKernel = "dropped-in-kernel",
         Unanswered = "unanswered",
+        RedirectLoop = "redirect-loop",
+        StaleConntrack = "stale-conntrack",
+        NatBindingLost = "nat-binding-lost",
+        MartianRedirect = "martian-redirect",
+        ReversePathFiltered = "reverse-path-filtered",
+        UnreachableTarget = "unreachable-target",
+        PathMtuBlackhole = "path-mtu-blackhole",
+        RedirectFanIn = "redirect-fan-in",
+        ConntrackExhausted = "conntrack-exhausted",
+        NoEndpoints = "no-endpoints",
+        PortExhausted = "port-exhausted",
+        InvalidPacketReset = "invalid-packet-reset",
+        OriginalDestinationLost = "original-destination-lost",
+        LoopbackOnlyMismatch = "loopback-only-mismatch",
+        SocketDestroyed = "socket-destroyed",
         DeadRedirect = "dead-redirect",
         LeftoverChain = "leftover-chain",
         DuplicateJump = "duplicate-jump",
@@ -39,26 +55,17 @@ named! {
 impl Cause {
     /// Found by inspection, without a connection.
     pub fn is_inspected(self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::DeadRedirect
-            | Self::LeftoverChain
-            | Self::DuplicateJump
-            | Self::MarkOverlap
-            | Self::MixedBackends
-            | Self::AddressFamilyGap
-            | Self::BypassedRedirect
-            | Self::StaleEntries => true,
-            Self::ReplyRejected
-            | Self::RedirectTargetBlocked
-            | Self::RedirectTargetStalled
-            | Self::RedirectToDeadPort
-            | Self::SynDropped
-            | Self::RejectedByRule
-            | Self::AcceptQueueFull
-            | Self::ResetByPeer
-            | Self::DroppedInKernel
-            | Self::Unanswered => false,
-        }
+                | Self::LeftoverChain
+                | Self::DuplicateJump
+                | Self::MarkOverlap
+                | Self::MixedBackends
+                | Self::AddressFamilyGap
+                | Self::BypassedRedirect
+                | Self::StaleEntries
+        )
     }
 }
 
@@ -148,6 +155,12 @@ pub enum Culprit {
     },
     ConntrackEntry(Conntrack),
     Listener(Listener),
+    /// A setting of the namespace, as it is.
+    Sysctl {
+        netns: Netns,
+        enter: Option<Arc<str>>,
+        setting: Setting,
+    },
     Peer {
         endpoint: Endpoint,
         maker: RstMaker,

@@ -1,5 +1,6 @@
 //! What the Tracker asks the shell to look up, and what comes back.
 
+use crate::model::aspect::{Aspect, Seen};
 use crate::model::conntrack::Conntrack;
 use crate::model::identity::{Netns, Process, SocketCookie};
 use crate::model::tcp::TcpState;
@@ -29,6 +30,8 @@ pub enum Question {
         tuple: Tuple,
         /// Where its packets go after translation, where an event told; else conntrack is asked.
         target: Option<Endpoint>,
+        /// What else is to be looked at; at most [`ASPECTS_MAX`](crate::model::aspect::ASPECTS_MAX).
+        aspects: Vec<Aspect>,
     },
     /// Which namespace is at the other end of this device (veth).
     Link { ifindex: u32 },
@@ -43,6 +46,8 @@ pub enum Question {
         packets: Vec<Traveller>,
         /// Which rules can set this connmark is asked too.
         connmark: Option<u32>,
+        /// What else of the namespace is to be looked at.
+        aspects: Vec<Aspect>,
     },
 }
 
@@ -83,6 +88,8 @@ pub struct Examined {
     pub target_is_local: bool,
     /// Who listens at `target`, wildcard sockets of both families included.
     pub listeners: Vec<Listener>,
+    /// Of the aspects that were asked for.
+    pub seen: Vec<Seen>,
 }
 
 /// A socket as `sock_diag` shows it.

@@ -2,6 +2,7 @@
 //!
 //! Plain data: no I/O, no clock, no serialisation, nothing else of the crate.
 
+pub mod aspect;
 pub mod conntrack;
 pub mod event;
 pub mod evidence;

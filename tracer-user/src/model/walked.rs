@@ -1,5 +1,6 @@
 //! Packets that are to be led through a namespace's rules, and what came of it.
 
+use crate::model::aspect::Seen;
 use crate::model::conntrack::Conntrack;
 use crate::model::evidence::Place;
 use crate::model::finding::RuleRole;
@@ -49,6 +50,8 @@ pub struct Walked {
     pub setters: Vec<Located>,
     /// What was not read, and what leads packets around the rules, in words: with any of it a walk proves nothing.
     pub caveats: Vec<Arc<str>>,
+    /// Of the aspects that were asked for.
+    pub seen: Vec<Seen>,
 }
 
 impl Walked {

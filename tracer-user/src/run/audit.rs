@@ -228,9 +228,7 @@ fn stays(finding: &Finding, before: &[Finding]) -> bool {
 fn place_of(culprit: &Culprit) -> Option<(&str, &str, Option<u32>, &str)> {
     match culprit {
         Culprit::Rule { rule: Some(rule), .. } => Some((&rule.table, &rule.chain, rule.index, &rule.text)),
-        Culprit::Rule { rule: None, .. } | Culprit::ConntrackEntry(_) | Culprit::Listener(_) | Culprit::Peer { .. } => {
-            None
-        }
+        _ => None,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::answers::Asker;
 use super::findings::Findings;
-use super::judge::Diagnosis;
 use super::naming::{self, Answered, Ask};
+use super::theory::Diagnosis;
 use super::totals::Totals;
 use super::tracker::Tracker;
 use crate::model::identity::Netns;

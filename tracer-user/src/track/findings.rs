@@ -2,8 +2,7 @@
 
 use super::config::{MAX_FINDINGS, MAX_INFORMATION, QUIET, REVISION_INTERVAL};
 use super::culprits::Naming;
-use super::judge::Diagnosis;
-use super::proof;
+use super::theory::Diagnosis;
 use super::totals::Totals;
 use crate::model::finding::{Cause, Connection, Finding, Severity, State};
 use crate::model::identity::Comm;
@@ -93,7 +92,7 @@ impl Findings {
         totals: &mut Totals,
     ) -> Option<u64> {
         let key = Key::new(diagnosis.cause, &connection, diagnosis.target);
-        let informs = severity(diagnosis.cause) == Severity::Info;
+        let informs = diagnosis.severity == Severity::Info;
         let id = match self.by_key.get(&key) {
             Some(id) => *id,
             None if self.open.len() >= MAX_FINDINGS || informs && self.information >= MAX_INFORMATION => {
@@ -247,7 +246,7 @@ impl Findings {
             cause: diagnosis.cause,
             state: State::Open,
             supersedes: None,
-            severity: severity(diagnosis.cause),
+            severity: diagnosis.severity,
             confidence: diagnosis.confidence,
             connection: Some(connection.clone()),
             count: 0,
@@ -272,7 +271,7 @@ impl Findings {
             },
         );
         self.by_key.insert(key, id);
-        self.information += usize::from(severity(diagnosis.cause) == Severity::Info);
+        self.information += usize::from(diagnosis.severity == Severity::Info);
         id
     }
 
@@ -296,13 +295,19 @@ impl Findings {
         };
         let Diagnosis {
             cause,
+            severity,
             confidence,
             evidence,
             culprits,
-            ..
+            considered,
+            target: _,
         } = open.naming.diagnosis();
         let finding = &mut open.finding;
         (finding.confidence, finding.evidence, finding.culprits) = (confidence, evidence, culprits);
+        finding.considered = considered;
+        let informs = |severity| usize::from(severity == Severity::Info);
+        self.information = self.information + informs(severity) - informs(finding.severity);
+        finding.severity = severity;
         open.dirty = true;
         if finding.cause == cause {
             return;
@@ -312,7 +317,6 @@ impl Findings {
         }
         *totals.findings.entry(cause).or_default() += 1;
         finding.cause = cause;
-        finding.considered = proof::considered(cause);
         let alias = Key { cause, ..open.key };
         open.alias = Some(alias);
         self.by_key.entry(alias).or_insert(id);
@@ -376,26 +380,5 @@ impl Findings {
         open.last_revision = Some(now);
         open.dirty = false;
         self.out.push_back(open.finding.clone());
-    }
-}
-
-fn severity(cause: Cause) -> Severity {
-    match cause {
-        Cause::ReplyRejected
-        | Cause::RedirectTargetBlocked
-        | Cause::RedirectTargetStalled
-        | Cause::RedirectToDeadPort => Severity::Error,
-        Cause::SynDropped
-        | Cause::RejectedByRule
-        | Cause::AcceptQueueFull
-        | Cause::DroppedInKernel
-        | Cause::Unanswered
-        | Cause::DeadRedirect
-        | Cause::LeftoverChain
-        | Cause::MarkOverlap
-        | Cause::AddressFamilyGap
-        | Cause::BypassedRedirect
-        | Cause::StaleEntries => Severity::Warning,
-        Cause::ResetByPeer | Cause::DuplicateJump | Cause::MixedBackends => Severity::Info,
     }
 }

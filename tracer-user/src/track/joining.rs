@@ -4,8 +4,9 @@ use super::answers::Asker;
 use super::config::{LINK_PATIENCE, MAX_DROPS_PER_FLOW, MAX_LINKS, PACKET_PATIENCE};
 use super::flow::{Certainty, DropSeen, Flow, Phase, ResetSeen};
 use super::join;
-use super::judge::{self, ECONNREFUSED};
+use super::judge::ECONNREFUSED;
 use super::packets::{PacketSeen, What};
+use super::theory;
 use super::tracker::{Link, Tracker, new_flow};
 use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::event::{Change, ConntrackChange, Event, EventKind, Packet, RstMaker};
@@ -228,7 +229,7 @@ impl Tracker {
             self.totals.unmatched_packets += 1;
             return;
         };
-        let stolen = judge::is_no_socket(sent.maker, sent.reason) && seen.packet.tuple == entry.leaving();
+        let stolen = theory::is_no_socket(sent.maker, sent.reason) && seen.packet.tuple == entry.leaving();
         if !stolen || !self.config.wants(seen.netns) {
             self.totals.unmatched_packets += 1;
             return;

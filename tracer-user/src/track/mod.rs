@@ -27,6 +27,7 @@ mod resets;
 mod reviewing;
 mod sweep;
 mod sweeping;
+mod theory;
 pub mod totals;
 mod tracker;
 

@@ -1,14 +1,15 @@
 //! Which rules make a finding: what is asked of them, and what their answers add to a diagnosis. Pure.
 
 use super::flow::{DropSeen, Flow};
-use super::judge::Diagnosis;
+use super::theory::{self, Diagnosis};
+use crate::model::aspect::{Aspect, Seen};
 use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::evidence::{Evidence, Passage, Place};
 use crate::model::finding::{Cause, Confidence, Culprit, RuleRole, Way};
 use crate::model::identity::Netns;
 use crate::model::inquiry::{Question, Waiting};
 use crate::model::reason::DropReason;
-use crate::model::rules::{End, Located};
+use crate::model::rules::Located;
 use crate::model::tcp;
 use crate::model::time::Timestamp;
 use crate::model::walked::{Named, Trail, Traveller, Walked};
@@ -20,14 +21,17 @@ pub(super) struct Ask {
     pub(super) netns: Netns,
     pub(super) packets: Vec<Traveller>,
     pub(super) connmark: Option<u32>,
+    /// What else of the namespace is looked at.
+    pub(super) aspects: Vec<Aspect>,
 }
 
 impl Ask {
-    fn new(netns: Netns, packet: Traveller) -> Self {
+    pub(super) fn new(netns: Netns, packet: Traveller) -> Self {
         Self {
             netns,
             packets: vec![packet],
             connmark: None,
+            aspects: Vec::new(),
         }
     }
 
@@ -35,6 +39,7 @@ impl Ask {
         Question::Walk {
             packets: self.packets.clone(),
             connmark: self.connmark,
+            aspects: self.aspects.clone(),
         }
     }
 }
@@ -48,46 +53,46 @@ pub(super) struct Answered {
     pub(super) walked: Result<Walked, Arc<str>>,
 }
 
-/// What the rules are asked about a connection with this cause: each packet that tells one of the rules at fault.
-pub(super) fn asks(flow: &Flow, cause: Cause) -> Vec<Ask> {
-    match cause {
-        Cause::ReplyRejected => reply(flow),
-        Cause::RedirectTargetBlocked | Cause::SynDropped | Cause::RejectedByRule => {
-            let Some(drop) = dropped_by_rule(flow) else {
-                return Vec::new();
-            };
-            let packet = dropped(flow, drop);
-            let mut asks = vec![Ask::new(drop.netns, packet)];
-            if drop.netns != flow.netns || !packet.first {
-                translation(flow, &mut asks);
-            }
-            asks
-        }
-        Cause::RedirectTargetStalled | Cause::RedirectToDeadPort => {
-            vec![Ask::new(flow.netns, first(flow))]
-        }
-        Cause::Unanswered => {
-            let mut asks = vec![Ask::new(flow.netns, own(flow))];
-            if let Some(ask) = asks.first_mut() {
-                ask.packets.push(answer(flow, false));
-            }
-            if flow.retransmits > 0 {
-                translation(flow, &mut asks);
-            }
-            asks
-        }
-        Cause::AcceptQueueFull
-        | Cause::ResetByPeer
-        | Cause::DroppedInKernel
-        | Cause::DeadRedirect
-        | Cause::LeftoverChain
-        | Cause::DuplicateJump
-        | Cause::MarkOverlap
-        | Cause::MixedBackends
-        | Cause::AddressFamilyGap
-        | Cause::BypassedRedirect
-        | Cause::StaleEntries => Vec::new(),
+impl Answered {
+    /// Each packet that was asked about, with its way.
+    pub(super) fn trails(&self) -> impl Iterator<Item = (&Traveller, &Trail)> {
+        let trails = self.walked.iter().flat_map(|walked| &walked.trails);
+        self.ask.packets.iter().zip(trails)
     }
+
+    /// What was seen of the namespace beside its rules.
+    pub(super) fn seen(&self) -> &[Seen] {
+        self.walked.as_ref().map_or(&[], |walked| &walked.seen)
+    }
+}
+
+/// The packet that a rule stopped, and the rule that translates the connection.
+pub(super) fn dropped_and_translated(flow: &Flow) -> Vec<Ask> {
+    let Some(drop) = dropped_by_rule(flow) else {
+        return Vec::new();
+    };
+    let packet = dropped(flow, drop);
+    let mut asks = vec![Ask::new(drop.netns, packet)];
+    if drop.netns != flow.netns || !packet.first {
+        translation(flow, &mut asks);
+    }
+    asks
+}
+
+/// The rule that translates the connection.
+pub(super) fn translated(flow: &Flow) -> Vec<Ask> {
+    vec![Ask::new(flow.netns, first(flow))]
+}
+
+/// Whether the rules let what it sends and what would come back pass.
+pub(super) fn unanswered(flow: &Flow) -> Vec<Ask> {
+    let mut ask = Ask::new(flow.netns, own(flow));
+    ask.packets.push(answer(flow, false));
+    let mut asks = vec![ask];
+    if flow.retransmits > 0 {
+        translation(flow, &mut asks);
+    }
+    asks
 }
 
 /// What the rules are asked about a connection that nobody accepts.
@@ -114,7 +119,7 @@ pub(super) fn ask_waiting(waiting: &Waiting, at: Timestamp) -> Option<Ask> {
 }
 
 /// The rejected answer, and who set the mark that its connection carries.
-fn reply(flow: &Flow) -> Vec<Ask> {
+pub(super) fn reply(flow: &Flow) -> Vec<Ask> {
     let drop = dropped_by_rule(flow);
     let (netns, packet) = match drop {
         Some(drop) => (drop.netns, dropped(flow, drop)),
@@ -145,7 +150,7 @@ fn reply(flow: &Flow) -> Vec<Ask> {
 }
 
 /// The rule of its own namespace that translates the connection.
-fn translation(flow: &Flow, asks: &mut Vec<Ask>) {
+pub(super) fn translation(flow: &Flow, asks: &mut Vec<Ask>) {
     if flow.entry().is_none_or(|entry| !entry.redirects()) {
         return;
     }
@@ -155,12 +160,12 @@ fn translation(flow: &Flow, asks: &mut Vec<Ask>) {
     }
 }
 
-fn dropped_by_rule(flow: &Flow) -> Option<&DropSeen> {
+pub(super) fn dropped_by_rule(flow: &Flow) -> Option<&DropSeen> {
     flow.main_drop().filter(|drop| drop.reason == DropReason::Netfilter)
 }
 
 /// The packet that was dropped, as it began its way through the namespace where that happened.
-fn dropped(flow: &Flow, drop: &DropSeen) -> Traveller {
+pub(super) fn dropped(flow: &Flow, drop: &DropSeen) -> Traveller {
     let entry = drop.conntrack;
     let direction = entry.and_then(|entry| entry.direction(drop.packet));
     let tuple = match (entry, direction) {
@@ -185,7 +190,7 @@ fn dropped(flow: &Flow, drop: &DropSeen) -> Traveller {
 }
 
 /// The first packet of the connection in its own namespace.
-fn first(flow: &Flow) -> Traveller {
+pub(super) fn first(flow: &Flow) -> Traveller {
     let reset = flow.reset.as_deref();
     let entry = flow.entry().copied().or_else(|| reset?.conntrack);
     let inbound = is_inbound(flow, entry.as_ref());
@@ -204,7 +209,7 @@ fn first(flow: &Flow) -> Traveller {
 }
 
 /// What the connection's socket sends and nobody answers.
-fn own(flow: &Flow) -> Traveller {
+pub(super) fn own(flow: &Flow) -> Traveller {
     if flow.retransmits == 0 {
         return first(flow);
     }
@@ -223,7 +228,7 @@ fn own(flow: &Flow) -> Traveller {
 }
 
 /// What would come back to it.
-fn answer(flow: &Flow, dropped: bool) -> Traveller {
+pub(super) fn answer(flow: &Flow, dropped: bool) -> Traveller {
     let entry = flow.entry().copied();
     let tuple = match entry {
         Some(entry) if is_inbound(flow, Some(&entry)) => entry.original,
@@ -262,8 +267,8 @@ pub(super) fn name(diagnosis: &Diagnosis, answers: &[Answered]) -> Diagnosis {
             }),
         }
     }
-    if is_cleared(&named, answers) {
-        named.confidence = named.confidence.max(Confidence::Likely);
+    if let Some(theory) = theory::of(diagnosis.cause) {
+        (theory.refine)(&mut named, answers);
     }
     named
 }
@@ -288,10 +293,6 @@ fn name_of(named: &mut Diagnosis, answered: &Answered, walked: &Walked) {
                 named.confidence = named.confidence.min(Confidence::Likely);
             }
             add(named, answered, of.role, of.rule, evidence);
-        }
-        if packet.dropped && matches!(trail.end, End::Rejected(_)) && named.cause == Cause::SynDropped {
-            named.cause = Cause::RejectedByRule;
-            named.confidence = named.confidence.min(Confidence::Likely);
         }
     }
     name_setter(named, answered, walked);
@@ -393,16 +394,6 @@ fn walk_evidence(netns: Netns, walked: &Walked, packet: &Traveller, trail: &Trai
         netns,
         passage: Box::new(passage),
     }
-}
-
-/// Nothing explains the hang, and the rules are known not to: they let its packets and their answers pass.
-fn is_cleared(named: &Diagnosis, answers: &[Answered]) -> bool {
-    let passes = |trail: &Trail| trail.certain && matches!(trail.end, End::Delivered | End::Left);
-    let clears = |answered: &Answered| {
-        let walked = answered.walked.as_ref();
-        walked.is_ok_and(|walked| walked.caveats.is_empty() && walked.trails.iter().all(passes))
-    };
-    named.cause == Cause::Unanswered && !answers.is_empty() && answers.iter().all(clears)
 }
 
 /// What a finding names at most.

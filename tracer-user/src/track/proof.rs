@@ -1,8 +1,8 @@
-//! What proves a judgement: the observations of a connection as evidence, and the causes that were weighed. Pure.
+//! What proves a judgement: the observations of a connection as evidence. Pure.
 
 use super::flow::{Certainty, DropSeen, Flow, Phase, ResetSeen};
 use crate::model::evidence::Evidence;
-use crate::model::finding::{Cause, Considered, Way};
+use crate::model::finding::{Cause, Way};
 
 /// Everything that was seen of the flow, the decisive first.
 pub(super) fn evidence(flow: &Flow, cause: Cause) -> Vec<Evidence> {
@@ -114,53 +114,4 @@ fn examination_evidence(flow: &Flow, cause: Cause) -> Vec<Evidence> {
         evidence.push(Evidence::Socket { at, socket });
     }
     evidence
-}
-
-/// The neighbours of the cause, and what speaks against each.
-pub(super) fn considered(cause: Cause) -> Vec<Considered> {
-    let none = |causes: &[Cause], why_not| {
-        causes
-            .iter()
-            .map(|cause| Considered { cause: *cause, why_not })
-            .collect::<Vec<_>>()
-    };
-    match cause {
-        Cause::ReplyRejected => none(
-            &[Cause::SynDropped, Cause::Unanswered],
-            "answers come back to this namespace",
-        ),
-        Cause::RedirectTargetBlocked => none(
-            &[Cause::RedirectToDeadPort],
-            "the packet is dropped before any socket is asked",
-        ),
-        Cause::RedirectTargetStalled => none(&[Cause::RedirectToDeadPort], "a listener is there"),
-        Cause::RedirectToDeadPort => none(&[Cause::RejectedByRule], "TCP itself made the RST, no rule"),
-        Cause::RejectedByRule => none(&[Cause::RedirectToDeadPort], "no local TCP made a RST for it"),
-        Cause::SynDropped => none(
-            &[Cause::ReplyRejected],
-            "the packets that are dropped are the connection's own",
-        ),
-        Cause::AcceptQueueFull => none(&[Cause::SynDropped], "no rule dropped a packet of it"),
-        Cause::Unanswered => {
-            let mut considered = none(
-                &[Cause::SynDropped, Cause::ReplyRejected],
-                "no drop of its packets was seen on this host",
-            );
-            considered.extend(none(
-                &[Cause::AcceptQueueFull],
-                "no local listener at its destination has a full queue",
-            ));
-            considered
-        }
-        Cause::ResetByPeer
-        | Cause::DroppedInKernel
-        | Cause::DeadRedirect
-        | Cause::LeftoverChain
-        | Cause::DuplicateJump
-        | Cause::MarkOverlap
-        | Cause::MixedBackends
-        | Cause::AddressFamilyGap
-        | Cause::BypassedRedirect
-        | Cause::StaleEntries => Vec::new(),
-    }
 }

@@ -3,12 +3,11 @@
 use super::answers::Asker;
 use super::config::{EXAMINATION_PATIENCE, REEXAMINE_MAX};
 use super::flow::{Examination, Flow, Phase, Result as Examined};
-use super::judge::{self, Diagnosis, Ordinary, Surroundings, Verdict};
-use super::naming;
+use super::judge::{self, Ordinary, Verdict};
+use super::theory::{self, Case, Diagnosis, Look, Surroundings};
 use super::tracker::Tracker;
 use crate::model::inquiry::{Question, Reply};
 use crate::model::time::Timestamp;
-use crate::model::tuple::Endpoint;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +32,8 @@ impl Tracker {
             self.arm(id, until);
             return;
         }
-        let verdict = judge::judge(flow, now, &self.config, &self.surroundings(flow));
+        let around = self.surroundings(flow);
+        let verdict = judge::judge(&Case { flow, around: &around }, now, &self.config);
         if let Some(finding) = flow.finding {
             self.follow_up(id, finding, verdict, now);
             return;
@@ -41,7 +41,7 @@ impl Tracker {
         match verdict {
             Verdict::AwaitExamination => self.await_examination(id, now),
             Verdict::Wait(until) => self.arm(id, until),
-            Verdict::Examine { target } => self.examine(id, target, now),
+            Verdict::Examine(look) => self.examine(id, look, now),
             Verdict::Ordinary(ordinary) => self.finish_flow(id, ordinary, now),
             Verdict::Found(diagnosis) => self.report(id, *diagnosis, None, now),
         }
@@ -61,7 +61,7 @@ impl Tracker {
         flow.finding = finding;
         if let Some(finding) = finding {
             if self.config.walk && self.findings.is_unasked(finding) {
-                let asks = naming::asks(flow, cause);
+                let asks = theory::of(cause).map_or_else(Vec::new, |theory| (theory.asks)(flow));
                 let hint = flow.owner.map(|owner| (flow.netns, owner.pid));
                 // The rules are waited for no longer than an examination is.
                 let until = flow.asked.unwrap_or(now) + EXAMINATION_PATIENCE;
@@ -111,19 +111,19 @@ impl Tracker {
             Verdict::Wait(until) if ended => self.arm(id, until),
             Verdict::Wait(_)
             | Verdict::AwaitExamination
-            | Verdict::Examine { .. }
+            | Verdict::Examine(_)
             | Verdict::Ordinary(_)
             | Verdict::Found(_) => {
                 if ended {
                     self.finish_flow(id, Ordinary::Recovered, now);
                 } else if hangs && examined && due {
-                    self.examine(id, None, now);
+                    self.examine(id, Look::default(), now);
                 }
             }
         }
     }
 
-    fn examine(&mut self, id: u64, target: Option<Endpoint>, now: Timestamp) {
+    fn examine(&mut self, id: u64, look: Look, now: Timestamp) {
         // What is asked because of an event that came late has its whole time from now on.
         let now = now.max(self.latest);
         let Some(flow) = self.flows.get(id) else {
@@ -131,7 +131,8 @@ impl Tracker {
         };
         let question = Question::Connection {
             tuple: flow.tuple,
-            target,
+            target: look.target,
+            aspects: look.aspects,
         };
         let holder = flow.counted.as_ref().and_then(|counted| counted.holder);
         let hint = flow.owner.map(|owner| owner.pid).or(holder.map(|holder| holder.pid));

@@ -1,11 +1,11 @@
 //! Completed connections that nobody accepts: the kernel acknowledges the request, so no timer of the client runs.
 
 use super::config::MAX_WAITING;
-use super::judge::Diagnosis;
 use super::naming::{self, Ask};
+use super::theory::Diagnosis;
 use crate::model::conntrack::Conntrack;
 use crate::model::evidence::Evidence;
-use crate::model::finding::{Cause, Confidence, Connection, Considered, Culprit, Way};
+use crate::model::finding::{Cause, Confidence, Connection, Considered, Culprit, Severity, Way};
 use crate::model::inquiry::{Listener, Waiting};
 use crate::model::tcp::TcpState;
 use crate::model::time::Timestamp;
@@ -151,6 +151,7 @@ fn diagnose(entry: &Entry, now: Timestamp) -> Option<Diagnosis> {
     evidence.extend(client.clone().map(|socket| Evidence::Socket { at: now, socket }));
     Some(Diagnosis {
         cause: Cause::RedirectTargetStalled,
+        severity: Severity::Error,
         confidence: Confidence::Proved,
         target: tuple.source,
         evidence,

@@ -31,6 +31,9 @@ impl Demo {
         let mut command = Command::new(env!("CARGO_BIN_EXE_conntracer"));
         command.args(["demo", case.scenario.name, "--json"]);
         command.args(["--backend", case.backend.name(), "--family", case.family.name()]);
+        if case.scenario.is_curable() {
+            command.arg("--fix");
+        }
         if let Some(peer) = case.peer {
             command.args(["--peer", peer.name()]);
         }

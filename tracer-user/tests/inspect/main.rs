@@ -136,6 +136,7 @@ fn a_wildcard_ipv6_listener_serves_ipv4_unless_it_refuses() {
         Question::Connection {
             tuple: tuple(&client),
             target,
+            aspects: Vec::new(),
         },
     );
     assert!(examined(&answer).listeners.is_empty());
@@ -231,6 +232,7 @@ fn an_address_of_a_device_is_local_and_others_are_not() {
             Question::Connection {
                 tuple,
                 target: Some(endpoint(text)),
+                aspects: Vec::new(),
             },
         );
         let seen = examined(&answer);
@@ -351,11 +353,16 @@ fn a_deleted_namespace_does_not_live_on_in_the_inspector() {
     let _stream = here.inside(|| Stream::start(Settings::default()).unwrap());
     let (inspector, mut answers) = Inspector::start().unwrap();
     let tuple = Tuple::new(endpoint("127.0.0.1:1"), endpoint("127.0.0.1:2"));
-    let connection = Question::Connection { tuple, target: None };
+    let connection = Question::Connection {
+        tuple,
+        target: None,
+        aspects: Vec::new(),
+    };
     let everywhere = [Question::Sweep, Question::Stalled];
     let walk = Question::Walk {
         packets: vec![syn(tuple)],
         connmark: Some(1),
+        aspects: Vec::new(),
     };
     for question in [connection.clone(), Question::Link { ifindex: 2 }, walk.clone()]
         .into_iter()
@@ -403,7 +410,14 @@ fn an_inspector_gives_inquiries_back_when_too_many_wait() {
 }
 
 fn examine(space: &Space, tuple: Tuple) -> Answer {
-    ask(space, Question::Connection { tuple, target: None })
+    ask(
+        space,
+        Question::Connection {
+            tuple,
+            target: None,
+            aspects: Vec::new(),
+        },
+    )
 }
 
 fn ask(space: &Space, question: Question) -> Answer {

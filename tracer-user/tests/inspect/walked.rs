@@ -33,6 +33,7 @@ fn walked(examiner: &mut Examiner, space: &Space, packet: Traveller) -> Walked {
     let question = Question::Walk {
         packets: vec![packet],
         connmark: None,
+        aspects: Vec::new(),
     };
     let answer = examiner.answer(&inquiry(space, question));
     let Reply::Walked(walked) = answer.reply else {

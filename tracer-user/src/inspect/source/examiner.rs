@@ -8,9 +8,10 @@ use super::probe::{Probe, ProbeError};
 use super::reader::ReadError;
 use super::rulebook::Rulebook;
 use super::zones::Zones;
-use super::{census, process, sweep, walking};
+use super::{aspect, census, process, sweep, walking};
 use crate::inspect::link::Peer;
 use crate::inspect::socket::Socket;
+use crate::model::aspect::Aspect;
 use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::inquiry::{Answer, Examined, Inquiry, Question, Reply};
 use crate::model::tuple::{Endpoint, Tuple};
@@ -63,15 +64,22 @@ impl Examiner {
                 ))),
             ),
             Question::Stalled => (None, Ok(Reply::Stalled(census::census(&mut self.namespaces, deadline)))),
-            &Question::Connection { tuple, target } => self.at(inquiry, |examiner, found| {
-                examiner.connection(found, tuple, target, deadline)
+            Question::Connection { tuple, target, aspects } => self.at(inquiry, |examiner, found| {
+                examiner.connection(found, (*tuple, *target), aspects, deadline)
             }),
             &Question::Link { ifindex } => self.at(inquiry, |examiner, found| examiner.link(found, ifindex, deadline)),
-            Question::Walk { packets, connmark } => self.at(inquiry, |examiner, found| {
+            Question::Walk {
+                packets,
+                connmark,
+                aspects,
+            } => self.at(inquiry, |examiner, found| {
                 let Self {
                     namespaces, rulebook, ..
                 } = examiner;
-                let walked = walking::walk(namespaces, rulebook, found, packets, *connmark, deadline)?;
+                let mut walked = walking::walk(namespaces, rulebook, found, packets, *connmark, deadline)?;
+                if !aspects.is_empty() {
+                    walked.seen = namespaces.inside(found, |_| aspect::look(&mut Probe::new(deadline), aspects))?;
+                }
                 Ok(Reply::Walked(Box::new(walked)))
             }),
         };
@@ -103,13 +111,17 @@ impl Examiner {
     fn connection(
         &mut self,
         found: &Found,
-        tuple: Tuple,
-        target: Option<Endpoint>,
+        (tuple, target): (Tuple, Option<Endpoint>),
+        aspects: &[Aspect],
         deadline: Instant,
     ) -> Result<Reply, ExamineError> {
-        let seen = self
-            .namespaces
-            .inside(found, |_| look(tuple, target, &mut self.zones, deadline))??;
+        let zones = &mut self.zones;
+        let seen = self.namespaces.inside(found, |_| {
+            let mut probe = Probe::new(deadline);
+            let mut seen = look(&mut probe, tuple, target, zones)?;
+            seen.aspects = aspect::look(&mut probe, aspects);
+            Ok::<_, ProbeError>(seen)
+        })??;
         let inodes = seen
             .listeners
             .iter()
@@ -128,6 +140,7 @@ impl Examiner {
                 .iter()
                 .map(|socket| socket.listener(process(socket)))
                 .collect(),
+            seen: seen.aspects,
         })))
     }
 
@@ -174,10 +187,10 @@ struct Seen {
     target: Endpoint,
     target_is_local: bool,
     listeners: Vec<Socket>,
+    aspects: Vec<crate::model::aspect::Seen>,
 }
 
-fn look(tuple: Tuple, target: Option<Endpoint>, zones: &mut Zones, deadline: Instant) -> Result<Seen, ProbeError> {
-    let mut probe = Probe::new(deadline);
+fn look(probe: &mut Probe, tuple: Tuple, target: Option<Endpoint>, zones: &mut Zones) -> Result<Seen, ProbeError> {
     let conntrack = probe.conntrack(tuple, zones)?;
     let socket = probe.socket(tuple)?;
     let target = target.unwrap_or_else(|| destination(tuple, conntrack.as_ref()));
@@ -193,6 +206,7 @@ fn look(tuple: Tuple, target: Option<Endpoint>, zones: &mut Zones, deadline: Ins
         target,
         target_is_local,
         listeners,
+        aspects: Vec::new(),
     })
 }
 

@@ -48,6 +48,7 @@ pub(super) fn walk(
         trails,
         setters: connmark.map_or_else(Vec::new, |connmark| trail::setters(ruleset, connmark)),
         caveats: trail::caveats(ruleset),
+        seen: Vec::new(),
     })
 }
 

@@ -29,6 +29,31 @@ pub struct Scenario {
     pub peers: &'static [PeerKind],
     pub(super) set_up: fn(&mut World) -> Result<(), LabError>,
     pub(super) drive: fn(&mut Script<'_>) -> Result<(), LabError>,
+    pub(super) cure: Cure,
+}
+
+/// How it shows that the command which a finding names first was right.
+#[derive(Clone, Copy)]
+pub(super) enum Cure {
+    /// No command can help.
+    None,
+    /// A new application in the pod connects to the peer's port 9000 and gets its answer.
+    Again,
+    /// The application that hangs goes on.
+    Waiting(&'static str),
+    /// In its own way.
+    By(fn(&mut Script<'_>) -> Result<(), LabError>),
+}
+
+impl Cure {
+    pub(super) fn show(self, script: &mut Script<'_>) -> Result<(), LabError> {
+        match self {
+            Self::None => Ok(()),
+            Self::Again => script.again("pod"),
+            Self::Waiting(app) => script.goes_on(app),
+            Self::By(show) => show(script),
+        }
+    }
 }
 
 impl Scenario {
@@ -42,6 +67,11 @@ impl Scenario {
         let usual = Options::default().backend;
         let first = self.backends.first().copied().unwrap_or(usual);
         if self.backends.contains(&usual) { usual } else { first }
+    }
+
+    /// Whether a command can end the failure.
+    pub fn is_curable(&self) -> bool {
+        !matches!(self.cure, Cure::None)
     }
 
     /// The sort of peer that a lab with these options has.

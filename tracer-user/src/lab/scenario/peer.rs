@@ -6,7 +6,7 @@ use crate::lab::rules::{Rules, nft_rule};
 use crate::lab::scenario::control::rules::{HOOKS_OFF, leave_an_entry_behind};
 use crate::lab::scenario::redirect::{AGENT_PORT, REDIRECT, fill_queue_and_connect};
 use crate::lab::scenario::reply::ISTIO;
-use crate::lab::scenario::{KERNEL_PEER, Outcome, PHANTOM_PEER, Scenario};
+use crate::lab::scenario::{Cure, KERNEL_PEER, Outcome, PHANTOM_PEER, Scenario};
 use crate::lab::script::Connect;
 use crate::lab::wire::{Accepts, Command, Manner};
 use crate::model::finding::Cause;
@@ -25,6 +25,7 @@ pub(super) const ACCEPT_QUEUE_FULL: Scenario = Scenario {
         world.add_app("app", "pod", 0)
     },
     drive: fill_queue_and_connect,
+    cure: Cure::None,
 };
 
 pub(super) const ACCEPT_QUEUE_FULL_TRANSLATED: Scenario = Scenario {
@@ -42,6 +43,7 @@ pub(super) const ACCEPT_QUEUE_FULL_TRANSLATED: Scenario = Scenario {
         world.add_rules("pod", &TO_PORT_9100)
     },
     drive: fill_queue_and_connect,
+    cure: Cure::None,
 };
 
 pub(super) const RESET_BY_PEER: Scenario = Scenario {
@@ -64,6 +66,7 @@ pub(super) const RESET_BY_PEER: Scenario = Scenario {
         script.world.ask_host("peer", &Command::PhantomReset)?;
         script.step("app", "waits for more", &Command::Receive { slot: 0 }, Outcome::Reset)
     },
+    cure: Cure::None,
 };
 
 pub(super) const UNANSWERED: Scenario = Scenario {
@@ -80,6 +83,7 @@ pub(super) const UNANSWERED: Scenario = Scenario {
         world.add_app("app", "pod", 0)
     },
     drive: |script| script.connect("app", 9000, Outcome::Hangs),
+    cure: Cure::None,
 };
 
 pub(super) const UNANSWERED_DUPLICATE_JUMP: Scenario = Scenario {
@@ -97,6 +101,7 @@ pub(super) const UNANSWERED_DUPLICATE_JUMP: Scenario = Scenario {
         world.add_rules("pod", &ISTIO)
     },
     drive: |script| script.connect("app", 9000, Outcome::Hangs),
+    cure: Cure::None,
 };
 
 pub(super) const UNANSWERED_HOOKS_OFF: Scenario = Scenario {
@@ -122,6 +127,7 @@ pub(super) const UNANSWERED_HOOKS_OFF: Scenario = Scenario {
         };
         script.connect_as("app", from_there, Outcome::Hangs)
     },
+    cure: Cure::None,
 };
 
 pub(super) const DROPPED_IN_KERNEL: Scenario = Scenario {
@@ -147,6 +153,7 @@ pub(super) const DROPPED_IN_KERNEL: Scenario = Scenario {
         };
         script.connect_as("app", connect, Outcome::Unreachable)
     },
+    cure: Cure::None,
 };
 
 const TO_PORT_9100: Rules = Rules {

@@ -3,7 +3,7 @@
 use crate::lab::error::LabError;
 use crate::lab::options::{Backend, Family};
 use crate::lab::rules::{Rules, nft_rule};
-use crate::lab::scenario::{EITHER_PEER, KERNEL_PEER, Outcome, Scenario};
+use crate::lab::scenario::{Cure, EITHER_PEER, KERNEL_PEER, Outcome, Scenario};
 use crate::lab::script::Connect;
 use crate::lab::wire::Accepts;
 use crate::lab::world::World;
@@ -19,6 +19,7 @@ pub(super) const SYN_DROPPED: Scenario = Scenario {
     peers: EITHER_PEER,
     set_up: |world| pair(world, &DROP_OUTPUT),
     drive: |script| script.connect("app", 9000, Outcome::Hangs),
+    cure: Cure::Again,
 };
 
 pub(super) const SYN_DROPPED_FORWARD: Scenario = Scenario {
@@ -31,6 +32,7 @@ pub(super) const SYN_DROPPED_FORWARD: Scenario = Scenario {
     peers: EITHER_PEER,
     set_up: |world| routed(world, &DROP_FORWARD),
     drive: |script| script.connect("app", 9000, Outcome::Hangs),
+    cure: Cure::Again,
 };
 
 pub(super) const SYN_DROPPED_TWINS: Scenario = Scenario {
@@ -61,6 +63,7 @@ pub(super) const SYN_DROPPED_TWINS: Scenario = Scenario {
         script.request("twin-app", 0, Outcome::Works)?;
         script.connect_as("app", connect, Outcome::Hangs)
     },
+    cure: Cure::Again,
 };
 
 pub(super) const REJECTED: Scenario = Scenario {
@@ -73,6 +76,7 @@ pub(super) const REJECTED: Scenario = Scenario {
     peers: EITHER_PEER,
     set_up: |world| pair(world, &REJECT_OUTPUT),
     drive: |script| script.connect("app", 9000, Outcome::Refused),
+    cure: Cure::Again,
 };
 
 pub(super) const REJECTED_ICMP: Scenario = Scenario {
@@ -85,6 +89,7 @@ pub(super) const REJECTED_ICMP: Scenario = Scenario {
     peers: EITHER_PEER,
     set_up: |world| pair(world, &REJECT_OUTPUT_ICMP),
     drive: |script| script.connect("app", 9000, Outcome::Refused),
+    cure: Cure::Again,
 };
 
 pub(super) const REJECTED_FORWARD: Scenario = Scenario {
@@ -97,6 +102,7 @@ pub(super) const REJECTED_FORWARD: Scenario = Scenario {
     peers: EITHER_PEER,
     set_up: |world| routed(world, &REJECT_FORWARD),
     drive: |script| script.connect("app", 9000, Outcome::Refused),
+    cure: Cure::Again,
 };
 
 fn pair(world: &mut World, rules: &Rules) -> Result<(), LabError> {

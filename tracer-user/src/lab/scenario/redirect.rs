@@ -3,7 +3,7 @@
 use crate::lab::error::LabError;
 use crate::lab::options::{Backend, Family};
 use crate::lab::rules::{Rules, nft_rule};
-use crate::lab::scenario::{EITHER_PEER, Outcome, Scenario};
+use crate::lab::scenario::{Cure, EITHER_PEER, Outcome, Scenario};
 use crate::lab::script::{Connect, Script};
 use crate::lab::wire::Accepts;
 use crate::lab::world::World;
@@ -22,6 +22,7 @@ pub(super) const DEAD_PORT: Scenario = Scenario {
         world.add_rules("pod", &REDIRECT)
     },
     drive: |script| script.connect("app", 9000, Outcome::Refused),
+    cure: Cure::Again,
 };
 
 pub(super) const TARGET_BLOCKED: Scenario = Scenario {
@@ -39,6 +40,7 @@ pub(super) const TARGET_BLOCKED: Scenario = Scenario {
         world.add_rules("pod", &BLOCK_TARGET)
     },
     drive: |script| script.connect("app", 9000, Outcome::Hangs),
+    cure: Cure::Again,
 };
 
 pub(super) const TARGET_STALLED: Scenario = Scenario {
@@ -58,6 +60,7 @@ pub(super) const TARGET_STALLED: Scenario = Scenario {
         script.connect("app", 9000, Outcome::Works)?;
         script.request("app", 0, Outcome::Hangs)
     },
+    cure: Cure::Again,
 };
 
 pub(super) const TARGET_STALLED_FULL: Scenario = Scenario {
@@ -74,6 +77,7 @@ pub(super) const TARGET_STALLED_FULL: Scenario = Scenario {
         world.add_rules("pod", &REDIRECT)
     },
     drive: fill_queue_and_connect,
+    cure: Cure::Again,
 };
 
 /// The first connection takes the only place in the queue, the second finds none.

@@ -5,7 +5,7 @@ use crate::lab::error::LabError;
 use crate::lab::options::{Backend, Family};
 use crate::lab::rules::{Invocation, Rules, nft_rule};
 use crate::lab::scenario::redirect::AGENT_PORT;
-use crate::lab::scenario::{EITHER_PEER, Outcome, Scenario};
+use crate::lab::scenario::{Cure, EITHER_PEER, Outcome, Scenario};
 use crate::lab::script::{Connect, Script};
 use crate::lab::wire::{Accepts, Command, Proxy};
 use crate::lab::world::World;
@@ -27,6 +27,7 @@ pub(super) const NEW_CONNECT: Scenario = Scenario {
         world.add_rules("pod", &MARK)
     },
     drive: |script| script.connect("app", 9000, Outcome::Hangs),
+    cure: Cure::Again,
 };
 
 pub(super) const POOLED: Scenario = Scenario {
@@ -57,6 +58,7 @@ pub(super) const POOLED: Scenario = Scenario {
         )?;
         script.request("app", 1, Outcome::Hangs)
     },
+    cure: Cure::Again,
 };
 
 /// Everything of the pooled scenario that is there before the mark is set.

@@ -1,5 +1,6 @@
 //! What replay needs comes back as it was: model → line → model, for any values.
 
+use crate::model::aspect::{Aspect, Seen};
 use crate::model::conntrack::Conntrack;
 use crate::model::event::{Change, ConntrackChange, Dropped, Event, EventKind, Packet, Retransmit, RstMaker, RstSent};
 use crate::model::evidence::Place;
@@ -17,6 +18,7 @@ use crate::model::walked::{Named, Trail, Traveller, Walked};
 use crate::sink::clock::Clock;
 use crate::sink::jsonl::{Input, read, write};
 use crate::sink::record::Record;
+use crate::sink::sample;
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
@@ -187,11 +189,21 @@ fn event() -> impl Strategy<Value = Event> {
 
 fn inquiry() -> impl Strategy<Value = Inquiry> {
     let question = prop_oneof![
-        (tuple(), of(endpoint())).prop_map(|(tuple, target)| Question::Connection { tuple, target }),
+        (tuple(), of(endpoint()), vec(aspect(), 0..3)).prop_map(|(tuple, target, aspects)| Question::Connection {
+            tuple,
+            target,
+            aspects
+        }),
         any::<u32>().prop_map(|ifindex| Question::Link { ifindex }),
         Just(Question::Sweep),
         Just(Question::Stalled),
-        (vec(traveller(), 0..3), of(any::<u32>())).prop_map(|(packets, connmark)| Question::Walk { packets, connmark }),
+        (vec(traveller(), 0..3), of(any::<u32>()), vec(aspect(), 0..3)).prop_map(|(packets, connmark, aspects)| {
+            Question::Walk {
+                packets,
+                connmark,
+                aspects,
+            }
+        }),
     ];
     (any::<u64>(), timestamp(), netns(), of(any::<u32>()), question).prop_map(|(id, at, netns, hint, question)| {
         Inquiry {
@@ -285,8 +297,9 @@ fn trail() -> BoxedStrategy<Trail> {
 
 fn walked() -> BoxedStrategy<Walked> {
     let numbers = (of(any::<u32>()), timestamp(), of(any::<bool>()), any::<u32>());
-    (numbers, vec(trail(), 0..3), vec(located(), 0..3), vec(text(), 0..3))
-        .prop_map(|(numbers, trails, setters, caveats)| {
+    let lists = (vec(located(), 0..3), vec(text(), 0..3), vec(seen(), 0..3));
+    (numbers, vec(trail(), 0..3), lists)
+        .prop_map(|(numbers, trails, (setters, caveats, seen))| {
             let (generation, read_at, changed, rules) = numbers;
             Walked {
                 generation,
@@ -296,9 +309,18 @@ fn walked() -> BoxedStrategy<Walked> {
                 trails,
                 setters,
                 caveats,
+                seen,
             }
         })
         .boxed()
+}
+
+fn aspect() -> impl Strategy<Value = Aspect> {
+    select(sample::aspects())
+}
+
+fn seen() -> impl Strategy<Value = Seen> {
+    select(sample::seen())
 }
 
 fn socket() -> BoxedStrategy<SocketInfo> {
@@ -340,14 +362,18 @@ fn examined() -> BoxedStrategy<Examined> {
         endpoint(),
         any::<bool>(),
         vec(listener(), 0..3),
+        vec(seen(), 0..3),
     )
-        .prop_map(|(conntrack, socket, target, target_is_local, listeners)| Examined {
-            conntrack,
-            socket,
-            target,
-            target_is_local,
-            listeners,
-        })
+        .prop_map(
+            |(conntrack, socket, target, target_is_local, listeners, seen)| Examined {
+                conntrack,
+                socket,
+                target,
+                target_is_local,
+                listeners,
+                seen,
+            },
+        )
         .boxed()
 }
 

@@ -9,6 +9,7 @@ use crate::model::reason::{DropReason, RstReason};
 use crate::model::rules::End;
 use crate::model::tcp::TcpState;
 use crate::sink::clock::Clock;
+use crate::sink::jsont::aspect::SeenLine;
 use crate::sink::jsont::inspected::InspectedLine;
 use crate::sink::jsont::socket::{Listener, Socket};
 use crate::sink::jsont::{Conntrack, Endpoint, Flags, Limits, Netns, Spelled, Time, Tuple};
@@ -111,6 +112,13 @@ pub enum Observation<'a> {
         netns: Netns<'a>,
         #[serde(flatten, borrow)]
         what: InspectedLine<'a>,
+    },
+    /// Looked at because a theory needed it; the key `aspect` says what.
+    Aspect {
+        #[serde(borrow)]
+        netns: Netns<'a>,
+        #[serde(flatten, borrow)]
+        seen: SeenLine<'a>,
     },
     NotExamined {
         #[serde(borrow)]
@@ -246,6 +254,10 @@ impl<'a> Observation<'a> {
             Seen::Inspected { netns, enter, what, .. } => Self::Inspected {
                 netns: Netns::new(*netns, enter.as_deref()),
                 what: InspectedLine::new(what, limits),
+            },
+            Seen::Aspect { netns, seen, .. } => Self::Aspect {
+                netns: Netns::new(*netns, None),
+                seen: SeenLine::new(seen, limits),
             },
             Seen::NotExamined { why, .. } => Self::NotExamined { why: limits.text(why) },
         }

@@ -4,12 +4,13 @@ use crate::model::event::RstMaker;
 use crate::model::finding;
 use crate::model::finding::{Cause, Confidence, RuleRole, Severity, State};
 use crate::sink::clock::Clock;
+use crate::sink::jsont::aspect::SettingLine;
 use crate::sink::jsont::evidence::Evidence;
 use crate::sink::jsont::socket::Listener;
 use crate::sink::jsont::spell::{Spell, spelled};
 use crate::sink::jsont::{Connection, Conntrack, Endpoint, Limits, Netns, Process, Rule, Spelled, Time};
 use crate::sink::words;
-use crate::sink::words::{Fix, FixKind};
+use crate::sink::words::{Check, Fix, FixKind};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -43,6 +44,9 @@ pub struct Finding<'a> {
     pub evidence: Vec<Evidence<'a>>,
     pub considered: Vec<Considered<'a>>,
     pub fixes: Vec<FixLine<'a>>,
+    /// How to see it by hand; these change nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<CheckLine<'a>>,
     pub first: Time,
     pub last: Time,
 }
@@ -63,6 +67,12 @@ pub enum Culprit<'a> {
     },
     ConntrackEntry(Conntrack),
     Listener(Listener),
+    Sysctl {
+        #[serde(borrow)]
+        netns: Netns<'a>,
+        #[serde(flatten, borrow)]
+        setting: SettingLine<'a>,
+    },
     Peer {
         address: std::net::IpAddr,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,6 +100,17 @@ pub struct FixLine<'a> {
     pub why: Cow<'a, str>,
 }
 
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CheckLine<'a> {
+    /// Where to run it, as a person enters it.
+    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+    pub netns: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub command: Cow<'a, str>,
+    #[serde(borrow)]
+    pub why: Cow<'a, str>,
+}
+
 spelled! {
     "kind of a fix": FixKind {
         Command = "command",
@@ -109,6 +130,7 @@ impl<'a> Finding<'a> {
         let evidence = limits.list(&finding.evidence).iter();
         let culprits = limits.list(&finding.culprits).iter();
         let fixes = words::fixes(finding);
+        let checks = words::checks(finding);
         let own = finding.connection.as_ref();
         Self {
             id: finding.id,
@@ -134,6 +156,11 @@ impl<'a> Finding<'a> {
                 .iter()
                 .filter_map(|fix| FixLine::new(fix, limits))
                 .collect(),
+            checks: limits
+                .list(&checks)
+                .iter()
+                .filter_map(|check| CheckLine::new(check, limits))
+                .collect(),
             first: Time::new(finding.first, clock),
             last: Time::new(finding.last, clock),
         }
@@ -157,6 +184,10 @@ impl<'a> Culprit<'a> {
             },
             finding::Culprit::ConntrackEntry(entry) => Self::ConntrackEntry(entry.into()),
             finding::Culprit::Listener(listener) => Self::Listener(listener.into()),
+            finding::Culprit::Sysctl { netns, enter, setting } => Self::Sysctl {
+                netns: Netns::new(*netns, enter.as_deref()),
+                setting: SettingLine::new(setting, limits),
+            },
             finding::Culprit::Peer { endpoint, maker } => {
                 let Endpoint { address, port } = (*endpoint).into();
                 Self::Peer {
@@ -191,6 +222,21 @@ impl FixLine<'_> {
                 .map(Cow::Owned),
             command: fix.command.clone().map(Cow::Owned),
             why: Cow::Owned(limits.text(&fix.why).into_owned()),
+        })
+    }
+}
+
+impl CheckLine<'_> {
+    /// `None` where it does not fit.
+    fn new(check: &Check, limits: Limits) -> Option<Self> {
+        (check.command.len() <= limits.text).then(|| Self {
+            netns: check
+                .netns
+                .clone()
+                .filter(|netns| netns.len() <= limits.text)
+                .map(Cow::Owned),
+            command: Cow::Owned(check.command.clone()),
+            why: Cow::Owned(limits.text(&check.why).into_owned()),
         })
     }
 }

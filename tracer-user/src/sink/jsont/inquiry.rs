@@ -4,6 +4,7 @@ use crate::model::identity::SocketCookie;
 use crate::model::inquiry;
 use crate::model::inquiry::{Census, Examined, Question, Reply, Stalled, Waiting};
 use crate::model::time::Timestamp;
+use crate::sink::jsont::aspect::{AspectLine, SeenLine};
 use crate::sink::jsont::socket::{Listener, Socket};
 use crate::sink::jsont::spell::{Spell, spelled};
 use crate::sink::jsont::walk::{TravellerLine, WalkedLine};
@@ -33,6 +34,9 @@ pub struct Inquiry<'a> {
     /// Of `walk`: who can set this is asked too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connmark: Option<u32>,
+    /// Of `connection` and `walk`: what else is looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", borrow)]
+    pub aspects: Vec<AspectLine<'a>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +57,8 @@ pub struct Answer<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
     pub enter: Option<Cow<'a, str>>,
     /// Of `connection`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub examined: Option<ExaminedLine>,
+    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+    pub examined: Option<ExaminedLine<'a>>,
     /// Of `link`: the namespace at the other end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub netns: Option<Netns<'a>>,
@@ -105,7 +109,7 @@ spelled! {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ExaminedLine {
+pub struct ExaminedLine<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conntrack: Option<Conntrack>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,6 +117,8 @@ pub struct ExaminedLine {
     pub target: Endpoint,
     pub target_is_local: bool,
     pub listeners: Vec<Listener>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", borrow)]
+    pub seen: Vec<SeenLine<'a>>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -150,8 +156,8 @@ pub struct StalledLine<'a> {
     pub left_ns: u64,
 }
 
-impl Inquiry<'_> {
-    pub fn new(inquiry: &inquiry::Inquiry) -> Self {
+impl<'a> Inquiry<'a> {
+    pub fn new(inquiry: &'a inquiry::Inquiry) -> Self {
         let inquiry::Inquiry {
             id,
             at: _,
@@ -169,9 +175,11 @@ impl Inquiry<'_> {
             ifindex: None,
             packets: Vec::new(),
             connmark: None,
+            aspects: Vec::new(),
         };
         let name = match question {
-            Question::Connection { tuple, target } => {
+            Question::Connection { tuple, target, aspects } => {
+                line.aspects = aspects.iter().map(AspectLine::new).collect();
                 line.connection = Some((*tuple).into());
                 line.target = target.map(Into::into);
                 QuestionName::Connection
@@ -182,7 +190,12 @@ impl Inquiry<'_> {
             }
             Question::Sweep => QuestionName::Sweep,
             Question::Stalled => QuestionName::Stalled,
-            Question::Walk { packets, connmark } => {
+            Question::Walk {
+                packets,
+                connmark,
+                aspects,
+            } => {
+                line.aspects = aspects.iter().map(AspectLine::new).collect();
                 line.packets = packets.iter().map(Into::into).collect();
                 line.connmark = *connmark;
                 QuestionName::Walk
@@ -198,6 +211,7 @@ impl Inquiry<'_> {
             QuestionName::Connection => Question::Connection {
                 tuple: self.connection.ok_or(Invalid::Missing("connection"))?.into(),
                 target: self.target.map(Into::into),
+                aspects: self.aspects.into_iter().map(AspectLine::model).collect(),
             },
             QuestionName::Link => Question::Link {
                 ifindex: self.ifindex.ok_or(Invalid::Missing("ifindex"))?,
@@ -207,6 +221,7 @@ impl Inquiry<'_> {
             QuestionName::Walk => Question::Walk {
                 packets: self.packets.into_iter().map(Into::into).collect(),
                 connmark: self.connmark,
+                aspects: self.aspects.into_iter().map(AspectLine::model).collect(),
             },
         };
         Ok(inquiry::Inquiry {
@@ -305,14 +320,19 @@ impl<'a> Answer<'a> {
     }
 }
 
-impl ExaminedLine {
-    fn new(examined: &Examined, limits: Limits) -> Self {
+impl<'a> ExaminedLine<'a> {
+    fn new(examined: &'a Examined, limits: Limits) -> Self {
         Self {
             conntrack: examined.conntrack.as_ref().map(Into::into),
             socket: examined.socket.as_ref().map(Into::into),
             target: examined.target.into(),
             target_is_local: examined.target_is_local,
             listeners: limits.list(&examined.listeners).iter().map(Into::into).collect(),
+            seen: limits
+                .list(&examined.seen)
+                .iter()
+                .map(|seen| SeenLine::new(seen, limits))
+                .collect(),
         }
     }
 
@@ -323,6 +343,7 @@ impl ExaminedLine {
             target: self.target.into(),
             target_is_local: self.target_is_local,
             listeners: self.listeners.into_iter().map(Into::into).collect(),
+            seen: self.seen.into_iter().map(SeenLine::model).collect(),
         }
     }
 }

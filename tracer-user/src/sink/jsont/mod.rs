@@ -3,6 +3,7 @@
 //! No writing and no reading of lines: that is [`crate::sink::jsonl`].
 
 mod address;
+mod aspect;
 mod atom;
 mod connection;
 mod conntrack;

@@ -5,6 +5,7 @@ use crate::model::finding::RuleRole;
 use crate::model::rules::End;
 use crate::model::time::Timestamp;
 use crate::model::walked::{Named, Trail, Traveller, Walked};
+use crate::sink::jsont::aspect::SeenLine;
 use crate::sink::jsont::{Conntrack, Decimal, Endpoint, Flags, Limits, Rule, Spelled, Tuple};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -46,6 +47,8 @@ pub struct WalkedLine<'a> {
     pub setters: Vec<Rule<'a>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub caveats: Vec<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", borrow)]
+    pub seen: Vec<SeenLine<'a>>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -125,6 +128,7 @@ impl<'a> WalkedLine<'a> {
             trails,
             setters,
             caveats,
+            seen,
         } = walked;
         let setters = limits.list(setters).iter();
         Self {
@@ -136,6 +140,11 @@ impl<'a> WalkedLine<'a> {
             trails: trails.iter().map(|trail| TrailLine::new(trail, limits)).collect(),
             setters: setters.map(|setter| Rule::new(setter, limits)).collect(),
             caveats: limits.list(caveats).iter().map(|text| limits.text(text)).collect(),
+            seen: limits
+                .list(seen)
+                .iter()
+                .map(|seen| SeenLine::new(seen, limits))
+                .collect(),
         }
     }
 }
@@ -176,6 +185,7 @@ impl From<WalkedLine<'_>> for Walked {
             trails: line.trails.into_iter().map(Into::into).collect(),
             setters: line.setters.into_iter().map(Into::into).collect(),
             caveats: line.caveats.into_iter().map(Arc::from).collect(),
+            seen: line.seen.into_iter().map(SeenLine::model).collect(),
         }
     }
 }

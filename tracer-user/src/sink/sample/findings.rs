@@ -1,5 +1,6 @@
 //! One finding for each cause.
 
+use crate::model::aspect::Seen;
 use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::event::RstMaker;
 use crate::model::evidence::{Evidence, Place};
@@ -145,6 +146,26 @@ pub(in crate::sink) fn finding_of(cause: Cause) -> Finding {
         | Cause::AddressFamilyGap
         | Cause::BypassedRedirect
         | Cause::StaleEntries => inspected::finding_of(cause),
+        Cause::MartianRedirect => martian_redirect(),
+        other => finding(other, connection(), vec![syn_again()]),
+    }
+}
+
+/// Its setting is known.
+fn martian_redirect() -> Finding {
+    let setting = super::setting();
+    let aspect = Evidence::Aspect {
+        at: ms(100),
+        netns: POD,
+        seen: Seen::Setting(setting.clone()),
+    };
+    Finding {
+        culprits: vec![Culprit::Sysctl {
+            netns: POD,
+            enter: None,
+            setting,
+        }],
+        ..finding(Cause::MartianRedirect, connection(), vec![aspect, syn_again()])
     }
 }
 

@@ -1,10 +1,12 @@
 //! Records as the Tracker and the shell make them, for the tests of the sinks.
 
+mod aspect;
 mod findings;
 mod inspected;
 mod ports;
 mod rules;
 
+pub(super) use aspect::{aspects, seen, setting};
 pub(super) use findings::{finding_of, findings};
 pub(super) use ports::ports;
 pub(super) use rules::{named_findings, policy, redirect};

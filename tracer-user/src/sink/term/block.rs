@@ -30,6 +30,7 @@ pub(super) fn write(finding: &Finding, before: Option<Cause>, clock: Clock, page
     page.field("why", &words::why(finding));
     proof(finding, page);
     to_do(finding, page);
+    checks(finding, page);
     for (at, considered) in finding.considered.iter().enumerate() {
         let label = if at == 0 { "not" } else { "" };
         page.hanging(
@@ -170,5 +171,14 @@ fn to_do(finding: &Finding, page: &mut Page<'_>) {
         if let Some(command) = &fix.command {
             page.command(command);
         }
+    }
+}
+
+/// How to see it by hand.
+fn checks(finding: &Finding, page: &mut Page<'_>) {
+    for (at, check) in words::checks(finding).iter().enumerate() {
+        let label = if at == 0 { "check" } else { "" };
+        page.hanging(label, "- ", &check.why);
+        page.command(&check.command);
     }
 }

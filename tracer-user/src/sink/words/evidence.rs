@@ -8,7 +8,7 @@ use crate::model::inquiry::{Listener, SocketInfo};
 use crate::model::rules::{End, Reject};
 use crate::model::time::Timestamp;
 use crate::sink::text::Shown;
-use crate::sink::words::{count, errno, facts, flags, inspected, netns, process, seconds, status};
+use crate::sink::words::{aspect, count, errno, facts, flags, inspected, netns, process, seconds, status};
 
 /// When it was seen.
 pub fn at(evidence: &Evidence) -> Timestamp {
@@ -29,6 +29,7 @@ pub fn at(evidence: &Evidence) -> Timestamp {
         | Evidence::MarkSetter { at, .. }
         | Evidence::RulesNotRead { at, .. }
         | Evidence::Inspected { at, .. }
+        | Evidence::Aspect { at, .. }
         | Evidence::NotExamined { at, .. } => *at,
     }
 }
@@ -51,6 +52,7 @@ pub fn source(evidence: &Evidence) -> Option<&'static str> {
         | Evidence::Socket { .. }
         | Evidence::NotAccepted { .. } => Some("sock_diag"),
         Evidence::RulesWalked { .. } | Evidence::MarkSetter { .. } | Evidence::Inspected { .. } => Some("rules"),
+        Evidence::Aspect { seen, .. } => Some(aspect::source(seen)),
         Evidence::Errno { .. }
         | Evidence::GaveUp { .. }
         | Evidence::RulesNotRead { .. }
@@ -132,6 +134,7 @@ pub fn sentence(finding: &Finding, evidence: &Evidence) -> String {
             format!("the rules of {netns} could not be read: {}", Shown(why.as_bytes()))
         }
         Evidence::Inspected { what, .. } => inspected::sentence(what),
+        Evidence::Aspect { netns: of, seen, .. } => aspect::sentence(&netns(finding, *of), seen),
         Evidence::NotExamined { why, .. } => {
             format!("the namespace could not be looked at: {}", Shown(why.as_bytes()))
         }

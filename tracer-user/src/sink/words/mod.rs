@@ -2,6 +2,8 @@
 //!
 //! Pure; no layout and no colours, which are [`crate::sink::term`]'s.
 
+mod aspect;
+mod cause;
 mod command;
 mod evidence;
 mod facts;
@@ -16,7 +18,7 @@ mod why;
 
 pub use command::netns_name;
 pub use evidence::{at as evidence_at, sentence as evidence, source as evidence_source};
-pub use fixes::{Fix, FixKind, fixes};
+pub use fixes::{Check, Fix, FixKind, checks, fixes};
 pub use inspected::rule_line;
 pub use phrase::{after, bytes, connection, count, errno, flags, holder, netns, process, seconds, status, thousands};
 pub use ports::{PortRange, listed, ports_text};

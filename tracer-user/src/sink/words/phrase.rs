@@ -109,8 +109,10 @@ pub(super) fn enter(finding: &Finding, netns: Netns) -> Option<&str> {
         .chain(&finding.victims);
     let connection = connection.filter(|connection| connection.netns == netns);
     let culprits = finding.culprits.iter().filter_map(|culprit| match culprit {
-        Culprit::Rule { netns: of, enter, .. } if *of == netns => enter.as_deref(),
-        Culprit::Rule { .. } | Culprit::ConntrackEntry(_) | Culprit::Listener(_) | Culprit::Peer { .. } => None,
+        Culprit::Rule { netns: of, enter, .. } | Culprit::Sysctl { netns: of, enter, .. } if *of == netns => {
+            enter.as_deref()
+        }
+        _ => None,
     });
     let inspected = finding.evidence.iter().filter_map(|evidence| {
         let Evidence::Inspected { netns: of, enter, .. } = evidence else {

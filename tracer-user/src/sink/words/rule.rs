@@ -52,7 +52,7 @@ pub(super) fn named(finding: &Finding, does: impl Fn(RuleRole) -> bool) -> impl 
             role,
             ..
         } if does(*role) => Some((&**rule, *netns)),
-        Culprit::Rule { .. } | Culprit::ConntrackEntry(_) | Culprit::Listener(_) | Culprit::Peer { .. } => None,
+        _ => None,
     })
 }
 

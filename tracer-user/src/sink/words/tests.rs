@@ -7,7 +7,9 @@ use crate::sink::sample;
 use std::net::IpAddr;
 
 fn commands(finding: &Finding) -> Vec<String> {
-    fixes(finding).into_iter().filter_map(|fix| fix.command).collect()
+    let checks = checks(finding).into_iter().map(|check| check.command);
+    let fixes = fixes(finding).into_iter().filter_map(|fix| fix.command);
+    checks.chain(fixes).collect()
 }
 
 fn text(finding: &Finding) -> String {

@@ -44,6 +44,7 @@ fn a_proxy_that_starts_listening_a_moment_after_its_rules_is_not_accused() {
         target: redirected().leaving().destination,
         target_is_local: true,
         listeners: vec![listener("0.0.0.0:37673", 0, 128)],
+        seen: Vec::new(),
     };
     let mut world = World::finding(late);
     let packet = packet(redirected().leaving(), Some(1), Some(redirected()));

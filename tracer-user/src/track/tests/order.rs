@@ -27,6 +27,7 @@ fn conclude(events: Vec<Event>) -> Vec<(Cause, Confidence, u64)> {
         target: redirected().leaving().destination,
         target_is_local: true,
         listeners: vec![],
+        seen: Vec::new(),
     };
     let mut world = World::finding(nobody);
     world.feed(events);

@@ -56,6 +56,7 @@ fn walked(trails: Vec<Trail>) -> Walked {
         trails,
         setters: Vec::new(),
         caveats: Vec::new(),
+        seen: Vec::new(),
     }
 }
 
@@ -87,7 +88,7 @@ fn rules(finding: &Finding) -> Vec<(RuleRole, &str)> {
         Culprit::Rule {
             rule: Some(rule), role, ..
         } => Some((*role, &*rule.chain)),
-        Culprit::Rule { .. } | Culprit::ConntrackEntry(_) | Culprit::Listener(_) | Culprit::Peer { .. } => None,
+        _ => None,
     });
     culprits.collect()
 }
@@ -174,6 +175,7 @@ fn the_rule_behind_a_dead_port_is_named_beside_the_entry() {
         target: redirected().leaving().destination,
         target_is_local: true,
         listeners: vec![],
+        seen: Vec::new(),
     };
     let translating = trail(End::Delivered, vec![named(RuleRole::Translates, "nat")]);
     let mut world = world(gone, dropping(), translating);

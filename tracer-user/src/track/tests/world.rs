@@ -231,6 +231,7 @@ pub(super) fn waiting() -> Examined {
         target: connection().destination,
         target_is_local: false,
         listeners: Vec::new(),
+        seen: Vec::new(),
     }
 }
 

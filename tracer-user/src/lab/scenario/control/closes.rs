@@ -5,7 +5,7 @@ use crate::lab::address::{self, Link, PEER, POD};
 use crate::lab::error::LabError;
 use crate::lab::options::{Backend, Family, PeerKind};
 use crate::lab::scenario::reply::ask_once;
-use crate::lab::scenario::{EITHER_PEER, KERNEL_PEER, Outcome, Scenario};
+use crate::lab::scenario::{Cure, EITHER_PEER, KERNEL_PEER, Outcome, Scenario};
 use crate::lab::script::{Connect, Script};
 use crate::lab::topology::POD_HARDWARE;
 use crate::lab::wire::{Accepts, Command, Manner};
@@ -23,6 +23,7 @@ pub(in crate::lab::scenario) const GRACEFUL_CLOSE: Scenario = Scenario {
     peers: EITHER_PEER,
     set_up: echo_pair,
     drive: |script| ask_once(script, 0),
+    cure: Cure::None,
 };
 
 pub(in crate::lab::scenario) const LINGER_ZERO: Scenario = Scenario {
@@ -39,6 +40,7 @@ pub(in crate::lab::scenario) const LINGER_ZERO: Scenario = Scenario {
         script.request("app", 0, Outcome::Works)?;
         script.act("app", "closes with SO_LINGER 0", &Command::Abort { slot: 0 })
     },
+    cure: Cure::None,
 };
 
 pub(in crate::lab::scenario) const CLOSE_WITH_UNREAD_DATA: Scenario = Scenario {
@@ -60,6 +62,7 @@ pub(in crate::lab::scenario) const CLOSE_WITH_UNREAD_DATA: Scenario = Scenario {
         )?;
         script.act("app", "closes without reading it", &Command::Close { slot: 0 })
     },
+    cure: Cure::None,
 };
 
 pub(in crate::lab::scenario) const HALF_CLOSE: Scenario = Scenario {
@@ -82,6 +85,7 @@ pub(in crate::lab::scenario) const HALF_CLOSE: Scenario = Scenario {
         script.act("app", "waits for the answer", &Command::Receive { slot: 0 })?;
         script.act("app", "closes", &Command::Close { slot: 0 })
     },
+    cure: Cure::None,
 };
 
 pub(in crate::lab::scenario) const RESET_AFTER_FIN: Scenario = Scenario {
@@ -114,6 +118,7 @@ pub(in crate::lab::scenario) const RESET_AFTER_FIN: Scenario = Scenario {
         thread::sleep(Duration::from_millis(600));
         Ok(())
     },
+    cure: Cure::None,
 };
 
 pub(in crate::lab::scenario) const HEALTH_CHECKS: Scenario = Scenario {
@@ -139,6 +144,7 @@ pub(in crate::lab::scenario) const HEALTH_CHECKS: Scenario = Scenario {
         }
         Ok(())
     },
+    cure: Cure::None,
 };
 
 fn health_check(script: &mut Script<'_>, from_port: u16) -> Result<(), LabError> {

@@ -5,7 +5,7 @@ use crate::lab::error::LabError;
 use crate::lab::options::{Backend, Family};
 use crate::lab::rules::Rules;
 use crate::lab::scenario::reply::{ISTIO, ask_once};
-use crate::lab::scenario::{EITHER_PEER, Outcome, Scenario};
+use crate::lab::scenario::{Cure, EITHER_PEER, Outcome, Scenario};
 use crate::lab::script::Connect;
 use crate::lab::wire::{Accepts, Command, Proxy};
 use crate::lab::world::World;
@@ -26,6 +26,7 @@ pub(in crate::lab::scenario) const SIDECAR: Scenario = Scenario {
         }
         Ok(())
     },
+    cure: Cure::None,
 };
 
 pub(in crate::lab::scenario) const SIDECAR_CALLS_ITSELF: Scenario = Scenario {
@@ -54,6 +55,7 @@ pub(in crate::lab::scenario) const SIDECAR_CALLS_ITSELF: Scenario = Scenario {
         }
         Ok(())
     },
+    cure: Cure::None,
 };
 
 pub(in crate::lab::scenario) const SERVICE: Scenario = Scenario {
@@ -85,6 +87,7 @@ pub(in crate::lab::scenario) const SERVICE: Scenario = Scenario {
         }
         Ok(())
     },
+    cure: Cure::None,
 };
 
 /// Istio's rules, and a proxy for both directions: the service of the pod itself has the pod as its endpoint, and what

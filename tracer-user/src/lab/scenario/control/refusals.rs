@@ -4,7 +4,7 @@ use super::echo_pair;
 use crate::lab::address::{self, Link, NOBODY, POD, with_prefix};
 use crate::lab::options::{Backend, Family};
 use crate::lab::scenario::reply::ask_once;
-use crate::lab::scenario::{KERNEL_PEER, Outcome, PHANTOM_PEER, Scenario};
+use crate::lab::scenario::{Cure, KERNEL_PEER, Outcome, PHANTOM_PEER, Scenario};
 use crate::lab::script::Connect;
 use crate::lab::wire::Manner;
 
@@ -18,6 +18,7 @@ pub(in crate::lab::scenario) const REFUSED_PORT: Scenario = Scenario {
     peers: KERNEL_PEER,
     set_up: echo_pair,
     drive: |script| script.connect("app", 9999, Outcome::Refused),
+    cure: Cure::None,
 };
 
 pub(in crate::lab::scenario) const LOCAL_REFUSED_PORT: Scenario = Scenario {
@@ -36,6 +37,7 @@ pub(in crate::lab::scenario) const LOCAL_REFUSED_PORT: Scenario = Scenario {
         }
         Ok(())
     },
+    cure: Cure::None,
 };
 
 pub(in crate::lab::scenario) const ONE_GIVE_UP: Scenario = Scenario {
@@ -61,6 +63,7 @@ pub(in crate::lab::scenario) const ONE_GIVE_UP: Scenario = Scenario {
         };
         script.connect_as("app", connect, Outcome::GivesUp)
     },
+    cure: Cure::None,
 };
 
 pub(in crate::lab::scenario) const HAPPY_EYEBALLS: Scenario = Scenario {
@@ -92,4 +95,5 @@ pub(in crate::lab::scenario) const HAPPY_EYEBALLS: Scenario = Scenario {
         }
         Ok(())
     },
+    cure: Cure::None,
 };

@@ -7,7 +7,7 @@ use crate::lab::options::{Backend, Family};
 use crate::lab::rules::{Rules, nft_rule};
 use crate::lab::scenario::redirect::{AGENT_PORT, REDIRECT};
 use crate::lab::scenario::reply::{ask_once, set_up_pooled};
-use crate::lab::scenario::{EITHER_PEER, Outcome, Scenario};
+use crate::lab::scenario::{Cure, EITHER_PEER, Outcome, Scenario};
 use crate::lab::script::{Connect, Script};
 use crate::lab::wire::{Accepts, Command, Server};
 use std::net::{Ipv6Addr, SocketAddr};
@@ -36,6 +36,7 @@ pub(in crate::lab::scenario) const V6_LISTENER: Scenario = Scenario {
         world.add_rules("pod", &REDIRECT)
     },
     drive: |script| ask_once(script, 0),
+    cure: Cure::None,
 };
 
 pub(in crate::lab::scenario) const LATE_LISTENER: Scenario = Scenario {
@@ -62,6 +63,7 @@ pub(in crate::lab::scenario) const LATE_LISTENER: Scenario = Scenario {
         script.act("agent", "begins to listen", &serve)?;
         ask_once(script, 0)
     },
+    cure: Cure::None,
 };
 
 pub(in crate::lab::scenario) const UNUSED_MARK: Scenario = Scenario {
@@ -77,6 +79,7 @@ pub(in crate::lab::scenario) const UNUSED_MARK: Scenario = Scenario {
         ask_once(script, 0)?;
         ask_once(script, 1)
     },
+    cure: Cure::None,
 };
 
 pub(in crate::lab::scenario) const RULE_DELETED: Scenario = Scenario {
@@ -100,6 +103,7 @@ pub(in crate::lab::scenario) const RULE_DELETED: Scenario = Scenario {
         ask_once(script, 1)?;
         script.request("app", 0, Outcome::Works)
     },
+    cure: Cure::None,
 };
 
 pub(in crate::lab::scenario) const PORT_CLASH: Scenario = Scenario {
@@ -128,6 +132,7 @@ pub(in crate::lab::scenario) const PORT_CLASH: Scenario = Scenario {
         script.request("app", 0, Outcome::Works)?;
         script.request("app", 1, Outcome::Works)
     },
+    cure: Cure::None,
 };
 
 pub(in crate::lab::scenario) const HOOKS_OFF: Scenario = Scenario {
@@ -153,6 +158,7 @@ pub(in crate::lab::scenario) const HOOKS_OFF: Scenario = Scenario {
         script.connect_as("app", from_there, Outcome::Works)?;
         script.request("app", 0, Outcome::Works)
     },
+    cure: Cure::None,
 };
 
 /// A connection from port 40001 is redirected to the agent, and the rules go before it does.

@@ -2,7 +2,7 @@
 
 use crate::lab::options::{Backend, Family};
 use crate::lab::scenario::redirect::{AGENT_PORT, REDIRECT};
-use crate::lab::scenario::{EITHER_PEER, KERNEL_PEER, Outcome, PHANTOM_PEER, Scenario};
+use crate::lab::scenario::{Cure, EITHER_PEER, KERNEL_PEER, Outcome, PHANTOM_PEER, Scenario};
 use crate::lab::script::Connect;
 use crate::lab::wire::{Accepts, Command, Manner};
 
@@ -30,6 +30,7 @@ pub(in crate::lab::scenario) const PEER_DOES_NOT_READ: Scenario = Scenario {
             },
         )
     },
+    cure: Cure::None,
 };
 
 pub(in crate::lab::scenario) const CLOSED_WINDOW: Scenario = Scenario {
@@ -50,6 +51,7 @@ pub(in crate::lab::scenario) const CLOSED_WINDOW: Scenario = Scenario {
         script.request("app", 0, Outcome::Works)?;
         script.send("app", 0)
     },
+    cure: Cure::None,
 };
 
 pub(in crate::lab::scenario) const SLOW_ACCEPT: Scenario = Scenario {
@@ -69,6 +71,7 @@ pub(in crate::lab::scenario) const SLOW_ACCEPT: Scenario = Scenario {
         script.connect("app", 9000, Outcome::Works)?;
         script.request("app", 0, Outcome::Works)
     },
+    cure: Cure::None,
 };
 
 pub(in crate::lab::scenario) const LOSSY_PATH: Scenario = Scenario {
@@ -112,4 +115,5 @@ pub(in crate::lab::scenario) const LOSSY_PATH: Scenario = Scenario {
             &Command::HasRetransmitted,
         )
     },
+    cure: Cure::None,
 };

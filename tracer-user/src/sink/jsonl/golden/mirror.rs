@@ -8,6 +8,7 @@
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -190,6 +191,7 @@ objects! {
         ifindex: Option<u32>,
         packets: Option<Vec<Traveller>>,
         connmark: Option<u32>,
+        aspects: Option<Vec<Value>>,
     }
     Answer {
         id: u64,
@@ -209,6 +211,7 @@ objects! {
         target: Endpoint,
         target_is_local: bool,
         listeners: Vec<Listener>,
+        seen: Option<Vec<Value>>,
     }
     Waiting {
         netns: Netns,
@@ -239,6 +242,7 @@ objects! {
         trails: Vec<Trail>,
         setters: Option<Vec<Rule>>,
         caveats: Option<Vec<String>>,
+        seen: Option<Vec<Value>>,
     }
     Trail {
         rules: Vec<Named>,
@@ -311,10 +315,12 @@ objects! {
         evidence: Vec<Evidence>,
         considered: Vec<Considered>,
         fixes: Vec<Fix>,
+        checks: Option<Vec<Check>>,
         first: String,
         last: String,
     }
     Considered { cause: String, why_not: String, }
+    Check { netns: Option<String>, command: String, why: String, }
     Fix { kind: String, netns: Option<String>, command: Option<String>, why: String, }
     Hello {
         session: String,
@@ -401,6 +407,11 @@ enum Culprit {
         uid: u32,
         inode: Option<u32>,
         process: Option<Process>,
+    },
+    Sysctl {
+        netns: Netns,
+        path: String,
+        value: String,
     },
     Peer {
         address: IpAddr,
@@ -543,6 +554,8 @@ enum Evidence {
         missed: Option<Vec<u16>>,
         on: Option<bool>,
     },
+    /// The schema knows the fields of each.
+    Aspect(Value),
     NotExamined {
         time: String,
         why: String,

@@ -155,6 +155,7 @@ fn walked() -> Walked {
         }],
         setters: vec![sample::redirect()],
         caveats: vec!["br_netfilter leads bridged packets through the rules".into()],
+        seen: sample::seen(),
     }
 }
 
@@ -211,6 +212,7 @@ fn answers() -> [Answer; 7] {
         target: sample::endpoint("127.0.0.1:37673"),
         target_is_local: true,
         listeners: vec![listener],
+        seen: sample::seen(),
     };
     let replies = [
         Reply::Connection(Box::new(examined)),
@@ -238,6 +240,7 @@ fn everything() -> String {
         Question::Connection {
             tuple,
             target: Some(sample::endpoint("127.0.0.1:37673")),
+            aspects: sample::aspects(),
         },
         Question::Link { ifindex: 2 },
         Question::Sweep,
@@ -245,6 +248,7 @@ fn everything() -> String {
         Question::Walk {
             packets: vec![traveller()],
             connmark: Some(1),
+            aspects: sample::aspects(),
         },
     ]
     .map(inquiry);

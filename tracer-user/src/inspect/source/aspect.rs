@@ -1,0 +1,61 @@
+//! Looks at aspects of the namespace that the thread is in. What cannot be read is left out.
+
+use super::probe::Probe;
+use crate::model::aspect::{ASPECTS_MAX, Aspect, Seen, Setting};
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType, netdevice};
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::{Component, Path};
+use std::sync::Arc;
+
+pub(super) fn look(probe: &mut Probe, aspects: &[Aspect]) -> Vec<Seen> {
+    let aspects = aspects.get(..ASPECTS_MAX).unwrap_or(aspects);
+    aspects.iter().filter_map(|aspect| one(probe, aspect)).collect()
+}
+
+fn one(probe: &mut Probe, aspect: &Aspect) -> Option<Seen> {
+    match aspect {
+        Aspect::Setting(path) => setting(path),
+        Aspect::DeviceSetting { path, ifindex } => {
+            let device = netdevice::index_to_name(socket().ok()?, *ifindex).ok()?;
+            setting(&path.replace("{}", &device))
+        }
+        Aspect::ConntrackCount => probe.conntrack_count().ok().map(Seen::ConntrackCount),
+    }
+}
+
+/// Of the namespace, to ask about its devices.
+fn socket() -> Result<OwnedFd, Errno> {
+    net::socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
+}
+
+/// The settings below `net` are those of the reading thread's namespace.
+fn setting(path: &str) -> Option<Seen> {
+    let inside = Path::new(path)
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)));
+    let value = fs::read_to_string(Path::new("/proc/sys").join(path)).ok();
+    let value = value.filter(|_| inside)?;
+    Some(Seen::Setting(Setting {
+        path: path.into(),
+        value: Arc::from(value.trim()),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_is_read_from_below_proc_sys_only() {
+        let Some(Seen::Setting(read)) = setting("net/ipv4/ip_local_port_range") else {
+            panic!("every kernel has it");
+        };
+        assert_eq!(read.value.split_whitespace().count(), 2);
+        assert_eq!(read.name(), "net.ipv4.ip_local_port_range");
+        assert_eq!(setting("../uptime"), None);
+        assert_eq!(setting("/etc/hostname"), None);
+        assert_eq!(setting("net/ipv4/none"), None);
+    }
+}

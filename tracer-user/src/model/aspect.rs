@@ -1,0 +1,52 @@
+//! What is looked at in a namespace only where a theory of what is wrong needs it, and what was seen.
+
+use std::sync::Arc;
+
+/// One thing to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Aspect {
+    /// A setting below `/proc/sys`, such as `net/ipv4/ip_local_port_range`.
+    Setting(Arc<str>),
+    /// A setting of one device; `{}` in the path stands for the device's name.
+    DeviceSetting { path: Arc<str>, ifindex: u32 },
+    /// How many entries conntrack has for the namespace.
+    ConntrackCount,
+}
+
+/// One thing that was seen. What could not be read is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    Setting(Setting),
+    ConntrackCount(u32),
+}
+
+/// A setting and its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Below `/proc/sys`. Untrusted: a device's name may be part of it.
+    pub path: Arc<str>,
+    /// Without white space around it.
+    pub value: Arc<str>,
+}
+
+impl Setting {
+    /// As `sysctl` takes it: with dots, unless a name in it has some itself.
+    pub fn name(&self) -> String {
+        if self.path.contains('.') {
+            self.path.to_string()
+        } else {
+            self.path.replace('/', ".")
+        }
+    }
+}
+
+/// The value of a setting among what was seen, by its path.
+pub fn setting<'a>(seen: &'a [Seen], path: &str) -> Option<&'a Setting> {
+    seen.iter().find_map(|seen| match seen {
+        Seen::Setting(setting) if *setting.path == *path => Some(setting),
+        _ => None,
+    })
+}
+
+/// Aspects of one question, and of one answer.
+pub const ASPECTS_MAX: usize = 16;

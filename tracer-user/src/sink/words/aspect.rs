@@ -1,0 +1,22 @@
+//! What was looked at because a theory needed it, in words.
+
+use crate::model::aspect::Seen;
+use crate::sink::words::thousands;
+
+/// Where it was read.
+pub(super) fn source(seen: &Seen) -> &'static str {
+    match seen {
+        Seen::Setting(_) => "sysctl",
+        Seen::ConntrackCount(_) => "ctnetlink",
+    }
+}
+
+/// A sentence without its full stop; `netns` is where it was seen.
+pub(super) fn sentence(netns: &str, seen: &Seen) -> String {
+    match seen {
+        Seen::Setting(setting) => format!("{} is {} in {netns}", setting.name(), setting.value),
+        Seen::ConntrackCount(entries) => {
+            format!("conntrack has {} entries in {netns}", thousands(u64::from(*entries)))
+        }
+    }
+}

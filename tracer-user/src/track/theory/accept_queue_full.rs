@@ -1,0 +1,55 @@
+//! The server accepts more slowly than clients connect.
+
+use super::case::{Case, confidence};
+use super::{Explanation, Opinion, Theory};
+use crate::model::conntrack::Conntrack;
+use crate::model::evidence::Evidence;
+use crate::model::finding::{Cause, Confidence, Culprit, Severity};
+use crate::model::reason::DropReason;
+use crate::model::tuple::Endpoint;
+
+pub(super) const THEORY: Theory = Theory::new(Cause::AcceptQueueFull, Severity::Warning, weigh);
+
+fn weigh(case: &Case<'_>) -> Opinion {
+    let redirected = match case.drop() {
+        Some(drop) => drop.conntrack.as_ref().is_some_and(Conntrack::redirects),
+        None => case.is_redirected(),
+    };
+    if let Some((confidence, target, listener)) = full_queue(case) {
+        if redirected {
+            return Opinion::Silent;
+        }
+        return Explanation::new(confidence, target).by(listener).into();
+    }
+    if !case.hangs_undropped() {
+        return Opinion::Silent;
+    }
+    match &case.around.full_listener {
+        Some((at, listener)) => Explanation::new(Confidence::Likely, case.leaving())
+            .by([Culprit::Listener(listener.clone())])
+            .with([Evidence::Listener {
+                at: *at,
+                listener: listener.clone(),
+            }])
+            .into(),
+        None => Opinion::Excluded("no local listener at its destination has a full queue"),
+    }
+}
+
+/// The queue where its packets arrive is full: seen itself, or by the drop that it makes.
+pub(super) fn full_queue(case: &Case<'_>) -> Option<(Confidence, Endpoint, Option<Culprit>)> {
+    if !case.hangs() {
+        return None;
+    }
+    let culprit = || case.listener().cloned().map(Culprit::Listener);
+    match case.drop() {
+        Some(drop) => {
+            let overflows = drop.reason == DropReason::TcpListenOverflow;
+            overflows.then(|| (confidence(drop), case.target(drop), culprit()))
+        }
+        None => {
+            let full = case.listener().is_some_and(|listener| listener.is_full());
+            full.then(|| (Confidence::Proved, case.leaving(), culprit()))
+        }
+    }
+}

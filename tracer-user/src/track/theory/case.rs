@@ -1,0 +1,152 @@
+//! One connection when it is judged, and what the theories ask of it.
+
+use super::super::flow::{Certainty, DropSeen, Flow, Phase, ResetSeen};
+use crate::model::conntrack::{Conntrack, Direction};
+use crate::model::event::RstMaker;
+use crate::model::evidence::Place;
+use crate::model::finding::{Confidence, Culprit, RuleRole};
+use crate::model::identity::Netns;
+use crate::model::inquiry::{Examined, Listener};
+use crate::model::reason::DropReason;
+use crate::model::time::Timestamp;
+use crate::model::tuple::Endpoint;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// errno of a connection whose retransmits were never answered.
+const ETIMEDOUT: u32 = 110;
+
+#[derive(Clone, Copy, Debug)]
+pub(in crate::track) struct Case<'a> {
+    pub(in crate::track) flow: &'a Flow,
+    pub(in crate::track) around: &'a Surroundings<'a>,
+}
+
+/// What the Tracker knows beside the flow itself.
+#[derive(Debug)]
+pub(in crate::track) struct Surroundings<'a> {
+    /// Who on this host made the RST that it received.
+    pub(in crate::track) reset_by: Option<RstMaker>,
+    /// A listener of another namespace at the flow's destination whose queue was full at the last sweep.
+    pub(in crate::track) full_listener: Option<(Timestamp, Listener)>,
+    /// Connects to this destination were given up so often lately.
+    pub(in crate::track) give_ups: Option<u32>,
+    /// How a person enters a namespace, by its identity.
+    pub(in crate::track) entrances: &'a BTreeMap<u64, Arc<str>>,
+}
+
+impl<'a> Case<'a> {
+    /// It waits for an answer, or did until it ended.
+    pub(super) fn hangs(&self) -> bool {
+        match self.flow.phase {
+            Phase::Connecting | Phase::Established => true,
+            Phase::Ended {
+                errno, connected: true, ..
+            } => errno == ETIMEDOUT && self.flow.reset_received.is_none(),
+            Phase::Ended { errno, .. } => {
+                let gave_up = errno == 0 && self.around.give_ups.is_some();
+                self.drop().is_some() || errno == ETIMEDOUT || gave_up
+            }
+        }
+    }
+
+    /// It hangs, and none of its packets was seen to be dropped.
+    pub(super) fn hangs_undropped(&self) -> bool {
+        self.hangs() && self.drop().is_none()
+    }
+
+    /// The errno of a connect that failed.
+    pub(super) fn failed(&self) -> Option<u32> {
+        match self.flow.phase {
+            Phase::Ended {
+                errno,
+                connected: false,
+                ..
+            } => Some(errno),
+            _ => None,
+        }
+    }
+
+    /// The drop that decides.
+    pub(super) fn drop(&self) -> Option<&'a DropSeen> {
+        self.flow.main_drop()
+    }
+
+    /// The drop that decides, if netfilter did it.
+    pub(super) fn dropped_by_rule(&self) -> Option<&'a DropSeen> {
+        self.drop().filter(|drop| drop.reason == DropReason::Netfilter)
+    }
+
+    pub(super) fn examined(&self) -> Option<&'a Examined> {
+        self.flow.examined()?.examined.as_ref().ok()
+    }
+
+    /// Who listens where its packets go.
+    pub(super) fn listener(&self) -> Option<&'a Listener> {
+        self.examined()?.listeners.first()
+    }
+
+    pub(super) fn reset(&self) -> Option<&'a ResetSeen> {
+        self.flow.reset.as_deref()
+    }
+
+    /// A translation leads its own packets elsewhere.
+    pub(super) fn is_redirected(&self) -> bool {
+        let redirects = |entry: &Conntrack| entry.redirects() && entry.original == self.flow.tuple;
+        self.flow.entry().is_some_and(redirects)
+    }
+
+    /// Where its packets go, as far as its entry tells.
+    pub(super) fn leaving(&self) -> Endpoint {
+        self.flow.leaving().destination
+    }
+
+    /// Where the dropped packet was to go.
+    pub(super) fn target(&self, drop: &DropSeen) -> Endpoint {
+        match drop.direction {
+            Direction::Original => drop.packet.destination,
+            Direction::Reply => self.leaving(),
+        }
+    }
+
+    /// The rule answered (RST or ICMP error) instead of dropping in silence.
+    pub(super) fn was_rejected(&self, drop: &DropSeen) -> bool {
+        let told = |errno| errno != 0 && errno != ETIMEDOUT;
+        drop.rejected || matches!(self.flow.phase, Phase::Ended { errno, .. } if told(errno))
+    }
+
+    /// The packet was dropped on its way to the local port that a translation leads to.
+    pub(super) fn is_blocked_at_target(drop: &DropSeen) -> bool {
+        drop.conntrack.is_some_and(|entry| entry.redirects())
+            && drop.place == Place::Input
+            && drop.direction == Direction::Original
+    }
+
+    /// The rule that did it, without a name so far.
+    pub(super) fn nameless_rule(&self, drop: &DropSeen) -> Culprit {
+        Culprit::Rule {
+            netns: drop.netns,
+            enter: self.entrance(drop.netns),
+            rule: None,
+            role: if self.was_rejected(drop) {
+                RuleRole::Rejects
+            } else {
+                RuleRole::Drops
+            },
+            evidence: Some(0),
+        }
+    }
+
+    pub(super) fn entrance(&self, netns: Netns) -> Option<Arc<str>> {
+        self.around.entrances.get(&netns.id()).cloned()
+    }
+}
+
+/// How surely a drop says something of the connection.
+pub(super) fn confidence(drop: &DropSeen) -> Confidence {
+    match drop.certainty {
+        Certainty::Ambiguous => Confidence::Possible,
+        Certainty::OnlyCandidate => Confidence::Likely,
+        Certainty::Certain => Confidence::Proved,
+    }
+}

@@ -1,0 +1,24 @@
+//! The listener that a translation leads it to does not accept.
+
+use super::accept_queue_full::full_queue;
+use super::case::Case;
+use super::{Explanation, Opinion, Theory};
+use crate::model::conntrack::Conntrack;
+use crate::model::finding::{Cause, Severity};
+use crate::track::naming;
+
+pub(super) const THEORY: Theory = Theory {
+    asks: naming::translated,
+    ..Theory::new(Cause::RedirectTargetStalled, Severity::Error, weigh)
+};
+
+fn weigh(case: &Case<'_>) -> Opinion {
+    let redirected = match case.drop() {
+        Some(drop) => drop.conntrack.as_ref().is_some_and(Conntrack::redirects),
+        None => case.is_redirected(),
+    };
+    match full_queue(case).filter(|_| redirected) {
+        Some((confidence, target, listener)) => Explanation::new(confidence, target).by(listener).into(),
+        None => Opinion::Silent,
+    }
+}

@@ -1,0 +1,28 @@
+//! A rule answers the connection's own packets with an error.
+
+use super::case::{Case, confidence};
+use super::redirect_to_dead_port::dead_port;
+use super::{Explanation, Opinion, Theory};
+use crate::model::conntrack::Direction;
+use crate::model::finding::{Cause, Severity};
+use crate::track::naming;
+
+pub(super) const THEORY: Theory = Theory {
+    asks: naming::dropped_and_translated,
+    ..Theory::new(Cause::RejectedByRule, Severity::Warning, weigh)
+};
+
+fn weigh(case: &Case<'_>) -> Opinion {
+    if case.drop().is_none() && dead_port(case.flow).is_some() {
+        return Opinion::Excluded("TCP itself made the RST, no rule");
+    }
+    let own = case.dropped_by_rule().filter(|drop| {
+        drop.direction == Direction::Original && !Case::is_blocked_at_target(drop) && case.was_rejected(drop)
+    });
+    match own.filter(|_| case.hangs()) {
+        Some(drop) => Explanation::new(confidence(drop), case.target(drop))
+            .by([case.nameless_rule(drop)])
+            .into(),
+        None => Opinion::Silent,
+    }
+}
