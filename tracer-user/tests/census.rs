@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, reason = "the whole crate is tests")]
 
+mod schema;
+
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
@@ -235,7 +237,7 @@ impl Tracer {
     fn next_line(&mut self, within: Duration) -> Option<Value> {
         match self.output.recv_timeout(within) {
             Ok(text) => {
-                let value: Value = serde_json::from_str(&text).expect("one object a line");
+                let value: Value = schema::line(&text);
                 self.lines.push((text, value.clone()));
                 Some(value)
             }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, reason = "the whole crate is tests")]
 
+mod schema;
+
 use aya::programs::loaded_programs;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -40,10 +42,7 @@ fn scratch(name: &str) -> PathBuf {
 }
 
 fn lines(bytes: &[u8]) -> Vec<Value> {
-    text(bytes)
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("one object a line"))
-        .collect()
+    text(bytes).lines().map(schema::line).collect()
 }
 
 fn assert_whole(lines: &[Value]) {

@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "the whole crate is tests")]
 
+mod schema;
+
 use rustix::system::{delete_module, init_module};
 use serde_json::Value;
 use std::env;
@@ -169,7 +171,7 @@ impl Tracer {
             let mut line = String::new();
             let read = self.output.by_ref().read_line(&mut line).unwrap();
             assert!(read > 0, "the tracer ended before {what}; it said:\n{seen}");
-            let value = serde_json::from_str(&line).unwrap();
+            let value = schema::line(&line);
             if is_it(&value) {
                 return value;
             }

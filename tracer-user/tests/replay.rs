@@ -4,6 +4,8 @@
 
 #![expect(clippy::expect_used, reason = "the whole crate is tests")]
 
+mod schema;
+
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -74,7 +76,7 @@ fn replayed(text: &str) -> Vec<Value> {
             .line(line.as_bytes(), &mut |finding| {
                 let mut line = Vec::new();
                 write(Record::Finding(finding), clock, 0, &mut line);
-                findings.push(comparable(serde_json::from_slice(&line).expect("our own line")));
+                findings.push(comparable(schema::line(str::from_utf8(&line).expect("UTF-8"))));
             })
             .expect("every line of a recording is understood");
     }

@@ -4,6 +4,7 @@
 #![expect(clippy::expect_used, reason = "the whole crate is tests")]
 
 mod demo;
+mod schema;
 mod table;
 
 use demo::{Demo, above_info, culprits, expected, latest};

@@ -185,6 +185,7 @@ impl<'a> Looked<'a> {
             },
             connection: None,
             count: 0,
+            unexamined: 0,
             examples: Vec::new(),
             victims: Vec::new(),
             culprits: Vec::new(),

@@ -190,6 +190,8 @@ pub struct Finding {
     pub connection: Option<Connection>,
     /// All connections with this cause.
     pub count: u64,
+    /// Of these, so many were not looked at: there were too many at once, or no answer came.
+    pub unexamined: u64,
     /// At most [`Finding::EXAMPLES`].
     pub examples: Vec<Connection>,
     /// Other connections that wait because of this one; at most [`Finding::EXAMPLES`].

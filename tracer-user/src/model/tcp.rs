@@ -7,6 +7,8 @@ macro_rules! states {
         pub enum $name { $($variant,)* }
 
         impl $name {
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
             /// The state of the kernel's number; `None` for a number it has no name for.
             pub fn from_number(number: u8) -> Option<Self> {
                 match number { $($number => Some(Self::$variant),)* _ => None }

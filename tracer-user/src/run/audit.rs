@@ -261,6 +261,7 @@ mod tests {
             confidence: Confidence::Proved,
             connection: None,
             count: 0,
+            unexamined: 0,
             examples: Vec::new(),
             victims: Vec::new(),
             culprits: Vec::new(),

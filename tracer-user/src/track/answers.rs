@@ -38,6 +38,16 @@ impl Inquiries {
         self.out.pop_front()
     }
 
+    /// Whether one more may be on its way; those that will not be answered make room.
+    pub(super) fn has_room(&mut self, at: Timestamp, totals: &mut Totals) -> bool {
+        if self.waiting.len() >= MAX_INQUIRIES {
+            let before = self.waiting.len();
+            self.waiting.retain(|_, (_, _, asked)| at.since(*asked) < ANSWER_LOST);
+            totals.unresolved += u64::try_from(before - self.waiting.len()).unwrap_or(u64::MAX);
+        }
+        self.waiting.len() < MAX_INQUIRIES
+    }
+
     /// `false` where too many are on their way already.
     pub(super) fn ask(
         &mut self,
@@ -48,12 +58,7 @@ impl Inquiries {
         question: Question,
         totals: &mut Totals,
     ) -> bool {
-        if self.waiting.len() >= MAX_INQUIRIES {
-            let before = self.waiting.len();
-            self.waiting.retain(|_, (_, _, asked)| at.since(*asked) < ANSWER_LOST);
-            totals.unresolved += u64::try_from(before - self.waiting.len()).unwrap_or(u64::MAX);
-        }
-        if self.waiting.len() >= MAX_INQUIRIES {
+        if !self.has_room(at, totals) {
             return false;
         }
         self.next += 1;

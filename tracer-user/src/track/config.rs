@@ -11,6 +11,10 @@ pub const MAX_PACKETS: usize = 16_384;
 pub const MAX_FINDINGS: usize = 1_024;
 /// Of these at most so many that are mere information, so that they leave room for the others.
 pub const MAX_INFORMATION: usize = 256;
+/// Findings of one cause in one namespace that are kept apart by destination; past it the rest is one finding.
+pub const MAX_ALIKE: usize = 16;
+/// Destinations that lead to one finding; past it they are looked at anew.
+pub const MAX_KEYS: usize = 1_024;
 /// Inquiries on their way at once. Past it connections wait for their turn.
 pub const MAX_INQUIRIES: usize = 128;
 /// Different drops kept per connection (by direction, place and namespace); more are only counted.
@@ -83,5 +87,8 @@ pub(super) const GIVE_UP_WINDOW: Duration = Duration::from_mins(1);
 pub(super) const GIVE_UPS: u32 = 3;
 /// How often a hung connection is looked at again, at most, to see whether it recovered.
 pub(super) const REEXAMINE_MAX: Duration = Duration::from_secs(30);
+/// Examinations of single connections a second, and how many at once after a quiet time: one costs about a millisecond.
+pub(super) const EXAMINATIONS_PER_SECOND: u32 = 100;
+pub(super) const EXAMINATIONS_BURST: u32 = 200;
 /// How long a connection waits for its examination before it is judged without one.
 pub(super) const EXAMINATION_PATIENCE: Duration = Duration::from_secs(3);

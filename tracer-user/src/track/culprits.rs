@@ -132,6 +132,7 @@ impl Findings {
         let complete = naming.is_complete();
         self.rename(id, totals);
         if complete {
+            let id = self.merge(id, totals);
             self.release_hold(id, at);
         }
     }

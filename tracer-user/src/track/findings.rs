@@ -1,7 +1,8 @@
 //! Open findings: one per cause and target, with a count, examples and revisions; bounded.
 
-use super::config::{MAX_FINDINGS, MAX_INFORMATION, QUIET, REVISION_INTERVAL};
+use super::config::{MAX_ALIKE, MAX_FINDINGS, MAX_INFORMATION, MAX_KEYS, QUIET, REVISION_INTERVAL};
 use super::culprits::Naming;
+use super::merged::{self, Merged, RuleId};
 use super::theory::Diagnosis;
 use super::totals::Totals;
 use crate::model::finding::{Cause, Connection, Finding, Severity, State};
@@ -16,10 +17,17 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 pub(super) struct Key {
     cause: Cause,
     netns: u64,
-    destination: Endpoint,
-    target: Endpoint,
+    /// `None` in the finding that takes in all the rest once there are too many of this cause.
+    place: Option<Place>,
     /// Only resets by a peer are kept apart by who received them.
     comm: Option<Comm>,
+}
+
+/// Where a connection is meant to go, and where its packets go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Place {
+    destination: Endpoint,
+    target: Endpoint,
 }
 
 impl Key {
@@ -32,8 +40,7 @@ impl Key {
             return Self {
                 cause,
                 netns,
-                destination,
-                target,
+                place: Some(Place { destination, target }),
                 comm: None,
             };
         }
@@ -44,8 +51,10 @@ impl Key {
         Self {
             cause,
             netns,
-            destination: service,
-            target: service,
+            place: Some(Place {
+                destination: service,
+                target: service,
+            }),
             comm: owner.map(|owner| owner.comm),
         }
     }
@@ -53,9 +62,9 @@ impl Key {
 
 #[derive(Debug)]
 struct Open {
-    key: Key,
-    /// The rules gave it another cause than the events did.
-    alias: Option<Key>,
+    /// Its own first, then those that lead here too: the rules gave it another cause than the events did, or other
+    /// findings turned out to be of the same rule.
+    keys: Vec<Key>,
     finding: Finding,
     naming: Naming,
     /// Connections of it that still hang.
@@ -70,6 +79,7 @@ pub(super) struct Findings {
     next: u64,
     open: BTreeMap<u64, Open>,
     by_key: HashMap<Key, u64>,
+    pub(super) merged: Merged,
     /// How many of the open ones are mere information.
     information: usize,
     out: VecDeque<Finding>,
@@ -91,7 +101,7 @@ impl Findings {
         at: Timestamp,
         totals: &mut Totals,
     ) -> Option<u64> {
-        let key = Key::new(diagnosis.cause, &connection, diagnosis.target);
+        let key = self.key(&diagnosis, &connection);
         let informs = diagnosis.severity == Severity::Info;
         let id = match self.by_key.get(&key) {
             Some(id) => *id,
@@ -104,17 +114,10 @@ impl Findings {
                 self.open(key, &diagnosis, &connection, at)
             }
         };
+        self.join(id, connection, hangs, at);
         let open = self.open.get_mut(&id)?;
-        open.active += u64::from(hangs);
-        open.naming.closing &= !hangs;
         let finding = &mut open.finding;
         finding.supersedes = finding.supersedes.or(supersedes);
-        finding.count += 1;
-        finding.last = finding.last.max(at);
-        if finding.examples.len() < Finding::EXAMPLES {
-            finding.examples.push(connection);
-        }
-        open.dirty = true;
         if diagnosis.confidence > open.naming.base.confidence {
             open.naming.base = diagnosis;
             self.rename(id, totals);
@@ -122,8 +125,62 @@ impl Findings {
         Some(id)
     }
 
+    /// One more connection of a finding that is open.
+    pub(super) fn join(&mut self, id: u64, connection: Connection, hangs: bool, at: Timestamp) {
+        let Some(open) = self.open.get_mut(&id) else {
+            return;
+        };
+        open.active += u64::from(hangs);
+        open.naming.closing &= !hangs;
+        let finding = &mut open.finding;
+        finding.count += 1;
+        finding.last = finding.last.max(at);
+        if finding.examples.len() < Finding::EXAMPLES {
+            finding.examples.push(connection);
+        }
+        open.dirty = true;
+    }
+
+    /// So many of its connections were not looked at.
+    pub(super) fn count_unexamined(&mut self, id: u64) {
+        if let Some(open) = self.open.get_mut(&id) {
+            open.finding.unexamined += 1;
+        }
+    }
+
+    /// The finding that explains connections of this namespace to this destination best.
+    pub(super) fn sibling(&self, connection: &Connection) -> Option<u64> {
+        let is_sibling = |open: &&Open| {
+            let own = open.finding.connection.as_ref();
+            own.is_some_and(|own| {
+                own.netns == connection.netns && own.tuple.destination == connection.tuple.destination
+            })
+        };
+        let best = self
+            .open
+            .values()
+            .filter(is_sibling)
+            .max_by_key(|open| open.finding.confidence);
+        best.map(|open| open.finding.id)
+    }
+
+    /// Which finding such a connection belongs to: where there are many of one cause already, the one for all the rest.
+    fn key(&self, diagnosis: &Diagnosis, connection: &Connection) -> Key {
+        let key = Key::new(diagnosis.cause, connection, diagnosis.target);
+        if self.by_key.contains_key(&key) || diagnosis.cause == Cause::ResetByPeer {
+            return key;
+        }
+        let alike =
+            |open: &&Open| open.finding.cause == key.cause && open.keys.first().is_some_and(|of| of.netns == key.netns);
+        if self.open.values().filter(alike).count() < MAX_ALIKE {
+            return key;
+        }
+        Key { place: None, ..key }
+    }
+
     /// The connection does not hang any more. The last one closes the finding.
     pub(super) fn release(&mut self, id: u64, connection: &Connection, at: Timestamp) {
+        let id = self.merged.release(id);
         let Some(open) = self.open.get_mut(&id) else {
             return;
         };
@@ -140,7 +197,7 @@ impl Findings {
 
     /// Whether the diagnosis explains more than the finding does.
     pub(super) fn is_improved_by(&self, id: u64, diagnosis: &Diagnosis) -> bool {
-        self.open.get(&id).is_some_and(|open| {
+        self.open.get(&self.merged.resolve(id)).is_some_and(|open| {
             let (before, confidence) = (open.naming.base.cause, open.naming.base.confidence);
             // The answer of the rule may come after its second drop: an error that met a locked socket is kept back.
             let answered = (before, diagnosis.cause) == (Cause::SynDropped, Cause::RejectedByRule);
@@ -154,6 +211,7 @@ impl Findings {
     pub(super) fn confirm(&mut self, id: u64, diagnosis: &Diagnosis, totals: &mut Totals) -> bool {
         let confirmed =
             |open: &&mut Open| open.finding.cause == diagnosis.cause && open.naming.base.cause != diagnosis.cause;
+        let id = self.merged.resolve(id);
         let Some(open) = self.open.get_mut(&id).filter(confirmed) else {
             return false;
         };
@@ -166,6 +224,7 @@ impl Findings {
     /// Takes the connection away from the finding: it has another cause. `true`: it was the only one, and the finding had
     /// been given out.
     pub(super) fn withdraw(&mut self, id: u64, connection: u64, at: Timestamp, totals: &mut Totals) -> bool {
+        let id = self.merged.release(id);
         let Some(open) = self.open.get_mut(&id) else {
             return false;
         };
@@ -250,6 +309,7 @@ impl Findings {
             confidence: diagnosis.confidence,
             connection: Some(connection.clone()),
             count: 0,
+            unexamined: 0,
             examples: Vec::new(),
             victims: Vec::new(),
             culprits: diagnosis.culprits.clone(),
@@ -261,8 +321,7 @@ impl Findings {
         self.open.insert(
             id,
             Open {
-                key,
-                alias: None,
+                keys: vec![key],
                 finding,
                 naming: Naming::new(diagnosis.clone()),
                 active: 0,
@@ -273,6 +332,44 @@ impl Findings {
         self.by_key.insert(key, id);
         self.information += usize::from(diagnosis.severity == Severity::Info);
         id
+    }
+
+    /// The finding turns out to be of the same rule as an older one of its cause: they are one. Only one that was not
+    /// given out can vanish. Returns the finding that there is then.
+    pub(super) fn merge(&mut self, id: u64, totals: &mut Totals) -> u64 {
+        let Some(open) = self.open.get(&id) else {
+            return id;
+        };
+        let Some(rule) = RuleId::of(&open.finding) else {
+            return id;
+        };
+        let shown = open.last_revision.is_some();
+        let older = self.merged.first_of(rule, id, |other| self.open.contains_key(&other));
+        if older == id || shown {
+            return id;
+        }
+        let (Some(from), Some(to)) = (self.open.remove(&id), self.open.get_mut(&older)) else {
+            return id;
+        };
+        merged::absorb(&mut to.finding, from.finding);
+        to.active += from.active;
+        to.naming.closing &= from.active == 0;
+        to.dirty = true;
+        self.merged.lead(id, older, from.active);
+        let cause = to.finding.cause;
+        self.information -= usize::from(to.finding.severity == Severity::Info);
+        for key in from.keys {
+            if to.keys.len() < MAX_KEYS {
+                to.keys.push(key);
+                self.by_key.insert(key, older);
+            } else {
+                self.by_key.remove(&key);
+            }
+        }
+        if let Some(count) = totals.findings.get_mut(&cause) {
+            *count = count.saturating_sub(1);
+        }
+        older
     }
 
     pub(super) fn naming(&self, id: u64) -> Option<&Naming> {
@@ -317,8 +414,11 @@ impl Findings {
         }
         *totals.findings.entry(cause).or_default() += 1;
         finding.cause = cause;
-        let alias = Key { cause, ..open.key };
-        open.alias = Some(alias);
+        let Some(key) = open.keys.first() else {
+            return;
+        };
+        let alias = Key { cause, ..*key };
+        open.keys.push(alias);
         self.by_key.entry(alias).or_insert(id);
     }
 
@@ -359,11 +459,12 @@ impl Findings {
 
     fn forget(&mut self, id: u64) {
         if let Some(open) = self.open.remove(&id) {
-            for key in std::iter::once(open.key).chain(open.alias) {
+            for key in open.keys {
                 if self.by_key.get(&key) == Some(&id) {
                     self.by_key.remove(&key);
                 }
             }
+            self.merged.forget(id);
             self.information -= usize::from(open.finding.severity == Severity::Info);
         }
     }

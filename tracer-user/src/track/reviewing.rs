@@ -6,6 +6,7 @@ use super::flow::{Examination, Flow, Phase, Result as Examined};
 use super::judge::{self, Ordinary, Verdict};
 use super::theory::{self, Case, Diagnosis, Look, Surroundings};
 use super::tracker::Tracker;
+use crate::model::finding::Cause;
 use crate::model::inquiry::{Question, Reply};
 use crate::model::time::Timestamp;
 use std::sync::Arc;
@@ -55,9 +56,21 @@ impl Tracker {
         let hangs = !flow.is_ended();
         let connection = flow.connection();
         let cause = diagnosis.cause;
-        let finding = self
-            .findings
-            .add(diagnosis, connection, hangs, supersedes, now, &mut self.totals);
+        let unexamined = flow.examined().is_some_and(|result| result.examined.is_err());
+        // What nobody looked at is taken for what others to this destination are.
+        let sibling = self.findings.sibling(&connection);
+        let finding = match sibling.filter(|_| unexamined && cause == Cause::Unanswered) {
+            Some(sibling) => {
+                self.findings.join(sibling, connection, hangs, now);
+                Some(sibling)
+            }
+            None => self
+                .findings
+                .add(diagnosis, connection, hangs, supersedes, now, &mut self.totals),
+        };
+        if let Some(finding) = finding.filter(|_| unexamined) {
+            self.findings.count_unexamined(finding);
+        }
         flow.finding = finding;
         if let Some(finding) = finding {
             if self.config.walk && self.findings.is_unasked(finding) {
@@ -137,9 +150,11 @@ impl Tracker {
         let holder = flow.counted.as_ref().and_then(|counted| counted.holder);
         let hint = flow.owner.map(|owner| owner.pid).or(holder.map(|holder| holder.pid));
         let netns = flow.netns;
-        let asked = self
-            .inquiries
-            .ask(now, Asker::Flow(id), netns, hint, question, &mut self.totals);
+        let asked = self.inquiries.has_room(now, &mut self.totals)
+            && self.pace.take(now)
+            && self
+                .inquiries
+                .ask(now, Asker::Flow(id), netns, hint, question, &mut self.totals);
         let Some(flow) = self.flows.get_mut(id) else {
             return;
         };
@@ -151,6 +166,9 @@ impl Tracker {
             flow.examination = Examination::Asked { since: now, previous };
             flow.asked.get_or_insert(now);
             self.arm(id, now + EXAMINATION_PATIENCE);
+        } else if flow.finding.is_some() {
+            // It is only to be seen whether it still hangs.
+            self.arm(id, now + REEXAMINE_MAX);
         } else if now >= flow.first_seen + self.config.hang_after + EXAMINATION_PATIENCE {
             self.not_examined(id, now, "too many examinations at once".into());
         } else {

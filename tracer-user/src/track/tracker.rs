@@ -2,13 +2,14 @@
 
 use super::answers::{Asker, Inquiries};
 use super::census::Schedule;
-use super::config::{Config, MAX_ENTRANCES};
+use super::config::{Config, EXAMINATIONS_BURST, EXAMINATIONS_PER_SECOND, MAX_ENTRANCES};
 use super::deadlines::Deadlines;
 use super::findings::Findings;
 use super::flow::{Examination, Flow, Phase};
 use super::flows::Flows;
 use super::giveup::GiveUps;
 use super::judge::{ECONNREFUSED, ECONNRESET, Ordinary};
+use super::pace::Pace;
 use super::packets::{PacketSeen, Packets, What};
 use super::resets::Resets;
 use super::sweep::Sweeps;
@@ -35,6 +36,8 @@ pub struct Tracker {
     pub(super) give_ups: GiveUps,
     pub(super) findings: Findings,
     pub(super) inquiries: Inquiries,
+    /// Of examinations of single connections.
+    pub(super) pace: Pace,
     /// Namespace and device → the namespace behind it, once known.
     pub(super) links: BTreeMap<(u64, u32), Link>,
     /// How a person enters a namespace, by its identity.
@@ -69,6 +72,7 @@ impl Tracker {
             give_ups: GiveUps::default(),
             findings: Findings::default(),
             inquiries: Inquiries::default(),
+            pace: Pace::new(EXAMINATIONS_PER_SECOND, EXAMINATIONS_BURST),
             links: BTreeMap::new(),
             entrances: BTreeMap::new(),
             sweeps,

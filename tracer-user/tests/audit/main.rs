@@ -1,6 +1,8 @@
 //! `conntracer audit` on the real kernel, with rules of all back ends. Needs root.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../schema/mod.rs"]
+mod schema;
 mod space;
 
 use space::Space;

@@ -1,5 +1,6 @@
 //! A namespace with addresses, rules and listeners, and what `conntracer audit` says of it.
 
+use crate::schema;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::fs::File;
 use std::io::Read as _;
@@ -87,7 +88,7 @@ impl Space {
             .output()
             .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let lines: Vec<serde_json::Value> = text.lines().map(schema::line).collect();
         let kinds: Vec<_> = lines.iter().map(|line| line["type"].as_str().unwrap()).collect();
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(

@@ -3,6 +3,8 @@
 //! Each stream is at home in a namespace of the test's own, so the machine's gives nobody an id.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../schema/mod.rs"]
+mod schema;
 #[path = "../space/mod.rs"]
 mod space;
 
@@ -234,8 +236,12 @@ fn the_program_tells_each_change_once() {
     assert!(hello.contains(r#""conntrack-events":"true""#), "{hello}");
     let client = connect(&there);
     let port = client.0.local_addr().unwrap().port();
-    let new = lines.filter(|line| line.contains("conntrack-new") && line.contains(&format!(":{port}")));
-    assert_eq!(new.count(), 1);
+    let mut new = 0;
+    for line in lines {
+        schema::line(&line);
+        new += usize::from(line.contains("conntrack-new") && line.contains(&format!(":{port}")));
+    }
+    assert_eq!(new, 1);
     assert!(child.wait().unwrap().success());
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod culprits;
 pub(crate) mod expected;
 
+use crate::schema;
 use crate::table::Case;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -48,10 +49,7 @@ impl Demo {
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         Self {
             code: output.status.code(),
-            lines: stdout
-                .lines()
-                .map(|line| serde_json::from_str(line).expect("one object a line"))
-                .collect(),
+            lines: stdout.lines().map(schema::line).collect(),
             namespaces: stderr.lines().filter_map(namespace).collect(),
             stdout,
             stderr,

@@ -4,6 +4,8 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "the whole crate is tests")]
 
 mod rulesets;
+#[path = "../schema/mod.rs"]
+mod schema;
 mod space;
 
 use rustix::net::sockopt::set_ipv6_v6only;
@@ -26,10 +28,7 @@ fn lines(output: &Output) -> Vec<Value> {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!((output.status.code(), &*errors), (Some(0), ""));
     let text = std::str::from_utf8(&output.stdout).expect("UTF-8");
-    let mut lines: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("one object a line"))
-        .collect();
+    let mut lines: Vec<Value> = text.lines().map(schema::line).collect();
     assert_eq!(lines.remove(0)["type"], "hello");
     assert!(lines.iter().all(|line| line["type"] == "stolen-port"));
     lines

@@ -17,6 +17,7 @@ use crate::model::tuple::{Endpoint, Tuple};
 use crate::model::walked::{Named, Trail, Traveller, Walked};
 use crate::sink::clock::Clock;
 use crate::sink::jsonl::{Input, read, write};
+use crate::sink::jsont::schema;
 use crate::sink::record::Record;
 use crate::sink::sample;
 use proptest::collection::vec;
@@ -436,6 +437,7 @@ fn line(record: Record<'_>) -> Vec<u8> {
     };
     let mut out = Vec::new();
     write(record, clock, 7, &mut out);
+    schema::strict().line(str::from_utf8(&out).unwrap());
     out
 }
 

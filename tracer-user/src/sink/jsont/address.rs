@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 /// `source` or `destination`, as OpenTelemetry spells them.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Endpoint {
     pub address: IpAddr,
     /// Absent before the socket is bound.
@@ -31,6 +32,7 @@ impl From<Endpoint> for tuple::Endpoint {
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Tuple {
     pub source: Endpoint,
     pub destination: Endpoint,
@@ -64,12 +66,14 @@ impl From<Tuple> for tuple::Tuple {
 
 /// `network.type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Network {
     #[serde(rename = "type")]
     pub kind: NetworkType,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum NetworkType {
     Ipv4,
@@ -87,6 +91,7 @@ impl From<tuple::Tuple> for Network {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Netns<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inode: Option<u32>,

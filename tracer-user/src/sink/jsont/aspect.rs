@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "aspect", rename_all = "kebab-case")]
 pub enum AspectLine<'a> {
     Setting {
@@ -23,6 +24,7 @@ pub enum AspectLine<'a> {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "aspect", rename_all = "kebab-case")]
 pub enum SeenLine<'a> {
     Setting(#[serde(borrow)] SettingLine<'a>),
@@ -34,6 +36,7 @@ pub enum SeenLine<'a> {
 
 /// A setting and its value.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SettingLine<'a> {
     /// Below `/proc/sys`.
     #[serde(borrow)]

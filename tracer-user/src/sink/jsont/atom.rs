@@ -12,7 +12,8 @@ use std::fmt;
 
 /// A wall time: RFC 3339, UTC, nine digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Time(pub jiff::Timestamp);
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("format" = "date-time", "pattern" = r"\.\d{9}Z$")))]
+pub struct Time(#[cfg_attr(test, schemars(with = "String"))] pub jiff::Timestamp);
 
 impl Time {
     pub fn new(at: Timestamp, clock: Clock) -> Self {
@@ -34,7 +35,8 @@ impl<'de> Deserialize<'de> for Time {
 
 /// An integer that can pass 2^53, as a decimal string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Decimal(pub u64);
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("pattern" = "^(0|[1-9][0-9]{0,19})$")))]
+pub struct Decimal(#[cfg_attr(test, schemars(with = "String"))] pub u64);
 
 impl From<Timestamp> for Decimal {
     fn from(at: Timestamp) -> Self {
@@ -61,9 +63,10 @@ impl<'de> Deserialize<'de> for Decimal {
     }
 }
 
-/// The name of a thread.
+/// The name of a thread; bytes that are not UTF-8 as `\xNN`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Name(pub Comm);
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Name(#[cfg_attr(test, schemars(with = "String"))] pub Comm);
 
 impl Serialize for Name {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -86,7 +89,8 @@ impl<'de> Deserialize<'de> for Name {
 
 /// Byte 13 of a TCP header, as the names of its bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Flags(pub u8);
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("items" = {"type": "string", "enum": Self::NAMES})))]
+pub struct Flags(#[cfg_attr(test, schemars(with = "Vec<String>"))] pub u8);
 
 impl Flags {
     const NAMES: [&'static str; 8] = ["FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"];
@@ -107,7 +111,12 @@ impl<'de> Deserialize<'de> for Flags {
 
 /// Conntrack's status, as the names of its bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Status(pub u32);
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(extend("items" = {
+    "type": "string",
+    "anyOf": [{"enum": Conntrack::STATUS}, {"pattern": r"^BIT_\d+$"}],
+})))]
+pub struct Status(#[cfg_attr(test, schemars(with = "Vec<String>"))] pub u32);
 
 impl Serialize for Status {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

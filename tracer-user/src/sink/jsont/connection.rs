@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// Every field that is not known is absent.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Connection<'a> {
     /// The Tracker's number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -89,6 +90,7 @@ impl<'a> Connection<'a> {
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Process {
     pub pid: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -112,12 +114,14 @@ impl Process {
 
 /// `user.id`, `thread.id`.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Id {
     pub id: u32,
 }
 
 /// `process.executable`.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Executable {
     pub name: Name,
 }

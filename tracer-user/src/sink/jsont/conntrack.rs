@@ -6,6 +6,7 @@ use crate::sink::jsont::{Spelled, Status, Tuple};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Conntrack {
     pub original: Tuple,
     pub reply: Tuple,

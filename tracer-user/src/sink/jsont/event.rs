@@ -16,6 +16,14 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(extend("allOf" = super::schema::fields_by_name("event", &[
+    ("rst-sent", &["rst"]),
+    ("drop", &["drop", "packet"]),
+    ("conntrack-new", &["conntrack"]),
+    ("conntrack-update", &["conntrack"]),
+    ("conntrack-destroy", &["conntrack"]),
+]))))]
 pub struct Event<'a> {
     pub event: Spelled<EventName>,
     pub cpu: u32,
@@ -71,6 +79,7 @@ spelled! {
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Rst {
     pub maker: Spelled<RstMaker>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,6 +89,7 @@ pub struct Rst {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Drop<'a> {
     pub reason: Spelled<DropReason>,
     /// The kernel function.
@@ -89,6 +99,7 @@ pub struct Drop<'a> {
 
 /// The packet that was dropped or answered; its conntrack entry stands beside it.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Packet {
     pub source: Endpoint,
     pub destination: Endpoint,

@@ -19,6 +19,7 @@ use std::borrow::Cow;
 
 /// One observation: what, when, and the hook or query it came from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Evidence<'a> {
     pub time: Time,
     #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
@@ -28,6 +29,7 @@ pub struct Evidence<'a> {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Observation<'a> {
     Drop {
@@ -128,6 +130,7 @@ pub enum Observation<'a> {
 
 /// The way of one packet through the rules.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PassageLine<'a> {
     #[serde(borrow)]
     netns: Netns<'a>,

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Finding<'a> {
     pub id: u64,
     /// From 0; a line replaces the earlier ones of its id.
@@ -34,6 +35,9 @@ pub struct Finding<'a> {
     pub connection: Option<Connection<'a>>,
     /// How many connections.
     pub count: u64,
+    /// Of these, so many were not looked at, because there were too many at once or no answer came.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub not_examined: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub examples: Vec<Connection<'a>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -52,9 +56,11 @@ pub struct Finding<'a> {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Culprit<'a> {
     /// The namespace it acts in, what it does, and which of `evidence` gave it away.
+    #[cfg_attr(test, schemars(extend("dependentSchemas" = {"backend": {"$ref": "#/$defs/Rule"}})))]
     Rule {
         #[serde(borrow)]
         netns: Netns<'a>,
@@ -82,6 +88,7 @@ pub enum Culprit<'a> {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Considered<'a> {
     pub cause: Spelled<Cause>,
     #[serde(borrow)]
@@ -89,6 +96,7 @@ pub struct Considered<'a> {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FixLine<'a> {
     pub kind: Spelled<FixKind>,
     /// Where to run it, as a person enters it.
@@ -101,6 +109,7 @@ pub struct FixLine<'a> {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CheckLine<'a> {
     /// Where to run it, as a person enters it.
     #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
@@ -143,6 +152,7 @@ impl<'a> Finding<'a> {
             summary: Cow::Owned(limits.text(&words::summary(finding)).into_owned()),
             connection: own.map(|connection| Connection::new(connection, finding.at)),
             count: finding.count,
+            not_examined: finding.unexamined,
             examples: examples(&finding.examples),
             victims: examples(&finding.victims),
             process: own.and_then(Process::of),
@@ -239,4 +249,9 @@ impl CheckLine<'_> {
             why: Cow::Owned(limits.text(&check.why).into_owned()),
         })
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

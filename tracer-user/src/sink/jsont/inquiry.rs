@@ -14,6 +14,11 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(extend("allOf" = super::schema::fields_by_name("question", &[
+    ("connection", &["connection"]),
+    ("link", &["ifindex"]),
+]))))]
 pub struct Inquiry<'a> {
     pub id: u64,
     pub question: Spelled<QuestionName>,
@@ -49,6 +54,12 @@ pub enum QuestionName {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(extend("allOf" = super::schema::fields_by_name("answer", &[
+    ("connection", &["examined"]),
+    ("walked", &["walked"]),
+    ("unreachable", &["why"]),
+]))))]
 pub struct Answer<'a> {
     /// Of the inquiry.
     pub id: u64,
@@ -109,6 +120,7 @@ spelled! {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExaminedLine<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conntrack: Option<Conntrack>,
@@ -122,6 +134,7 @@ pub struct ExaminedLine<'a> {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WaitingLine<'a> {
     #[serde(borrow)]
     pub netns: Netns<'a>,
@@ -137,6 +150,7 @@ pub struct WaitingLine<'a> {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StalledLine<'a> {
     #[serde(borrow)]
     pub netns: Netns<'a>,

@@ -15,6 +15,8 @@ mod inspected;
 mod limits;
 mod port;
 mod rule;
+#[cfg(test)]
+pub(super) mod schema;
 mod session;
 mod short;
 mod socket;
@@ -43,12 +45,18 @@ pub const VERSION: u64 = 1;
 
 /// What every line begins with.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Head<'a> {
+    /// Major version of the schema.
+    #[cfg_attr(test, schemars(extend("const" = VERSION)))]
     pub v: u64,
     #[serde(rename = "type", borrow)]
     pub kind: Cow<'a, str>,
+    /// The wall clock when it happened, not when it was written.
     pub time: Time,
+    /// CLOCK_MONOTONIC when it happened, in nanoseconds. Lines are not in this order.
     pub mono: Decimal,
+    /// From 0, without gaps, over all parts of a recording.
     pub seq: u64,
     /// Whether something was cut to keep the line short.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Port<'a> {
     #[serde(borrow)]
     pub netns: Netns<'a>,
@@ -57,6 +58,7 @@ pub struct Port<'a> {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Container<'a> {
     #[serde(borrow)]
     pub id: Cow<'a, str>,
@@ -66,6 +68,7 @@ pub struct Container<'a> {
 
 /// Which connections: by their original destination. Lists that are absent ask for nothing.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Original<'a> {
     /// Addresses, prefixes, or ranges as `first-last`.
     #[serde(default, skip_serializing_if = "Vec::is_empty", borrow)]
@@ -77,12 +80,14 @@ pub struct Original<'a> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "PortRange"))]
 pub struct Ports {
     pub first: u16,
     pub last: u16,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "PortTarget"))]
 pub struct Target<'a> {
     /// Absent: this host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,6 +107,7 @@ pub struct Target<'a> {
 
 /// Absent parts: no process was found that holds the socket.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "PortListener"))]
 pub struct Listener {
     pub address: IpAddr,
     pub port: u16,

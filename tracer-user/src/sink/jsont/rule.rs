@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Rule<'a> {
     pub backend: Spelled<Backend>,
     pub family: Spelled<Family>,

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Hello<'a> {
     #[serde(borrow)]
     pub session: Cow<'a, str>,
@@ -26,6 +27,7 @@ pub struct Hello<'a> {
 
 /// `host.name`, `host.arch`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Host<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Cow<'a, str>>,
@@ -34,12 +36,14 @@ pub struct Host<'a> {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Kernel<'a> {
     #[serde(borrow)]
     pub release: Cow<'a, str>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "HookState"))]
 pub struct Hook<'a> {
     #[serde(borrow, rename = "hook")]
     pub name: Cow<'a, str>,
@@ -51,6 +55,7 @@ pub struct Hook<'a> {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Stats<'a> {
     #[serde(borrow)]
     pub hooks: Vec<HookStats<'a>>,
@@ -69,6 +74,7 @@ pub struct Stats<'a> {
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Ring {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub high_water_bytes: Option<u64>,
@@ -77,6 +83,7 @@ pub struct Ring {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HookStats<'a> {
     #[serde(borrow)]
     pub hook: Cow<'a, str>,
@@ -94,6 +101,7 @@ pub struct HookStats<'a> {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Loss<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
     pub hook: Option<Cow<'a, str>>,
@@ -105,6 +113,7 @@ pub struct Loss<'a> {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Summary<'a> {
     pub duration_ms: u64,
     /// Namespaces whose rules were looked at, where nothing was traced.
@@ -114,6 +123,7 @@ pub struct Summary<'a> {
     pub connections: Connections,
     /// Findings by cause.
     #[serde(borrow)]
+    #[cfg_attr(test, schemars(extend("propertyNames" = {"$ref": "#/$defs/Cause"})))]
     pub findings: BTreeMap<Cow<'a, str>, u64>,
     pub lost: u64,
     pub evictions: u64,
@@ -121,6 +131,7 @@ pub struct Summary<'a> {
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Connections {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub established: Option<u64>,

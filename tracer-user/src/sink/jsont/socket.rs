@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Socket {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<Spelled<TcpState>>,
@@ -64,6 +65,7 @@ impl From<Socket> for inquiry::SocketInfo {
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Listener {
     pub address: IpAddr,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -11,13 +11,17 @@ use crate::model::tcp::{ConntrackState, TcpState};
 use crate::model::translation::{Class, Manner, Runtime};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
+#[cfg(test)]
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
 /// An enum whose values have stable names.
-pub trait Spell: Copy {
+pub trait Spell: Copy + 'static {
     /// What the values are, for error messages.
     const WHAT: &'static str;
+    /// Every value, in the order of the schema.
+    const ALL: &'static [Self];
     fn spell(self) -> &'static str;
     fn unspell(name: &str) -> Option<Self>;
 }
@@ -35,6 +39,23 @@ impl<T: Spell> Serialize for Spelled<T> {
 impl<'de, T: Spell> Deserialize<'de> for Spelled<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_str(SpelledVisitor(PhantomData))
+    }
+}
+
+#[cfg(test)]
+impl<T: Spell> schemars::JsonSchema for Spelled<T> {
+    fn schema_name() -> Cow<'static, str> {
+        let path = std::any::type_name::<T>();
+        path.rsplit("::").next().unwrap_or(path).into()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        std::any::type_name::<T>().into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let names: Vec<_> = T::ALL.iter().map(|value| value.spell()).collect();
+        schemars::json_schema!({"description": T::WHAT, "type": "string", "enum": names})
     }
 }
 
@@ -59,6 +80,7 @@ macro_rules! named {
     ($($what:literal: $type:ty,)*) => {$(
         impl Spell for $type {
             const WHAT: &'static str = $what;
+            const ALL: &'static [Self] = Self::ALL;
 
             fn spell(self) -> &'static str {
                 self.name()
@@ -89,47 +111,19 @@ named! {
     "container runtime": Runtime,
 }
 
-impl Spell for End {
-    const WHAT: &'static str = "end of a packet";
-
-    fn spell(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Left => "left",
-            Self::Dropped => "dropped",
-            Self::Rejected(Reject::TcpReset) => "rejected-tcp-reset",
-            Self::Rejected(Reject::Icmp) => "rejected-icmp",
-            Self::Queued => "queued",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    fn unspell(name: &str) -> Option<Self> {
-        Some(match name {
-            "delivered" => Self::Delivered,
-            "left" => Self::Left,
-            "dropped" => Self::Dropped,
-            "rejected-tcp-reset" => Self::Rejected(Reject::TcpReset),
-            "rejected-icmp" => Self::Rejected(Reject::Icmp),
-            "queued" => Self::Queued,
-            "unknown" => Self::Unknown,
-            _ => return None,
-        })
-    }
-}
-
-/// For enums that are named here.
+/// For enums that are named here. A variant that holds another enum has a row for each of its values.
 macro_rules! spelled {
-    ($($what:literal: $type:ident { $($variant:ident = $name:literal,)* })*) => {$(
+    ($($what:literal: $type:ident { $($variant:ident $(($inner:path))? = $name:literal,)* })*) => {$(
         impl Spell for $type {
             const WHAT: &'static str = $what;
+            const ALL: &'static [Self] = &[$(Self::$variant $(($inner))?,)*];
 
             fn spell(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
+                match self { $(Self::$variant $(($inner))? => $name,)* }
             }
 
             fn unspell(name: &str) -> Option<Self> {
-                match name { $($name => Some(Self::$variant),)* _ => None }
+                match name { $($name => Some(Self::$variant $(($inner))?),)* _ => None }
             }
         }
     )*};
@@ -167,6 +161,15 @@ spelled! {
     "direction of a packet": Direction {
         Original = "original",
         Reply = "reply",
+    }
+    "end of a packet": End {
+        Delivered = "delivered",
+        Left = "left",
+        Dropped = "dropped",
+        Rejected(Reject::TcpReset) = "rejected-tcp-reset",
+        Rejected(Reject::Icmp) = "rejected-icmp",
+        Queued = "queued",
+        Unknown = "unknown",
     }
     "place": Place {
         Output = "output",

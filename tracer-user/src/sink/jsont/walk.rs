@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TravellerLine {
     /// When it met the rules, on the clock of `mono`.
     pub seen: Decimal,
@@ -31,6 +32,7 @@ pub struct TravellerLine {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WalkedLine<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<u32>,
@@ -52,6 +54,7 @@ pub struct WalkedLine<'a> {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TrailLine<'a> {
     #[serde(borrow)]
     pub rules: Vec<NamedLine<'a>>,
@@ -65,6 +68,7 @@ pub struct TrailLine<'a> {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NamedLine<'a> {
     pub role: Spelled<RuleRole>,
     #[serde(borrow)]

@@ -61,6 +61,7 @@ fn finding(cause: Cause, connection: Connection, evidence: Vec<Evidence>) -> Fin
         state: State::Open,
         severity: Severity::Error,
         confidence: Confidence::Proved,
+        unexamined: 0,
         examples: vec![connection.clone()],
         connection: Some(connection),
         count: 1,

@@ -19,6 +19,7 @@ pub(super) fn finding_of(cause: Cause) -> Finding {
         confidence: Confidence::Proved,
         connection: None,
         count: if cause == Cause::StaleEntries { 2 } else { 0 },
+        unexamined: 0,
         examples: Vec::new(),
         victims: Vec::new(),
         culprits: vec![culprit(cause)],

@@ -134,7 +134,14 @@ fn others(label: &str, what: &str, connections: &[Connection], finding: &Finding
         return;
     }
     let all = match label {
-        "also" => format!("{} in all, among them", words::count(finding.count, "connection")),
+        "also" => {
+            let unexamined = match finding.unexamined {
+                0 => String::new(),
+                number => format!(" ({} of them not looked at)", words::thousands(number)),
+            };
+            let all = words::count(finding.count, "connection");
+            format!("{all} in all{unexamined}, among them")
+        }
         _ => format!("{what}:"),
     };
     page.field(label, &all);

@@ -37,7 +37,7 @@ fn a_storm_is_examined_a_few_at_a_time_and_everybody_is_judged() {
         world.tracker.handle_event(&nth(n, 1_000));
     }
     world.run_until(3_100);
-    assert_eq!(world.inquiries.len(), MAX_INQUIRIES);
+    assert!(world.inquiries.len() <= MAX_INQUIRIES);
     world.run_until(30_000);
     let finding = world.only();
     assert_eq!(finding.count, 10_000);

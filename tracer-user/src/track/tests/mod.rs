@@ -6,4 +6,5 @@ mod census;
 mod controls;
 mod order;
 mod rules;
+mod storms;
 mod world;

@@ -12,7 +12,7 @@ use crate::model::walked::{Named, Trail, Traveller, Walked};
 use crate::track::Config;
 use proptest::prelude::*;
 
-fn located(chain: &str) -> Located {
+pub(super) fn located(chain: &str) -> Located {
     Located {
         backend: Backend::IptablesNft,
         family: Family::Ip,
@@ -28,7 +28,7 @@ fn located(chain: &str) -> Located {
     }
 }
 
-fn named(role: RuleRole, chain: &str) -> Named {
+pub(super) fn named(role: RuleRole, chain: &str) -> Named {
     Named {
         role,
         rule: located(chain),
@@ -36,7 +36,7 @@ fn named(role: RuleRole, chain: &str) -> Named {
     }
 }
 
-fn trail(end: End, rules: Vec<Named>) -> Trail {
+pub(super) fn trail(end: End, rules: Vec<Named>) -> Trail {
     Trail {
         rules,
         end,
@@ -45,6 +45,11 @@ fn trail(end: End, rules: Vec<Named>) -> Trail {
         destination: None,
         connmark: None,
     }
+}
+
+/// The answer to a question about rules.
+pub(super) fn told(trails: Vec<Trail>) -> Reply {
+    Reply::Walked(Box::new(walked(trails)))
 }
 
 fn walked(trails: Vec<Trail>) -> Walked {
@@ -61,7 +66,7 @@ fn walked(trails: Vec<Trail>) -> Walked {
 }
 
 /// The rules answer each packet that was dropped with `stopped`, each other with `passed`.
-fn world(examined: Examined, stopped: Trail, passed: Trail) -> World {
+pub(super) fn world(examined: Examined, stopped: Trail, passed: Trail) -> World {
     answering(examined, move |packets| {
         let trails = packets
             .iter()
@@ -70,7 +75,7 @@ fn world(examined: Examined, stopped: Trail, passed: Trail) -> World {
     })
 }
 
-fn answering(examined: Examined, mut rules: impl FnMut(&[Traveller]) -> Option<Reply> + 'static) -> World {
+pub(super) fn answering(examined: Examined, mut rules: impl FnMut(&[Traveller]) -> Option<Reply> + 'static) -> World {
     let config = Config {
         sweep: false,
         census: false,

@@ -14,10 +14,10 @@ use std::net::IpAddr;
 
 /// Reads a line strictly and returns its type.
 pub(super) fn read(line: &str) -> Result<String, serde_json::Error> {
-    let mut object: BTreeMap<String, serde_json::Value> = serde_json::from_str(line)?;
+    let mut object: BTreeMap<String, Value> = serde_json::from_str(line)?;
     let head = ["v", "type", "time", "mono", "seq"].map(|key| (key.to_owned(), object.remove(key).unwrap_or_default()));
-    let head: Head = serde_json::from_value(serde_json::Value::Object(head.into_iter().collect()))?;
-    let body = serde_json::Value::Object(object.into_iter().collect());
+    let head: Head = serde_json::from_value(Value::Object(head.into_iter().collect()))?;
+    let body = Value::Object(object.into_iter().collect());
     let good = head.v == 1 && head.time.len() == 30 && head.time.ends_with('Z') && head.mono.parse::<u64>().is_ok();
     assert!(good, "{line}");
     match head.kind.as_str() {
@@ -36,7 +36,7 @@ pub(super) fn read(line: &str) -> Result<String, serde_json::Error> {
     Ok(head.kind)
 }
 
-fn strict<T: DeserializeOwned>(body: serde_json::Value) -> Result<(), serde_json::Error> {
+fn strict<T: DeserializeOwned>(body: Value) -> Result<(), serde_json::Error> {
     serde_json::from_value::<T>(body).map(|_| ())
 }
 
@@ -308,6 +308,7 @@ objects! {
         summary: String,
         connection: Option<Connection>,
         count: u64,
+        not_examined: Option<u64>,
         examples: Option<Vec<Connection>>,
         victims: Option<Vec<Connection>>,
         process: Option<Process>,
