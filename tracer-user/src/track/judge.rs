@@ -39,7 +39,9 @@ pub(super) enum Ordinary {
     Recovered,
 }
 
-pub(super) fn judge(case: &Case<'_>, now: Timestamp, config: &Config) -> Verdict {
+/// `resumed`: when the host last went on after it had stood still.
+pub(super) fn judge(case: &Case<'_>, now: Timestamp, config: &Config, resumed: Option<Timestamp>) -> Verdict {
+    let due = |since: Timestamp| since.max(resumed.unwrap_or(since)) + config.hang_after;
     match case.flow.phase {
         Phase::Ended { at, errno, connected } => {
             let settled = at + config.settle;
@@ -48,8 +50,8 @@ pub(super) fn judge(case: &Case<'_>, now: Timestamp, config: &Config) -> Verdict
             }
             ended(case, ordinary(case, errno, connected))
         }
-        Phase::Connecting => connecting(case, now, config),
-        Phase::Established => established(case, now, config),
+        Phase::Connecting => connecting(case, now, due),
+        Phase::Established => established(case, now, due),
     }
 }
 
@@ -75,9 +77,9 @@ fn ended(case: &Case<'_>, ordinary: Ordinary) -> Verdict {
     }
 }
 
-fn connecting(case: &Case<'_>, now: Timestamp, config: &Config) -> Verdict {
+fn connecting(case: &Case<'_>, now: Timestamp, due: impl Fn(Timestamp) -> Timestamp) -> Verdict {
     let flow = case.flow;
-    let due = flow.stalled_since.or(flow.started()).unwrap_or(flow.first_seen) + config.hang_after;
+    let due = due(flow.stalled_since.or(flow.started()).unwrap_or(flow.first_seen));
     // One drop may be a coincidence; the same one again at the next SYN is not.
     let dropped_again = flow.drops.iter().any(|drop| drop.count() > 1);
     if now < due && !dropped_again {
@@ -86,14 +88,14 @@ fn connecting(case: &Case<'_>, now: Timestamp, config: &Config) -> Verdict {
     hanging(case)
 }
 
-fn established(case: &Case<'_>, now: Timestamp, config: &Config) -> Verdict {
+fn established(case: &Case<'_>, now: Timestamp, due: impl Fn(Timestamp) -> Timestamp) -> Verdict {
     let flow = case.flow;
     // Where nothing was sent again yet, the first drop is where a hang would begin.
     let first_drop = flow.drops.iter().map(|drop| drop.at).min();
     let Some(since) = flow.stalled_since.or(first_drop) else {
         return Verdict::Ordinary(Ordinary::Recovered);
     };
-    let due = since + config.hang_after;
+    let due = due(since);
     if now < due {
         return Verdict::Wait(due);
     }
