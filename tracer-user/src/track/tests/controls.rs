@@ -127,7 +127,7 @@ fn a_connect_that_a_suspension_interrupts_has_its_whole_time_again() {
         world.play(vec![syn_retransmit(1_000, 1)], 1_500);
         // Whichever comes first.
         if answered {
-            world.tracker.handle_timeout(at(AN_HOUR));
+            world.stand_still_until(AN_HOUR);
         }
         world.feed([syn_retransmit(AN_HOUR + 1, 2)]);
         world.run_until(AN_HOUR + 1_000);
@@ -144,7 +144,7 @@ fn a_connect_that_a_suspension_interrupts_has_its_whole_time_again() {
 fn data_that_a_suspension_leaves_unacknowledged_has_its_whole_time_again() {
     let mut world = World::new();
     world.play(vec![retransmit(200, 1), retransmit(600, 2)], 1_000);
-    world.tracker.handle_timeout(at(AN_HOUR));
+    world.stand_still_until(AN_HOUR);
     world.run_until(AN_HOUR + 2_900);
     assert!(world.findings.is_empty() && world.inquiries.is_empty());
 }
