@@ -29,7 +29,7 @@ pub(crate) enum Verb {
     },
     /// Trace ordinary traffic, of which nothing may be reported
     Soak {
-        /// Two minutes and a half with so many as this
+        /// How many
         #[arg(default_value_t = 20_000)]
         connections: u32,
     },
