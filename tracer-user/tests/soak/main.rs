@@ -8,6 +8,8 @@
 mod client;
 mod place;
 mod proxy;
+#[path = "../schema/mod.rs"]
+mod schema;
 mod server;
 mod tally;
 mod tracer;

@@ -1,5 +1,6 @@
 //! The program that watches it, and what it said.
 
+use crate::schema;
 use crate::tally::Tally;
 use crate::traffic;
 use crate::world::World;
@@ -37,7 +38,7 @@ impl Tracer {
         thread::spawn(move || {
             for line in stdout.lines() {
                 // Nobody listens where the test has failed.
-                let _ = sender.send(serde_json::from_str(&line.unwrap()).unwrap());
+                let _ = sender.send(schema::line(&line.unwrap()));
             }
         });
         let hello = lines.recv().expect("the program traces");

@@ -1,10 +1,11 @@
 //! Connections that go on slowly, each for a good reason.
 
+use crate::lab::address;
 use crate::lab::options::{Backend, Family};
 use crate::lab::scenario::redirect::{AGENT_PORT, REDIRECT};
 use crate::lab::scenario::{Cure, EITHER_PEER, KERNEL_PEER, Outcome, PHANTOM_PEER, Scenario};
 use crate::lab::script::Connect;
-use crate::lab::wire::{Accepts, Command, Manner};
+use crate::lab::wire::{Accepts, Command, Manner, Server};
 
 pub(in crate::lab::scenario) const PEER_DOES_NOT_READ: Scenario = Scenario {
     name: "peer-does-not-read",
@@ -64,10 +65,16 @@ pub(in crate::lab::scenario) const SLOW_ACCEPT: Scenario = Scenario {
     peers: EITHER_PEER,
     set_up: |world| {
         super::echo_pair(world)?;
-        world.add_server("agent", "pod", AGENT_PORT, Accepts::EchoLate { ms: 2_000 }, 128)?;
+        world.add_app("agent", "pod", 0)?;
         world.add_rules("pod", &REDIRECT)
     },
     drive: |script| {
+        let serve = Command::Serve(Server {
+            listen: address::any(script.world.options.family, AGENT_PORT),
+            backlog: 128,
+            accepts: Accepts::EchoLate { ms: 2_000 },
+        });
+        script.act("agent", "listens, and accepts in two seconds", &serve)?;
         script.connect("app", 9000, Outcome::Works)?;
         script.request("app", 0, Outcome::Works)
     },
