@@ -27,6 +27,12 @@ pub(crate) enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Trace ordinary traffic, of which nothing may be reported
+    Soak {
+        /// How many
+        #[arg(default_value_t = 20_000)]
+        connections: u32,
+    },
     /// Measure what conntracer costs on this machine, as root, and print the tables
     Bench {
         /// Also replace docs/performance.md

@@ -54,6 +54,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
         Verb::Setup => setup::setup(&workspace),
         Verb::Run { args } => run::build_and_run(&workspace, args),
         Verb::Test { args } => test::test(&workspace, args),
+        Verb::Soak { connections } => test::soak(&workspace, *connections),
         Verb::Bench { write, parts } => bench::bench(&workspace, *write, parts),
         Verb::Accuracy(options) => accuracy::accuracy(&workspace, options),
         Verb::Fuzz(options) => fuzz::fuzz(&workspace, options),

@@ -20,17 +20,33 @@ use crate::{
 };
 
 pub(crate) fn test(workspace: &Workspace, args: &[OsString]) -> anyhow::Result<()> {
+    let mut cargo = cargo_test(workspace)?;
+    cargo
+        .args(["--workspace", "--exclude", "tracer-ebpf"])
+        .env(leftovers::MARK, leftovers::mark())
+        .env("RUST_TEST_THREADS", threads());
+    run(cargo.args(args))
+}
+
+/// `cargo xtask soak`: the whole form of the test of that name, of which `test` runs a shortened one.
+pub(crate) fn soak(workspace: &Workspace, connections: u32) -> anyhow::Result<()> {
+    let mut cargo = cargo_test(workspace)?;
+    cargo
+        .args(["--package", "tracer-user", "--test", "soak", "--", "--nocapture"])
+        .env("CONNTRACER_SOAK_CONNECTIONS", connections.to_string());
+    run(&mut cargo)
+}
+
+/// `cargo test`, with everything that it needs here.
+fn cargo_test(workspace: &Workspace) -> anyhow::Result<Command> {
     let access = elevate::access("the live tests need root (network namespaces, eBPF)")?;
     setup(workspace)?;
     let mut cargo = workspace.cargo();
-    cargo
-        .args(["test", "--workspace", "--exclude", "tracer-ebpf", "--locked"])
-        .env(leftovers::MARK, leftovers::mark())
-        .env("RUST_TEST_THREADS", threads());
+    cargo.args(["test", "--locked"]);
     if access != Access::Root {
         cargo.arg("--config").arg(runner_setting()?);
     }
-    run(cargo.args(args))
+    Ok(cargo)
 }
 
 /// The live tests mostly wait for timers of the kernel: more of them than processors run at once.
@@ -86,6 +102,7 @@ const NEEDS_ROOT: &[&str] = &[
     "ruletext",
     "rules",
     "scenarios",
+    "soak",
     "storm",
     "walk",
     "xtables",

@@ -22,6 +22,29 @@ pub(super) fn address(family: Family, link: Link, host: u8) -> IpAddr {
     }
 }
 
+/// Of a service, in the range that clusters use.
+pub(super) fn service(family: Family) -> IpAddr {
+    match family {
+        Family::Ipv4 => Ipv4Addr::new(10, 96, 0, 10).into(),
+        Family::Ipv6 => Ipv6Addr::new(0xfd96, 0, 0, 0, 0, 0, 0, 0x10).into(),
+    }
+}
+
+pub(super) fn loopback(family: Family) -> IpAddr {
+    match family {
+        Family::Ipv4 => Ipv4Addr::LOCALHOST.into(),
+        Family::Ipv6 => Ipv6Addr::LOCALHOST.into(),
+    }
+}
+
+/// What a sidecar's inbound connections to the application come from.
+pub(super) fn sidecar(family: Family) -> IpAddr {
+    match family {
+        Family::Ipv4 => Ipv4Addr::new(127, 0, 0, 6).into(),
+        Family::Ipv6 => Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 6).into(),
+    }
+}
+
 /// As `ip address add` takes it.
 pub(super) fn with_prefix(family: Family, link: Link, host: u8) -> String {
     let length = match family {

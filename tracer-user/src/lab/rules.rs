@@ -2,9 +2,12 @@
 //!
 //! They are applied by the programs themselves: a lab must contain what those leave in a real kernel.
 
+use crate::lab::address::{self, Link, PEER};
 use crate::lab::options::{Backend, Family};
 
-/// The same rules twice. `{lo}`, `{lo6}` (Istio's 127.0.0.6 or ::6), `{icmp}` and `{ip}` depend on the family.
+/// The same rules twice. `{peer-in-name}` (of a chain), `{lo}`, `{lo6}` (Istio's 127.0.0.6 or ::6), `{peer}`, `{at-peer}` (as a port is put behind it),
+/// `{vip}` (a service's address), `{mask}` (of one address), `{icmp}`, `{ip}` and
+/// `{ip-type}` depend on the family.
 pub(super) struct Rules {
     /// Arguments of iptables or ip6tables, a line each.
     pub iptables: &'static [&'static str],
@@ -65,14 +68,39 @@ fn iptables(line: &str, backend: Backend, family: Family) -> Invocation {
 }
 
 fn fill_in(text: &str, family: Family) -> String {
-    let (lo, lo6, icmp, ip) = match family {
-        Family::Ipv4 => ("127.0.0.1", "127.0.0.6", "icmp-port-unreachable", "ip"),
-        Family::Ipv6 => ("::1", "::6", "icmp6-port-unreachable", "ip6"),
+    let (lo, lo6, icmp, ip, ip_type, mask) = match family {
+        Family::Ipv4 => (
+            "127.0.0.1",
+            "127.0.0.6",
+            "icmp-port-unreachable",
+            "ip",
+            "ipv4_addr",
+            "32",
+        ),
+        Family::Ipv6 => ("::1", "::6", "icmp6-port-unreachable", "ip6", "ipv6_addr", "128"),
     };
-    text.replace("{lo}", lo)
-        .replace("{lo6}", lo6)
-        .replace("{icmp}", icmp)
-        .replace("{ip}", ip)
+    let peer = address::address(family, Link::Near, PEER).to_string();
+    let at_peer = match family {
+        Family::Ipv4 => peer.clone(),
+        Family::Ipv6 => format!("[{peer}]"),
+    };
+    let in_name = peer.replace(':', ".");
+    let vip = address::service(family).to_string();
+    let words = [
+        ("{lo}", lo),
+        ("{lo6}", lo6),
+        ("{icmp}", icmp),
+        ("{ip}", ip),
+        ("{ip-type}", ip_type),
+        ("{mask}", mask),
+        ("{peer}", &peer),
+        ("{peer-in-name}", &in_name),
+        ("{at-peer}", &at_peer),
+        ("{vip}", &vip),
+    ];
+    words
+        .iter()
+        .fold(text.to_owned(), |text, (word, value)| text.replace(word, value))
 }
 
 /// nft's text for a table with one base chain of one rule: table, chain type, hook, priority, rule.

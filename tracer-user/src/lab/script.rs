@@ -1,7 +1,7 @@
 //! Makes a failure step by step: says each step in one plain line and insists that it goes as the scenario says.
 
 use crate::lab::error::LabError;
-use crate::lab::rules::Invocation;
+use crate::lab::rules::{Invocation, Rules};
 use crate::lab::scenario::Outcome;
 use crate::lab::symptom::{self, Step, Watch};
 use crate::lab::wire::{Answer, Command};
@@ -24,16 +24,8 @@ impl Script<'_> {
 
     /// Connects to a port of the peer.
     pub(super) fn connect(&mut self, app: &'static str, port: u16, expected: Outcome) -> Result<(), LabError> {
-        self.connect_as(
-            app,
-            Connect {
-                to: self.world.peer(port),
-                slot: 0,
-                from_port: None,
-                give_up_ms: None,
-            },
-            expected,
-        )
+        let to = self.world.peer(port);
+        self.connect_as(app, Connect::to(to), expected)
     }
 
     pub(super) fn connect_as(
@@ -112,6 +104,19 @@ impl Script<'_> {
         self.world.run_quietly(host, invocation)
     }
 
+    /// Changes a host's rules in front of the audience.
+    pub(super) fn rules(&mut self, host: &'static str, rules: &Rules) -> Result<(), LabError> {
+        let (backend, family) = (self.world.options.backend, self.world.options.family);
+        for invocation in rules.invocations(backend, family) {
+            let input = invocation.input.trim().to_owned();
+            self.run(host, invocation)?;
+            for line in input.lines() {
+                self.say(&format!("in {host}:   {line}"));
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn step(
         &mut self,
         app: &'static str,
@@ -159,6 +164,18 @@ pub(super) struct Connect {
     pub slot: u8,
     pub from_port: Option<u16>,
     pub give_up_ms: Option<u64>,
+}
+
+impl Connect {
+    /// By the first slot, without further wishes.
+    pub(super) fn to(to: SocketAddr) -> Self {
+        Self {
+            to,
+            slot: 0,
+            from_port: None,
+            give_up_ms: None,
+        }
+    }
 }
 
 impl Outcome {

@@ -6,6 +6,7 @@ use crate::lab::address::{self, Link, OTHER_PEER, PEER, POD, ROUTER, TWIN_ROUTER
 use crate::lab::error::LabError;
 use crate::lab::options::{Family, PeerKind};
 use crate::lab::rules::{Invocation, KEEP_TRACKING};
+use crate::lab::wire::Command;
 use crate::lab::world::World;
 
 impl World {
@@ -14,8 +15,37 @@ impl World {
         self.add_host("pod")?;
         self.add_host("peer")?;
         self.cable(("pod", "eth0"), ("peer", "eth0"))?;
+        let hardware = spelled(POD_HARDWARE);
+        self.ip("pod", &[format!("link set eth0 address {hardware}")])?;
         self.end("pod", Link::Near, &[POD], None)?;
         self.peer_end("peer", Link::Near, "pod", "eth0")?;
+        self.add_rules("pod", &KEEP_TRACKING)
+    }
+
+    /// `pod` and `peer` on one link that loses every `lose_every`-th segment with data.
+    pub(super) fn wire_lossy(&mut self, lose_every: u32) -> Result<(), LabError> {
+        for name in ["pod", "wire", "peer"] {
+            self.add_host(name)?;
+        }
+        let devices = ["to-pod", "to-peer"];
+        for (host, device, at) in [("pod", devices[0], POD), ("peer", devices[1], PEER)] {
+            self.cable((host, "eth0"), ("wire", device))?;
+            self.set("wire", &format!("ipv6/conf/{device}/disable_ipv6"), "1")?;
+            self.ip("wire", &[format!("link set {device} up")])?;
+            self.end(host, Link::Near, &[at], None)?;
+            // One segment a frame, so that what is lost is one.
+            self.ip(host, &["link set eth0 gso_max_segs 1".to_owned()])?;
+        }
+        self.ask_host(
+            "wire",
+            &Command::LossyWire {
+                devices: devices.map(str::to_owned),
+                lose_every,
+            },
+        )?;
+        self.made.push(format!(
+            "wire: every {lose_every}th segment with data is lost, in each direction"
+        ));
         self.add_rules("pod", &KEEP_TRACKING)
     }
 
@@ -110,9 +140,7 @@ impl World {
         }
         self.set(peer, "ipv6/conf/eth0/disable_ipv6", "1")?;
         self.ip(peer, &["link set eth0 up".to_owned()])?;
-        let bytes = crate::lab::host::HARDWARE_ADDRESS
-            .map(|byte| format!("{byte:02x}"))
-            .join(":");
+        let bytes = spelled(crate::lab::host::HARDWARE_ADDRESS);
         let entry = |family: Family, host| {
             let address = address::address(family, link, host);
             format!("neighbour replace {address} lladdr {bytes} dev {device} nud permanent")
@@ -152,9 +180,13 @@ impl World {
         self.ip("router", &lines)
     }
 
-    fn ip(&mut self, host: &'static str, lines: &[String]) -> Result<(), LabError> {
+    pub(super) fn ip(&mut self, host: &'static str, lines: &[String]) -> Result<(), LabError> {
         self.run_quietly(host, ip(&["-batch", "-"], &lines.join("\n")))
     }
+}
+
+fn spelled(hardware: [u8; 6]) -> String {
+    hardware.map(|byte| format!("{byte:02x}")).join(":")
 }
 
 fn ip(arguments: &[&str], input: &str) -> Invocation {
@@ -180,3 +212,6 @@ fn addresses(device: &str, link: Link, hosts: &[u8]) -> Vec<String> {
     }
     lines
 }
+
+/// Of the pod on a link with the peer: a phantom does not ask for it.
+pub(super) const POD_HARDWARE: [u8; 6] = [0x02, 0x77, 0, 0, 0, 0x02];

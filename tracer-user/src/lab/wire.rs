@@ -3,7 +3,7 @@
 //! Every command gets exactly one answer, in order; a command that hangs simply has none yet.
 
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -14,6 +14,8 @@ pub(super) enum Command {
         arguments: Vec<String>,
         input: String,
     },
+    /// Fails unless the host's TCP has sent a segment again.
+    HasRetransmitted,
     /// Writes a setting under /proc/sys.
     Set {
         path: String,
@@ -22,9 +24,7 @@ pub(super) enum Command {
     /// Starts a server that goes on in the background.
     Serve(Server),
     /// Starts a transparent proxy with pooled upstream connections.
-    Proxy {
-        listen: SocketAddr,
-    },
+    Proxy(Proxy),
     /// Opens the connection of a slot.
     Connect {
         slot: u8,
@@ -49,6 +49,10 @@ pub(super) enum Command {
         slot: u8,
         bytes: usize,
     },
+    /// Sends no more, and goes on reading.
+    HalfClose {
+        slot: u8,
+    },
     Close {
         slot: u8,
     },
@@ -63,6 +67,26 @@ pub(super) enum Command {
     },
     /// Makes the phantom reset every connection it has.
     PhantomReset,
+    /// Makes the phantom connect, and reset the connection as soon as it is established.
+    PhantomProbe {
+        hardware: [u8; 6],
+        from: SocketAddr,
+        to: SocketAddr,
+    },
+    /// Passes frames from one device to the other and back, in the background; every n-th one with TCP is lost.
+    LossyWire {
+        devices: [String; 2],
+        lose_every: u32,
+    },
+}
+
+/// Where it connects to: the original destination, unless `routes` has another address for it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Proxy {
+    pub listen: SocketAddr,
+    /// The address that its own connections come from.
+    pub source: Option<IpAddr>,
+    pub routes: Vec<(SocketAddr, SocketAddr)>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -77,6 +101,10 @@ pub(super) struct Server {
 pub(super) enum Accepts {
     /// Accepts and answers each line with `echo:` and the line.
     Echo,
+    /// Begins to accept after so long, and is like [`Echo`](Self::Echo) then.
+    EchoLate { ms: u64 },
+    /// Like [`Echo`](Self::Echo), with each answer after so long.
+    EchoSlowly { ms: u64 },
     /// Accepts and never reads.
     Unread,
     /// Never accepts.
@@ -89,6 +117,8 @@ pub(super) enum Manner {
     Echo,
     /// Takes every frame and answers none.
     Silent,
+    /// Acknowledges, closes its window with the first data, and never opens it again.
+    ShutsWindow,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

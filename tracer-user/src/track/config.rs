@@ -70,6 +70,8 @@ impl Default for Config {
     }
 }
 
+/// A host that leaves a deadline behind by more than this was suspended.
+pub(super) const STANDSTILL: Duration = Duration::from_secs(5);
 /// A packet that found no connection is given up after this long: the second SYN retransmit is out by then.
 pub(super) const PACKET_PATIENCE: Duration = Duration::from_secs(4);
 /// A packet whose device has to be asked for waits this long for the answer, and its connection with it.

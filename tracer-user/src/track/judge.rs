@@ -43,7 +43,9 @@ pub(super) enum Ordinary {
     Recovered,
 }
 
-pub(super) fn judge(case: &Case<'_>, now: Timestamp, config: &Config) -> Verdict {
+/// `resumed`: when the host last went on after it had stood still.
+pub(super) fn judge(case: &Case<'_>, now: Timestamp, config: &Config, resumed: Option<Timestamp>) -> Verdict {
+    let due = |since: Timestamp| since.max(resumed.unwrap_or(since)) + config.hang_after;
     match case.flow.phase {
         Phase::Ended { at, errno, connected } => {
             let settled = at + config.settle;
@@ -52,8 +54,8 @@ pub(super) fn judge(case: &Case<'_>, now: Timestamp, config: &Config) -> Verdict
             }
             ended(case, ordinary(case, errno, connected))
         }
-        Phase::Connecting => connecting(case, now, config),
-        Phase::Established => established(case, now, config),
+        Phase::Connecting => connecting(case, now, due),
+        Phase::Established => established(case, now, due),
     }
 }
 
@@ -79,9 +81,9 @@ fn ended(case: &Case<'_>, ordinary: Ordinary) -> Verdict {
     }
 }
 
-fn connecting(case: &Case<'_>, now: Timestamp, config: &Config) -> Verdict {
+fn connecting(case: &Case<'_>, now: Timestamp, due: impl Fn(Timestamp) -> Timestamp) -> Verdict {
     let flow = case.flow;
-    let due = flow.stalled_since.or(flow.started()).unwrap_or(flow.first_seen) + config.hang_after;
+    let due = due(flow.stalled_since.or(flow.started()).unwrap_or(flow.first_seen));
     // One drop may be a coincidence; the same one again at the next SYN is not.
     let dropped_again = flow.drops.iter().any(|drop| drop.count() > 1);
     if now < due && !dropped_again {
@@ -90,11 +92,11 @@ fn connecting(case: &Case<'_>, now: Timestamp, config: &Config) -> Verdict {
     hanging(case)
 }
 
-fn established(case: &Case<'_>, now: Timestamp, config: &Config) -> Verdict {
+fn established(case: &Case<'_>, now: Timestamp, due: impl Fn(Timestamp) -> Timestamp) -> Verdict {
     let Some(since) = hangs_since(case.flow) else {
         return Verdict::Ordinary(Ordinary::Recovered);
     };
-    let due = since + config.hang_after;
+    let due = due(since);
     if now < due {
         return Verdict::Wait(due);
     }

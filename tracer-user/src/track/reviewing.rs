@@ -34,7 +34,7 @@ impl Tracker {
             return;
         }
         let around = self.surroundings(flow);
-        let verdict = judge::judge(&Case { flow, around: &around }, now, &self.config);
+        let verdict = judge::judge(&Case { flow, around: &around }, now, &self.config, self.resumed);
         if let Some(finding) = flow.finding {
             self.follow_up(id, finding, verdict, now);
             return;

@@ -101,6 +101,13 @@ impl Sweeps {
             .collect()
     }
 
+    /// The host stood still until then, whoever accepts with it.
+    pub(super) fn resumed(&mut self, at: Timestamp) {
+        for entry in self.waiting.values_mut() {
+            (entry.since, entry.last) = (at, at);
+        }
+    }
+
     pub(super) fn set_finding(&mut self, place: Place, finding: u64) {
         if let Some(entry) = self.waiting.get_mut(&place) {
             entry.finding = Some(finding);

@@ -2,7 +2,7 @@
 
 use super::answers::{Asker, Inquiries};
 use super::census::Schedule;
-use super::config::{Config, EXAMINATIONS_BURST, EXAMINATIONS_PER_SECOND, MAX_ENTRANCES};
+use super::config::{Config, EXAMINATIONS_BURST, EXAMINATIONS_PER_SECOND, MAX_ENTRANCES, STANDSTILL};
 use super::deadlines::Deadlines;
 use super::findings::Findings;
 use super::flow::{Examination, Flow, Phase};
@@ -48,6 +48,8 @@ pub struct Tracker {
     pub(super) touched: Vec<u64>,
     /// The latest time that was told of.
     pub(super) latest: Timestamp,
+    /// When the host last went on after it had stood still: what hung before counts from then on.
+    pub(super) resumed: Option<Timestamp>,
     pub(super) totals: Totals,
 }
 
@@ -79,6 +81,7 @@ impl Tracker {
             census,
             touched: Vec::new(),
             latest: now,
+            resumed: None,
             totals: Totals::default(),
         }
     }
@@ -86,7 +89,7 @@ impl Tracker {
     /// Takes in one event. Its own time counts, in any order.
     pub fn handle_event(&mut self, event: &Event) {
         self.totals.events += 1;
-        self.latest = self.latest.max(event.at);
+        self.advance(event.at);
         match &event.kind {
             EventKind::Connect => self.totals.connects += 1,
             EventKind::Established => self.handle_established(event),
@@ -128,7 +131,7 @@ impl Tracker {
     /// Takes in what an inquiry found.
     pub fn handle_answer(&mut self, answer: Answer) {
         let Answer { id, at, enter, reply } = answer;
-        self.latest = self.latest.max(at);
+        self.advance(at);
         let asked = self.inquiries.take(id);
         if let (Some(enter), Some((netns, _))) = (&enter, asked) {
             self.remember_entrance(netns, enter);
@@ -153,6 +156,16 @@ impl Tracker {
         self.review_touched(at);
     }
 
+    /// A deadline that passed long ago without a call: nobody ran, neither we nor the timers and peers of the connections.
+    fn advance(&mut self, to: Timestamp) {
+        let late = |due| to.since(due) > STANDSTILL;
+        if late(self.latest) && self.poll_timeout().is_some_and(late) {
+            self.resumed = Some(to);
+            self.sweeps.resumed(to);
+        }
+        self.latest = self.latest.max(to);
+    }
+
     /// When to call [`Self::handle_timeout`], at the latest.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         [
@@ -169,7 +182,7 @@ impl Tracker {
 
     /// Does what is due. Calling it too early, or again, changes nothing.
     pub fn handle_timeout(&mut self, now: Timestamp) {
-        self.latest = self.latest.max(now);
+        self.advance(now);
         while let Some((_, id)) = self.packet_deadlines.pop_due(now) {
             self.packet_expired(id);
         }

@@ -1,7 +1,7 @@
 //! What a kernel is known to show: the table of docs/causes.md.
 
 use std::env;
-use tracer_user::lab::Family;
+use tracer_user::lab::{Family, scenarios};
 use tracer_user::model::finding::{Cause, Confidence};
 
 const CAUSES: &str = include_str!("../../../docs/causes.md");
@@ -43,6 +43,14 @@ pub(crate) fn confidence(name: &str) -> Option<Confidence> {
         "likely" => Some(Confidence::Likely),
         "proved" => Some(Confidence::Proved),
         _ => None,
+    }
+}
+
+#[test]
+fn docs_causes_lists_every_control() {
+    for control in scenarios().iter().filter(|scenario| scenario.control()) {
+        let name = format!("`{}`", control.name);
+        assert!(CAUSES.contains(&name), "{name}");
     }
 }
 

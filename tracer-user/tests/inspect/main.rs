@@ -53,6 +53,23 @@ fn a_redirected_connection_is_found_by_the_tuple_of_its_socket() {
 }
 
 #[test]
+fn an_entry_that_is_left_over_where_nothing_is_tracked_leads_nowhere() {
+    let space = Space::new();
+    space.redirect("ip", 8080, 9999);
+    let _listener = space.inside(|| TcpListener::bind("127.0.0.1:9999").unwrap());
+    let client = space.inside(|| TcpStream::connect("127.0.0.1:8080").unwrap());
+    space.run(&["nft", "flush", "ruleset"], "");
+    let answer = examine(&space, tuple(&client));
+    let seen = examined(&answer);
+    assert_eq!((seen.conntrack, seen.target), (None, endpoint("127.0.0.1:8080")));
+    assert!(seen.listeners.is_empty());
+
+    space.rules("table ip keep { chain o { type filter hook output priority 0; ct state new accept; }; }");
+    let answer = examine(&space, tuple(&client));
+    assert_eq!(examined(&answer).target, endpoint("127.0.0.1:9999"), "it acts again");
+}
+
+#[test]
 fn a_server_is_found_by_its_own_tuple() {
     let space = Space::new();
     space.redirect("ip", 8080, 9999);

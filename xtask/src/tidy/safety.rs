@@ -67,7 +67,7 @@ const ALLOWED: &[(&str, &str)] = &[
         "tracer-user/src/lab/host/mod.rs",
         "leaves the network namespace that it is in",
     ),
-    ("tracer-user/src/lab/host/phantom.rs", "binds a packet socket"),
+    ("tracer-user/src/lab/host/packet.rs", "sets up a packet socket"),
 ];
 
 #[cfg(test)]

@@ -33,7 +33,8 @@ struct Finding {
 
 pub(super) fn all(arguments: &DemoArguments) -> Result<bool, Failure> {
     let fits = |scenario: &&Scenario| {
-        scenario.families.contains(&arguments.family) && scenario.backends.contains(&arguments.backend)
+        let backend = arguments.backend.unwrap_or(scenario.usual_backend());
+        scenario.families.contains(&arguments.family) && scenario.backends.contains(&backend)
     };
     let mut outcomes = Vec::new();
     for scenario in scenarios().iter().filter(fits) {

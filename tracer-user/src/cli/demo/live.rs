@@ -28,7 +28,7 @@ pub(super) fn run(
     let mut lab = Lab::build(
         scenario,
         lab::Options {
-            backend: arguments.backend,
+            backend: arguments.backend.unwrap_or(scenario.usual_backend()),
             family: arguments.family,
             peer: arguments.peer,
             ..lab::Options::default()

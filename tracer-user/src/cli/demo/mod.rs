@@ -25,9 +25,9 @@ pub(super) struct DemoArguments {
     /// Run every scenario; the result is a table of what was expected, what was found, how surely and how soon
     #[arg(long, conflicts_with_all = ["list", "peer"])]
     all: bool,
-    /// Which program makes the rules
-    #[arg(long, default_value = Backend::IptablesNft.name(), value_parser = backend)]
-    backend: Backend,
+    /// Which program makes the rules: nft, iptables-nft (the usual one) or iptables-legacy
+    #[arg(long, value_parser = backend)]
+    backend: Option<Backend>,
     #[arg(long, default_value = Family::Ipv4.name(), value_parser = family)]
     family: Family,
     /// Who answers: a namespace of this machine, or a program whose kernel is not traced

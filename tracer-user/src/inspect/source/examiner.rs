@@ -11,9 +11,11 @@ use super::zones::Zones;
 use super::{aspect, census, process, sweep, walking};
 use crate::inspect::link::Peer;
 use crate::inspect::socket::Socket;
+use crate::inspect::walk;
 use crate::model::aspect::Aspect;
 use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::inquiry::{Answer, Examined, Inquiry, Question, Reply};
+use crate::model::tcp::ConntrackState;
 use crate::model::tuple::{Endpoint, Tuple};
 use std::collections::HashSet;
 use std::io;
@@ -79,6 +81,7 @@ impl Examiner {
                     namespaces,
                     rulebook,
                     zones,
+                    ..
                 } = examiner;
                 let mut walked = walking::walk(namespaces, rulebook, found, packets, *connmark, deadline)?;
                 if !aspects.is_empty() {
@@ -122,9 +125,14 @@ impl Examiner {
         deadline: Instant,
     ) -> Result<Reply, ExamineError> {
         let zones = &mut self.zones;
+        let entry = self
+            .namespaces
+            .inside(found, |_| Probe::new(deadline).conntrack(tuple, zones))??;
+        let entry = entry.filter(|entry| !misleads(entry) || self.tracks(found, tuple, deadline));
+        let zones = &mut self.zones;
         let seen = self.namespaces.inside(found, |_| {
             let mut probe = Probe::new(deadline);
-            let mut seen = look(&mut probe, tuple, target, zones)?;
+            let mut seen = look(&mut probe, tuple, target, entry)?;
             seen.aspects = aspect::look(&mut probe, zones, found.inode, aspects);
             Ok::<_, ProbeError>(seen)
         })??;
@@ -148,6 +156,14 @@ impl Examiner {
                 .collect(),
             seen: seen.aspects,
         })))
+    }
+
+    /// Whether conntrack still acts on packets like these, as far as is known: without a rule that needs it the kernel
+    /// tracks nothing, and keeps the entries until their time is over.
+    fn tracks(&mut self, found: &Found, tuple: Tuple, deadline: Instant) -> bool {
+        let version = self.rulebook.current(&mut self.namespaces, found, deadline);
+        let is_ipv6 = tuple.destination.address.is_ipv6();
+        version.map_or(true, |version| walk::tracks(&version.snapshot.ruleset, is_ipv6))
     }
 
     fn link(&mut self, found: &Found, ifindex: u32, deadline: Instant) -> Result<Reply, ExamineError> {
@@ -196,8 +212,17 @@ struct Seen {
     aspects: Vec<crate::model::aspect::Seen>,
 }
 
-fn look(probe: &mut Probe, tuple: Tuple, target: Option<Endpoint>, zones: &mut Zones) -> Result<Seen, ProbeError> {
-    let conntrack = probe.conntrack(tuple, zones)?;
+/// It would say where packets go, or why nothing comes back, if it acted on anything.
+fn misleads(entry: &Conntrack) -> bool {
+    entry.translated().is_some() || entry.state == Some(ConntrackState::Close)
+}
+
+fn look(
+    probe: &mut Probe,
+    tuple: Tuple,
+    target: Option<Endpoint>,
+    conntrack: Option<Conntrack>,
+) -> Result<Seen, ProbeError> {
     let socket = probe.socket(tuple)?;
     let target = target.unwrap_or_else(|| destination(tuple, conntrack.as_ref()));
     let target_is_local = probe.is_local(target)?;

@@ -23,6 +23,8 @@ mod state;
 mod tests;
 mod way;
 
+pub use needs::tracks;
+
 use crate::model::rules::{ChainId, Fact, Hook, Journey, Network, Packet, Ruleset, SetId, Snapshot, Walk};
 use guard::Guard;
 use order::Orders;
@@ -61,7 +63,7 @@ impl<'a> Walker<'a> {
             ipv6: Orders::new(ruleset, true),
             sets: ruleset.sets.iter().map(Index::new).collect(),
             guards: ruleset.chains.iter().map(guard::of).collect(),
-            tracks: [false, true].map(|ipv6| needs::conntrack(ruleset, ipv6)),
+            tracks: [false, true].map(|ipv6| tracks(ruleset, ipv6)),
             listens: None,
         }
     }

@@ -6,7 +6,7 @@
 use crate::model::rules::{Action, Family, Field, Item, Match, Operand, Ruleset, Source, Target};
 
 /// Whether any rule looks at conntrack, or cannot do without it, as far as is known.
-pub(super) fn conntrack(ruleset: &Ruleset, ipv6: bool) -> bool {
+pub fn tracks(ruleset: &Ruleset, ipv6: bool) -> bool {
     let of_family = |family| match family {
         Family::Ip => !ipv6,
         Family::Ip6 => ipv6,

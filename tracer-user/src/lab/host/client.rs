@@ -4,7 +4,7 @@ use crate::lab::host::stream::Stream;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream};
 use std::ops::DerefMut;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -69,6 +69,10 @@ impl Client {
             }
         }
         Ok(())
+    }
+
+    pub(super) fn half_close(&mut self, slot: u8) -> io::Result<()> {
+        self.stream(slot)?.shutdown(Shutdown::Write)
     }
 
     pub(super) fn close(&mut self, slot: u8) -> io::Result<()> {

@@ -13,6 +13,7 @@ pub(super) struct Segment {
     pub sequence: u32,
     pub acknowledgment: u32,
     pub flags: Flags,
+    pub window: u16,
     pub payload: Vec<u8>,
 }
 
@@ -52,6 +53,7 @@ pub(super) fn parse(frame: &[u8]) -> Option<([u8; 6], Segment)> {
         sequence: tcp.sequence_number(),
         acknowledgment: tcp.acknowledgment_number(),
         flags,
+        window: tcp.window_size(),
         payload: tcp.payload().to_vec(),
     };
     (ethernet.destination == HARDWARE_ADDRESS).then_some((ethernet.source, segment))
@@ -68,7 +70,7 @@ pub(super) fn build(to: [u8; 6], segment: &Segment) -> io::Result<Vec<u8>> {
         segment.source.port(),
         segment.destination.port(),
         segment.sequence,
-        WINDOW,
+        segment.window,
     );
     tcp.acknowledgment_number = segment.acknowledgment;
     tcp.syn = segment.flags.syn;
@@ -85,7 +87,8 @@ pub(super) fn build(to: [u8; 6], segment: &Segment) -> io::Result<Vec<u8>> {
 
 /// Not the device's own address, so that the kernel of the phantom's namespace ignores the frames for it.
 pub(in crate::lab) const HARDWARE_ADDRESS: [u8; 6] = [0x02, 0x77, 0, 0, 0, 0x03];
-const WINDOW: u16 = 65535;
+/// As large as it can be told without an option.
+pub(super) const WINDOW: u16 = 65535;
 
 #[cfg(test)]
 mod tests {
@@ -106,6 +109,7 @@ mod tests {
                     ack: true,
                     ..Flags::default()
                 },
+                window: 512,
                 payload: b"hello\n".to_vec(),
             };
             let frame = build(HARDWARE_ADDRESS, &segment).unwrap();
@@ -121,6 +125,7 @@ mod tests {
             sequence: 0,
             acknowledgment: 0,
             flags: Flags::default(),
+            window: WINDOW,
             payload: Vec::new(),
         };
         let frame = build([2, 0, 0, 0, 0, 9], &segment).unwrap();

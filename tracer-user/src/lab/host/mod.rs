@@ -5,6 +5,8 @@
 
 mod client;
 mod frame;
+mod lossy;
+mod packet;
 mod phantom;
 mod proxy;
 mod responder;
@@ -98,9 +100,15 @@ fn execute(command: Command, client: &mut Client, phantom: &mut Option<Phantom>)
             arguments,
             input,
         } => return run(&program, &arguments, &input),
+        Command::HasRetransmitted => {
+            let retransmitted = retransmitted(&fs::read_to_string("/proc/thread-self/net/snmp")?);
+            if retransmitted.is_none_or(|segments| segments == 0) {
+                return Err(io::Error::other("nothing was sent again"));
+            }
+        }
         Command::Set { path, value } => fs::write(path, value)?,
         Command::Serve(server) => server::start(server)?,
-        Command::Proxy { listen } => proxy::start(listen)?,
+        Command::Proxy(proxy) => proxy::start(proxy)?,
         Command::Connect {
             slot,
             to,
@@ -111,10 +119,16 @@ fn execute(command: Command, client: &mut Client, phantom: &mut Option<Phantom>)
         Command::Receive { slot } => return client.receive(slot).map(Answer::Line),
         Command::AwaitUnread { slot } => client.await_unread(slot)?,
         Command::Fill { slot, bytes } => client.fill(slot, bytes)?,
+        Command::HalfClose { slot } => client.half_close(slot)?,
         Command::Close { slot } => client.close(slot)?,
         Command::Abort { slot } => client.abort(slot)?,
         Command::Phantom { device, manner } => *phantom = Some(Phantom::start(&device, manner)?),
         Command::PhantomReset => phantom.as_ref().ok_or(io::ErrorKind::NotConnected)?.reset()?,
+        Command::PhantomProbe { hardware, from, to } => {
+            let phantom = phantom.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+            phantom.probe(hardware, from, to)?;
+        }
+        Command::LossyWire { devices, lose_every } => lossy::start(&devices, lose_every)?,
     }
     Ok(Answer::Done)
 }
@@ -137,6 +151,13 @@ fn run(program: &str, arguments: &[String], input: &str) -> io::Result<Answer> {
         success: output.status.success(),
         output: text.trim().to_owned(),
     })
+}
+
+/// Of a namespace's counters: a line of names and one of numbers.
+fn retransmitted(counters: &str) -> Option<u64> {
+    let mut lines = counters.lines().filter_map(|line| line.strip_prefix("Tcp: "));
+    let column = lines.next()?.split(' ').position(|name| name == "RetransSegs")?;
+    lines.next()?.split(' ').nth(column)?.parse().ok()
 }
 
 fn failed(error: &io::Error) -> Answer {

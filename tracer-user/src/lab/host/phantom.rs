@@ -3,11 +3,13 @@
 //! Only the frames and the socket; what it answers is in `responder`.
 
 use crate::lab::host::frame::{self, Segment};
-use crate::lab::host::responder::Responder;
+use crate::lab::host::packet::{FRAME_LIMIT, packet_socket};
+use crate::lab::host::responder::{self, Responder};
 use crate::lab::wire::Manner;
-use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use rustix::net::{self, RecvFlags, SendFlags};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -21,8 +23,8 @@ impl Phantom {
     /// Returns once its socket receives.
     pub(super) fn start(device: &str, manner: Manner) -> io::Result<Self> {
         let socket = Arc::new(packet_socket(device)?);
-        let responder = Arc::new(Mutex::new(Responder::default()));
-        if manner == Manner::Echo {
+        let responder = Arc::new(Mutex::new(Responder::new(manner)));
+        if manner != Manner::Silent {
             let (socket, responder) = (Arc::clone(&socket), Arc::clone(&responder));
             thread::spawn(move || answer_frames(&socket, &responder));
         }
@@ -36,6 +38,11 @@ impl Phantom {
             .reset_all()
             .iter()
             .try_for_each(|(hardware, reset)| send(&self.socket, *hardware, reset))
+    }
+
+    /// Connects, and resets as soon as it is connected.
+    pub(super) fn probe(&self, hardware: [u8; 6], from: SocketAddr, to: SocketAddr) -> io::Result<()> {
+        send(&self.socket, hardware, &responder::probe(from, to))
     }
 }
 
@@ -58,29 +65,3 @@ fn send(socket: &OwnedFd, to: [u8; 6], segment: &Segment) -> io::Result<()> {
     net::send(socket, &frame::build(to, segment)?, SendFlags::empty())?;
     Ok(())
 }
-
-/// A socket that sees all frames of `device` and sends on it.
-fn packet_socket(device: &str) -> io::Result<OwnedFd> {
-    let socket = net::socket_with(AddressFamily::PACKET, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
-    let index = net::netdevice::name_to_index(&socket, device)?;
-    let address = libc::sockaddr_ll {
-        sll_family: u16::try_from(libc::AF_PACKET).map_err(io::Error::other)?,
-        sll_protocol: u16::try_from(libc::ETH_P_ALL).map_err(io::Error::other)?.to_be(),
-        sll_ifindex: i32::try_from(index).map_err(io::Error::other)?,
-        sll_hatype: 0,
-        sll_pkttype: 0,
-        sll_halen: 0,
-        sll_addr: [0; 8],
-    };
-    let length = libc::socklen_t::try_from(size_of_val(&address)).map_err(io::Error::other)?;
-    // SAFETY: the pointer and length are those of a whole `sockaddr_ll`, which outlives the call.
-    let bound = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) };
-    if bound == 0 {
-        Ok(socket)
-    } else {
-        Err(io::Error::last_os_error())
-    }
-}
-
-/// A veth passes segments of up to 64 KiB before they are cut.
-const FRAME_LIMIT: usize = 1 << 17;

@@ -2,10 +2,11 @@
 //!
 //! One upstream connection per original destination, kept for good: what poisons it stays.
 
-use crate::lab::host::client::read_line;
+use crate::lab::host::client::{read_line, tcp_socket};
 use crate::lab::host::server::{accepted, listen};
 use crate::lab::host::stream::Stream;
-use rustix::net::sockopt;
+use crate::lab::wire::Proxy;
+use rustix::net::{self, sockopt};
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,9 +14,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 /// Returns once it listens.
-pub(super) fn start(on: SocketAddr) -> io::Result<()> {
-    let listener = listen(on, 128)?;
-    let pool = Arc::new(Pool::default());
+pub(super) fn start(proxy: Proxy) -> io::Result<()> {
+    let listener = listen(proxy.listen, 128)?;
+    let pool = Arc::new(Pool {
+        proxy,
+        upstreams: Mutex::default(),
+    });
     thread::spawn(move || {
         for stream in accepted(&listener) {
             let pool = Arc::clone(&pool);
@@ -46,8 +50,8 @@ fn original_destination(stream: &TcpStream) -> io::Result<SocketAddr> {
     })
 }
 
-#[derive(Default)]
 struct Pool {
+    proxy: Proxy,
     upstreams: Mutex<HashMap<SocketAddr, Stream>>,
 }
 
@@ -61,10 +65,21 @@ impl Pool {
             upstreams.insert(destination, pooled);
             return Ok(answer);
         }
-        let mut upstream = Stream::new(TcpStream::connect(destination)?)?;
+        let mut upstream = self.connect(destination)?;
         let answer = exchange(&mut upstream, request)?;
         upstreams.insert(destination, upstream);
         Ok(answer)
+    }
+
+    fn connect(&self, destination: SocketAddr) -> io::Result<Stream> {
+        let routed = self.proxy.routes.iter().find(|(from, _)| *from == destination);
+        let to = routed.map_or(destination, |(_, to)| *to);
+        let socket = tcp_socket(to)?;
+        if let Some(source) = self.proxy.source {
+            net::bind(&socket, &SocketAddr::new(source, 0))?;
+        }
+        net::connect(&socket, &to)?;
+        Stream::new(socket)
     }
 }
 

@@ -2,13 +2,15 @@
 //!
 //! It retransmits nothing and keeps no window; like a kernel it resets what belongs to no connection.
 
-use crate::lab::host::frame::{Flags, Segment};
+use crate::lab::host::frame::{Flags, Segment, WINDOW};
+use crate::lab::wire::Manner;
 use std::collections::HashMap;
 use std::mem;
 use std::net::SocketAddr;
 
-#[derive(Default)]
 pub(super) struct Responder {
+    /// What it acknowledges data with.
+    window: u16,
     flows: HashMap<(SocketAddr, SocketAddr), Flow>,
 }
 
@@ -20,11 +22,22 @@ struct Flow {
 }
 
 impl Responder {
+    pub(super) fn new(manner: Manner) -> Self {
+        let window = if manner == Manner::ShutsWindow { 0 } else { WINDOW };
+        Self {
+            window,
+            flows: HashMap::new(),
+        }
+    }
+
     pub(super) fn handle(&mut self, hardware: [u8; 6], segment: Segment) -> Vec<Segment> {
         let key = (segment.destination, segment.source);
         if segment.flags.rst {
             self.flows.remove(&key);
             return Vec::new();
+        }
+        if segment.flags.syn && segment.flags.ack {
+            return establish_and_reset(key, &segment);
         }
         if segment.flags.syn {
             let next_expected = segment.sequence.wrapping_add(1);
@@ -60,7 +73,7 @@ impl Responder {
             self.flows.remove(&key);
             return vec![last];
         }
-        flow.take(key, segment)
+        flow.take(key, segment, self.window)
     }
 
     pub(super) fn reset_all(&mut self) -> Vec<([u8; 6], Segment)> {
@@ -78,15 +91,17 @@ impl Responder {
 
 impl Flow {
     /// Answers whole lines, acknowledges what is new, acknowledges again what is not.
-    fn take(&mut self, key: (SocketAddr, SocketAddr), segment: Segment) -> Vec<Segment> {
+    fn take(&mut self, key: (SocketAddr, SocketAddr), segment: Segment, window: u16) -> Vec<Segment> {
         let acknowledge = Flags {
             ack: true,
             ..Flags::default()
         };
-        if segment.payload.is_empty() {
+        // An old one without data asks for the window, or whether anybody is there.
+        if segment.payload.is_empty() && segment.sequence == self.next_expected {
             return Vec::new();
         }
         let mut answer = make(key, self.next_sent, 0, acknowledge);
+        answer.window = window;
         if segment.sequence == self.next_expected {
             let length = u32::try_from(segment.payload.len()).unwrap_or_default();
             self.next_expected = self.next_expected.wrapping_add(length);
@@ -102,6 +117,15 @@ impl Flow {
     }
 }
 
+/// A SYN; whoever answers it is reset by [`Responder::handle`] once the connection is established.
+pub(super) fn probe(from: SocketAddr, to: SocketAddr) -> Segment {
+    let syn = Flags {
+        syn: true,
+        ..Flags::default()
+    };
+    make((from, to), FIRST_SEQUENCE, 0, syn)
+}
+
 fn make((source, destination): (SocketAddr, SocketAddr), sequence: u32, acknowledgment: u32, flags: Flags) -> Segment {
     Segment {
         source,
@@ -109,8 +133,25 @@ fn make((source, destination): (SocketAddr, SocketAddr), sequence: u32, acknowle
         sequence,
         acknowledgment,
         flags,
+        window: WINDOW,
         payload: Vec::new(),
     }
+}
+
+/// As a load balancer's health check does: it wanted to know no more than that somebody accepts.
+fn establish_and_reset(key: (SocketAddr, SocketAddr), accepted: &Segment) -> Vec<Segment> {
+    let acknowledge = Flags {
+        ack: true,
+        ..Flags::default()
+    };
+    let reset = Flags {
+        rst: true,
+        ..acknowledge
+    };
+    let end = accepted.sequence.wrapping_add(1);
+    [acknowledge, reset]
+        .map(|flags| make(key, accepted.acknowledgment, end, flags))
+        .into()
 }
 
 const FIRST_SEQUENCE: u32 = 1_000_000;
@@ -126,6 +167,7 @@ mod tests {
             sequence,
             acknowledgment,
             flags,
+            window: WINDOW,
             payload: payload.to_vec(),
         }
     }
@@ -145,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_connection_is_opened_answered_and_closed() {
-        let mut responder = Responder::default();
+        let mut responder = Responder::new(Manner::Echo);
         let opened = responder.handle([0; 6], from_client(10, 0, SYN, b""));
         assert!(opened[0].flags.syn && opened[0].flags.ack);
         assert_eq!(opened[0].acknowledgment, 11);
@@ -168,14 +210,37 @@ mod tests {
 
     #[test]
     fn a_segment_of_no_connection_is_reset() {
-        let answers = Responder::default().handle([0; 6], from_client(11, 77, ACK, b"hi\n"));
+        let answers = Responder::new(Manner::Echo).handle([0; 6], from_client(11, 77, ACK, b"hi\n"));
         assert!(answers[0].flags.rst);
         assert_eq!(answers[0].sequence, 77);
     }
 
     #[test]
+    fn a_shut_window_takes_data_and_says_so_whenever_it_is_asked() {
+        let mut responder = Responder::new(Manner::ShutsWindow);
+        assert!(responder.handle([0; 6], from_client(10, 0, SYN, b""))[0].window > 0);
+        let answered = responder.handle([0; 6], from_client(11, FIRST_SEQUENCE + 1, ACK, b"hi\n"));
+        assert_eq!((answered[0].window, answered[0].acknowledgment), (0, 14));
+        let probed = responder.handle([0; 6], from_client(13, FIRST_SEQUENCE + 9, ACK, b""));
+        assert_eq!((probed[0].window, probed[0].acknowledgment), (0, 14));
+    }
+
+    #[test]
+    fn a_probe_establishes_and_resets() {
+        let mut responder = Responder::new(Manner::Echo);
+        let (from, to) = ("10.77.0.3:50001".parse().unwrap(), "10.77.0.2:9000".parse().unwrap());
+        let syn = probe(from, to);
+        assert!(syn.flags.syn && !syn.flags.ack);
+        let mut accepted = from_client(77, syn.sequence + 1, Flags { ack: true, ..SYN }, b"");
+        (accepted.source, accepted.destination) = (to, from);
+        let answers = responder.handle([0; 6], accepted);
+        assert!(!answers[0].flags.rst && answers[1].flags.rst);
+        assert_eq!((answers[1].sequence, answers[1].acknowledgment), (syn.sequence + 1, 78));
+    }
+
+    #[test]
     fn resets_reach_every_connection_once() {
-        let mut responder = Responder::default();
+        let mut responder = Responder::new(Manner::Echo);
         responder.handle([7; 6], from_client(10, 0, SYN, b""));
         let resets = responder.reset_all();
         assert_eq!(resets.len(), 1);

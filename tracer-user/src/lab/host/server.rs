@@ -7,6 +7,7 @@ use rustix::net::{self, sockopt};
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::thread;
+use std::time::Duration;
 
 /// Returns once it listens.
 pub(super) fn start(server: Server) -> io::Result<()> {
@@ -37,18 +38,29 @@ fn serve(listener: &TcpListener, accepts: Accepts) {
         Accepts::Unread => {
             let _kept: Vec<Stream> = accepted(listener).collect();
         }
-        Accepts::Echo => {
-            for stream in accepted(listener) {
-                thread::spawn(move || echo(stream));
-            }
+        Accepts::Echo => serve_each(listener, Duration::ZERO),
+        Accepts::EchoLate { ms } => {
+            thread::sleep(Duration::from_millis(ms));
+            serve_each(listener, Duration::ZERO);
         }
+        Accepts::EchoSlowly { ms } => serve_each(listener, Duration::from_millis(ms)),
+    }
+}
+
+fn serve_each(listener: &TcpListener, delay: Duration) {
+    for stream in accepted(listener) {
+        thread::spawn(move || echo(stream, delay));
     }
 }
 
 /// Until the other side closes or resets.
-fn echo(mut stream: Stream) {
+fn echo(mut stream: Stream, delay: Duration) {
     while let Ok(line) = read_line(&mut *stream) {
-        if line.is_empty() || stream.write_all(format!("echo:{line}\n").as_bytes()).is_err() {
+        if line.is_empty() {
+            return;
+        }
+        thread::sleep(delay);
+        if stream.write_all(format!("echo:{line}\n").as_bytes()).is_err() {
             return;
         }
     }

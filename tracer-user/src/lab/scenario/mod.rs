@@ -64,6 +64,13 @@ impl Scenario {
         self.expected.is_none()
     }
 
+    /// The back end to use where none is chosen.
+    pub fn usual_backend(&self) -> Backend {
+        let usual = Options::default().backend;
+        let first = self.backends.first().copied().unwrap_or(usual);
+        if self.backends.contains(&usual) { usual } else { first }
+    }
+
     /// Whether a command can end the failure.
     pub fn is_curable(&self) -> bool {
         !matches!(self.cure, Cure::None)
@@ -155,18 +162,35 @@ static SCENARIOS: &[Scenario] = &[
     policy::REJECTED_ICMP,
     policy::REJECTED_FORWARD,
     peer::ACCEPT_QUEUE_FULL,
+    peer::ACCEPT_QUEUE_FULL_TRANSLATED,
     peer::RESET_BY_PEER,
     peer::UNANSWERED,
+    peer::UNANSWERED_DUPLICATE_JUMP,
+    peer::UNANSWERED_HOOKS_OFF,
     peer::DROPPED_IN_KERNEL,
-    control::REFUSED_PORT,
-    control::GRACEFUL_CLOSE,
-    control::LINGER_ZERO,
-    control::CLOSE_WITH_UNREAD_DATA,
-    control::ONE_GIVE_UP,
-    control::PEER_DOES_NOT_READ,
-    control::V6_LISTENER,
-    control::LATE_LISTENER,
-    control::UNUSED_MARK,
+    control::refusals::REFUSED_PORT,
+    control::refusals::LOCAL_REFUSED_PORT,
+    control::refusals::ONE_GIVE_UP,
+    control::refusals::HAPPY_EYEBALLS,
+    control::closes::GRACEFUL_CLOSE,
+    control::closes::HALF_CLOSE,
+    control::closes::RESET_AFTER_FIN,
+    control::closes::LINGER_ZERO,
+    control::closes::CLOSE_WITH_UNREAD_DATA,
+    control::closes::HEALTH_CHECKS,
+    control::slow::PEER_DOES_NOT_READ,
+    control::slow::CLOSED_WINDOW,
+    control::slow::SLOW_ACCEPT,
+    control::slow::LOSSY_PATH,
+    control::proxies::SIDECAR,
+    control::proxies::SIDECAR_CALLS_ITSELF,
+    control::proxies::SERVICE,
+    control::rules::V6_LISTENER,
+    control::rules::LATE_LISTENER,
+    control::rules::UNUSED_MARK,
+    control::rules::RULE_DELETED,
+    control::rules::PORT_CLASH,
+    control::rules::HOOKS_OFF,
 ];
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 
 use crate::lab::address::{self, Link};
 use crate::lab::options::{Backend, Family};
-use crate::lab::scenario::redirect::fill_queue_and_connect;
+use crate::lab::rules::{Rules, nft_rule};
+use crate::lab::scenario::control::rules::{HOOKS_OFF, leave_an_entry_behind};
+use crate::lab::scenario::redirect::{AGENT_PORT, REDIRECT, fill_queue_and_connect};
+use crate::lab::scenario::reply::ISTIO;
 use crate::lab::scenario::{Cure, KERNEL_PEER, Outcome, PHANTOM_PEER, Scenario};
 use crate::lab::script::Connect;
 use crate::lab::wire::{Accepts, Command, Manner};
@@ -20,6 +23,24 @@ pub(super) const ACCEPT_QUEUE_FULL: Scenario = Scenario {
         world.wire_pair()?;
         world.add_server("server", "peer", 9000, Accepts::Never, 0)?;
         world.add_app("app", "pod", 0)
+    },
+    drive: fill_queue_and_connect,
+    cure: Cure::None,
+};
+
+pub(super) const ACCEPT_QUEUE_FULL_TRANSLATED: Scenario = Scenario {
+    name: "accept-queue-full-translated",
+    summary: "an innocent rule translates port 9000 to another port of the peer, whose server's queue is full",
+    expected: Some(Cause::AcceptQueueFull),
+    client: Outcome::Hangs,
+    families: Family::ALL,
+    backends: Backend::ALL,
+    peers: KERNEL_PEER,
+    set_up: |world| {
+        world.wire_pair()?;
+        world.add_server("server", "peer", 9100, Accepts::Never, 0)?;
+        world.add_app("app", "pod", 0)?;
+        world.add_rules("pod", &TO_PORT_9100)
     },
     drive: fill_queue_and_connect,
     cure: Cure::None,
@@ -65,6 +86,50 @@ pub(super) const UNANSWERED: Scenario = Scenario {
     cure: Cure::None,
 };
 
+pub(super) const UNANSWERED_DUPLICATE_JUMP: Scenario = Scenario {
+    name: "unanswered-duplicate-jump",
+    summary: "the peer answers nothing, and a sidecar's connection passes the repeated jump of Istio's rules twice",
+    expected: Some(Cause::Unanswered),
+    client: Outcome::Hangs,
+    families: Family::ALL,
+    backends: Backend::ALL,
+    peers: PHANTOM_PEER,
+    set_up: |world| {
+        world.wire_pair()?;
+        world.start_phantom(Manner::Silent)?;
+        world.add_app("app", "pod", 1337)?;
+        world.add_rules("pod", &ISTIO)
+    },
+    drive: |script| script.connect("app", 9000, Outcome::Hangs),
+    cure: Cure::None,
+};
+
+pub(super) const UNANSWERED_HOOKS_OFF: Scenario = Scenario {
+    name: "unanswered-hooks-off",
+    summary: "the peer answers nothing; a conntrack entry that would lead elsewhere acts no more, the rules being gone",
+    expected: Some(Cause::Unanswered),
+    client: Outcome::Hangs,
+    families: Family::ALL,
+    backends: HOOKS_OFF.backends,
+    peers: PHANTOM_PEER,
+    set_up: |world| {
+        world.wire_pair()?;
+        world.start_phantom(Manner::Silent)?;
+        world.add_server("agent", "pod", AGENT_PORT, Accepts::Echo, 128)?;
+        world.add_app("app", "pod", 0)?;
+        world.add_rules("pod", &REDIRECT)
+    },
+    drive: |script| {
+        leave_an_entry_behind(script, 9000)?;
+        let from_there = Connect {
+            from_port: Some(40_001),
+            ..Connect::to(script.world.peer(9000))
+        };
+        script.connect_as("app", from_there, Outcome::Hangs)
+    },
+    cure: Cure::None,
+};
+
 pub(super) const DROPPED_IN_KERNEL: Scenario = Scenario {
     name: "dropped-in-kernel",
     summary: "nobody has the address on the local link: the kernel drops the SYNs for want of a neighbour",
@@ -89,4 +154,18 @@ pub(super) const DROPPED_IN_KERNEL: Scenario = Scenario {
         script.connect_as("app", connect, Outcome::Unreachable)
     },
     cure: Cure::None,
+};
+
+const TO_PORT_9100: Rules = Rules {
+    iptables: &[
+        "-t nat -A OUTPUT -d {peer} -p tcp --dport 9000 -j DNAT --to-destination {at-peer}:9100",
+        "-A OUTPUT -p tcp --dport 9100 -j ACCEPT",
+    ],
+    nft: nft_rule!(
+        "nat",
+        "nat",
+        "output",
+        "-100",
+        "{ip} daddr {peer} tcp dport 9000 dnat {ip} to {at-peer}:9100"
+    ),
 };

@@ -7,7 +7,7 @@ use crate::lab::rules::{Invocation, Rules, nft_rule};
 use crate::lab::scenario::redirect::AGENT_PORT;
 use crate::lab::scenario::{Cure, EITHER_PEER, KERNEL_PEER, Outcome, Scenario};
 use crate::lab::script::{Connect, Script};
-use crate::lab::wire::{Accepts, Command};
+use crate::lab::wire::{Accepts, Command, Proxy};
 use crate::lab::world::World;
 use crate::model::finding::Cause;
 
@@ -88,7 +88,14 @@ pub(super) fn set_up_pooled(world: &mut World) -> Result<(), LabError> {
     world.made.push(format!(
         "envoy in pod listens on {listen}, with one pooled connection per destination"
     ));
-    world.ask_app("envoy", &Command::Proxy { listen })?;
+    world.ask_app(
+        "envoy",
+        &Command::Proxy(Proxy {
+            listen,
+            source: None,
+            routes: Vec::new(),
+        }),
+    )?;
     world.add_server("mirrord-agent", "pod", AGENT_PORT, Accepts::Echo, 128)?;
     world.add_app("app", "pod", 0)?;
     set_up_rules(world)
@@ -145,7 +152,7 @@ const MARK: Rules = Rules {
 };
 
 /// A sidecar's REDIRECT rules, with the OUTPUT jump twice as the report of the seed bug has it.
-const ISTIO: Rules = Rules {
+pub(super) const ISTIO: Rules = Rules {
     iptables: &[
         "-t nat -N ISTIO_INBOUND",
         "-t nat -N ISTIO_REDIRECT",

@@ -516,6 +516,21 @@ fn a_redirected_connection_that_nobody_accepts_is_stalled_until_it_is_accepted()
 }
 
 #[test]
+fn a_suspension_is_no_time_in_which_nobody_accepts() {
+    let mut world = sweeping(|sweep| {
+        if sweep < 5 {
+            vec![unaccepted(redirected())]
+        } else {
+            vec![]
+        }
+    });
+    world.run_until(2_000);
+    world.stand_still_until(3_600_000);
+    world.run_until(3_620_000);
+    assert!(world.inquiries.len() > 4 && world.findings.is_empty());
+}
+
+#[test]
 fn a_full_queue_in_another_namespace_explains_a_hang_towards_it() {
     let mut full = unaccepted(untranslated());
     full.listener = listener("0.0.0.0:9000", 1, 0);

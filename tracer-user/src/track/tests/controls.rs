@@ -117,6 +117,38 @@ fn a_hang_that_ends_before_it_is_one_is_silent() {
     assert_eq!(world.tracker.tracked(), 0);
 }
 
+/// The clock went on for an hour while the host did not.
+const AN_HOUR: u64 = 3_600_000;
+
+#[test]
+fn a_connect_that_a_suspension_interrupts_has_its_whole_time_again() {
+    for answered in [true, false] {
+        let mut world = World::new();
+        world.play(vec![syn_retransmit(1_000, 1)], 1_500);
+        // Whichever comes first.
+        if answered {
+            world.stand_still_until(AN_HOUR);
+        }
+        world.feed([syn_retransmit(AN_HOUR + 1, 2)]);
+        world.run_until(AN_HOUR + 1_000);
+        assert!(world.findings.is_empty() && world.inquiries.is_empty());
+        if answered {
+            world.feed([event(AN_HOUR + 1_001, EventKind::Established)]);
+        }
+        world.run_until(AN_HOUR + 4_000);
+        assert_eq!(world.findings.is_empty(), answered, "a suspension excuses for so long");
+    }
+}
+
+#[test]
+fn data_that_a_suspension_leaves_unacknowledged_has_its_whole_time_again() {
+    let mut world = World::new();
+    world.play(vec![retransmit(200, 1), retransmit(600, 2)], 1_000);
+    world.stand_still_until(AN_HOUR);
+    world.run_until(AN_HOUR + 2_900);
+    assert!(world.findings.is_empty() && world.inquiries.is_empty());
+}
+
 #[test]
 fn data_that_was_acknowledged_by_the_time_one_looks_is_silent() {
     let fine = Examined {

@@ -313,6 +313,12 @@ impl World {
         }
     }
 
+    /// Lets the clock go on while nobody runs.
+    pub(super) fn stand_still_until(&mut self, millis: u64) {
+        self.tracker.handle_timeout(at(millis));
+        self.drain(at(millis));
+    }
+
     /// Each event at its time, with the deadlines between; then on until `millis`.
     pub(super) fn play(&mut self, events: Vec<Event>, millis: u64) {
         for event in events {
