@@ -2,11 +2,13 @@
 //!
 //! They are applied by the programs themselves: a lab must contain what those leave in a real kernel.
 
+use crate::lab::address::{self, Link};
 use crate::lab::options::{Backend, Family};
 
-/// The same rules twice. `{lo}`, `{lo6}` (Istio's 127.0.0.6 or ::6), `{icmp}` and `{ip}` depend on the family.
+/// The same rules twice. `{lo}`, `{lo6}` (Istio's 127.0.0.6 or ::6), `{icmp}`, `{ip}`, `{type}` (nft's of an address) and
+/// the peer's addresses, `{near}` and behind a router `{far}`, depend on the family.
 pub(super) struct Rules {
-    /// Arguments of iptables or ip6tables, a line each.
+    /// Arguments of iptables or ip6tables, a line each; one in double quotes may have spaces.
     pub iptables: &'static [&'static str],
     /// Input of `nft -f -`.
     pub nft: &'static str,
@@ -39,7 +41,12 @@ impl Rules {
 impl Invocation {
     /// For people.
     pub(super) fn text(&self) -> String {
-        format!("{} {}", self.program, self.arguments.join(" "))
+        let word = |argument: &String| match argument.contains(' ') {
+            true => format!("\"{argument}\""),
+            false => argument.clone(),
+        };
+        let words: Vec<_> = self.arguments.iter().map(word).collect();
+        format!("{} {}", self.program, words.join(" "))
     }
 }
 
@@ -53,10 +60,7 @@ fn iptables(line: &str, backend: Backend, family: Family) -> Invocation {
     // The legacy programs share one lock file, across namespaces.
     let wait = ["-w".to_owned(), "20".to_owned()];
     let words = fill_in(line, family);
-    let arguments = wait
-        .into_iter()
-        .chain(words.split_whitespace().map(str::to_owned))
-        .collect();
+    let arguments = wait.into_iter().chain(split(&words)).collect();
     Invocation {
         program,
         arguments,
@@ -64,15 +68,29 @@ fn iptables(line: &str, backend: Backend, family: Family) -> Invocation {
     }
 }
 
+/// What stands between the first and the second quote, the third and the fourth is one word.
+fn split(line: &str) -> Vec<String> {
+    let parts = line.split('"').enumerate();
+    let words = parts.flat_map(|(part, text)| match part % 2 {
+        0 => text.split_whitespace().map(str::to_owned).collect(),
+        _ => vec![text.to_owned()],
+    });
+    words.collect()
+}
+
 fn fill_in(text: &str, family: Family) -> String {
-    let (lo, lo6, icmp, ip) = match family {
-        Family::Ipv4 => ("127.0.0.1", "127.0.0.6", "icmp-port-unreachable", "ip"),
-        Family::Ipv6 => ("::1", "::6", "icmp6-port-unreachable", "ip6"),
+    let (lo, lo6, icmp, ip, kind) = match family {
+        Family::Ipv4 => ("127.0.0.1", "127.0.0.6", "icmp-port-unreachable", "ip", "ipv4_addr"),
+        Family::Ipv6 => ("::1", "::6", "icmp6-port-unreachable", "ip6", "ipv6_addr"),
     };
+    let peer = |link| address::address(family, link, address::PEER).to_string();
     text.replace("{lo}", lo)
         .replace("{lo6}", lo6)
         .replace("{icmp}", icmp)
         .replace("{ip}", ip)
+        .replace("{type}", kind)
+        .replace("{near}", &peer(Link::Near))
+        .replace("{far}", &peer(Link::Far))
 }
 
 /// nft's text for a table with one base chain of one rule: table, chain type, hook, priority, rule.
@@ -112,6 +130,11 @@ pub(super) const KEEP_TRACKING: Rules = Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quoted_word_keeps_its_spaces() {
+        assert_eq!(split(r#"--comment "a b" -j x"#), ["--comment", "a b", "-j", "x"]);
+    }
 
     #[test]
     fn the_family_chooses_the_program_and_the_words() {

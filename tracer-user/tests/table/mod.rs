@@ -67,6 +67,9 @@ table! {
     rejected_by_rule: [nft iptables_nft iptables_legacy] x [ipv4 ipv6 ipv6_phantom];
     rejected_by_rule_icmp: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
     rejected_by_rule_forward: [nft iptables_nft iptables_legacy] x [ipv4 ipv6 ipv4_phantom];
+    no_endpoints: [nft iptables_nft iptables_legacy] x [ipv4 ipv6 ipv4_phantom];
+    no_endpoints_forward: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
+    no_endpoints_local: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
     accept_queue_full: [iptables_nft] x [ipv4 ipv6];
     reset_by_peer: [iptables_nft] x [ipv4_phantom ipv6_phantom];
     unanswered: [iptables_nft] x [ipv4_phantom ipv6_phantom];

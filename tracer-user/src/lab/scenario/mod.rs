@@ -7,6 +7,7 @@ mod peer;
 mod policy;
 mod redirect;
 mod reply;
+mod service;
 
 use crate::lab::error::LabError;
 use crate::lab::options::{Backend, Family, Options, PeerKind};
@@ -152,6 +153,9 @@ static SCENARIOS: &[Scenario] = &[
     policy::REJECTED,
     policy::REJECTED_ICMP,
     policy::REJECTED_FORWARD,
+    service::NO_ENDPOINTS,
+    service::NO_ENDPOINTS_FORWARD,
+    service::NO_ENDPOINTS_LOCAL,
     peer::ACCEPT_QUEUE_FULL,
     peer::RESET_BY_PEER,
     peer::UNANSWERED,
