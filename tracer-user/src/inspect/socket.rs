@@ -142,6 +142,15 @@ pub fn acceptable(sequence: u32, family: Family, port: u16) -> Vec<u8> {
     )
 }
 
+/// Asks for the sockets that are connected to this port, whatever their state.
+pub fn connected_to(sequence: u32, family: Family, port: u16) -> Vec<u8> {
+    let id = SocketId {
+        destination_port: port,
+        ..any_peer(family, 0)
+    };
+    request(sequence, DUMP, family, id, StateFlags::all(), ExtensionFlags::empty())
+}
+
 /// The socket of one message (after the netlink header).
 pub fn parse(payload: &[u8]) -> Result<Socket, SocketError> {
     let header = InetResponseHeader::parse(payload).map_err(|error| SocketError::Header {

@@ -1,5 +1,10 @@
 //! What is looked at in a namespace only where a theory of what is wrong needs it, and what was seen.
 
+use crate::model::identity::Process;
+use crate::model::inquiry::Listener;
+use crate::model::tuple::Endpoint;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// One thing to look at.
@@ -11,6 +16,14 @@ pub enum Aspect {
     DeviceSetting { path: Arc<str>, ifindex: u32 },
     /// How many entries conntrack has for the namespace.
     ConntrackCount,
+    /// The namespace's TCP sockets that are connected to an endpoint, and what local ports they leave for one more.
+    SocketsTo {
+        /// The address that one more would have; other addresses have ports of their own.
+        source: IpAddr,
+        destination: Endpoint,
+    },
+    /// Who listens on a TCP port, at whatever address.
+    Listeners(u16),
 }
 
 /// One thing that was seen. What could not be read is not there.
@@ -18,6 +31,37 @@ pub enum Aspect {
 pub enum Seen {
     Setting(Setting),
     ConntrackCount(u32),
+    SocketsTo(Box<SocketsTo>),
+    /// One listener; several of one port make several of these.
+    Listening(Listener),
+}
+
+/// The sockets of a namespace that are connected to an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketsTo {
+    pub destination: Endpoint,
+    /// Those in TIME_WAIT included.
+    pub sockets: u32,
+    pub time_wait: u32,
+    /// The process that holds most of them, and how many.
+    pub holder: Option<(Process, u32)>,
+    /// From which the kernel chooses local ports; `None`: it could not be read.
+    pub range: Option<RangeInclusive<u16>>,
+    /// Ports of the range that cannot be had: reserved, listened on, or of one of these sockets.
+    pub taken: u32,
+}
+
+impl SocketsTo {
+    /// Ports of the range; 0 where it is not known.
+    pub fn ports(&self) -> u32 {
+        let count = |range: &RangeInclusive<u16>| u32::try_from(range.clone().count()).unwrap_or(0);
+        self.range.as_ref().map_or(0, count)
+    }
+
+    /// No port of the range is left for one more connection.
+    pub fn is_full(&self) -> bool {
+        self.range.is_some() && self.taken >= self.ports()
+    }
 }
 
 /// A setting and its value.
@@ -48,5 +92,23 @@ pub fn setting<'a>(seen: &'a [Seen], path: &str) -> Option<&'a Setting> {
     })
 }
 
+/// The sockets to an endpoint among what was seen.
+pub fn sockets_to(seen: &[Seen]) -> Option<&SocketsTo> {
+    seen.iter().find_map(|seen| match seen {
+        Seen::SocketsTo(sockets) => Some(&**sockets),
+        Seen::Setting(_) | Seen::ConntrackCount(_) | Seen::Listening(_) => None,
+    })
+}
+
+/// The listeners among what was seen.
+pub fn listeners(seen: &[Seen]) -> impl Iterator<Item = &Listener> {
+    seen.iter().filter_map(|seen| match seen {
+        Seen::Listening(listener) => Some(listener),
+        Seen::Setting(_) | Seen::ConntrackCount(_) | Seen::SocketsTo(_) => None,
+    })
+}
+
+/// Listeners of one port that are told.
+pub const LISTENERS_MAX: usize = 8;
 /// Aspects of one question, and of one answer.
 pub const ASPECTS_MAX: usize = 16;

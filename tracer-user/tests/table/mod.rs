@@ -71,6 +71,7 @@ table! {
     no_endpoints_forward: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
     no_endpoints_local: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
     accept_queue_full: [iptables_nft] x [ipv4 ipv6];
+    port_exhausted: [iptables_nft] x [ipv4 ipv6 ipv4_phantom];
     reset_by_peer: [iptables_nft] x [ipv4_phantom ipv6_phantom];
     unanswered: [iptables_nft] x [ipv4_phantom ipv6_phantom];
     dropped_in_kernel: [iptables_nft] x [ipv4];

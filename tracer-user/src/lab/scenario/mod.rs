@@ -3,6 +3,7 @@
 //! A scenario says what happens, never how it would be recognised.
 
 mod control;
+mod local;
 mod peer;
 mod policy;
 mod redirect;
@@ -106,6 +107,8 @@ pub enum Outcome {
     Works,
     Refused,
     Reset,
+    /// The kernel has no free source port for it.
+    NoPort,
     /// The kernel found no way.
     Unreachable,
     /// By its own timeout.
@@ -120,6 +123,7 @@ impl fmt::Display for Outcome {
             Self::Works => "works",
             Self::Refused => "is refused",
             Self::Reset => "is reset",
+            Self::NoPort => "finds no free port",
             Self::Unreachable => "finds no way",
             Self::GivesUp => "gives up",
             Self::Hangs => "hangs",
@@ -157,6 +161,7 @@ static SCENARIOS: &[Scenario] = &[
     service::NO_ENDPOINTS_FORWARD,
     service::NO_ENDPOINTS_LOCAL,
     peer::ACCEPT_QUEUE_FULL,
+    local::PORT_EXHAUSTED,
     peer::RESET_BY_PEER,
     peer::UNANSWERED,
     peer::DROPPED_IN_KERNEL,

@@ -1,9 +1,11 @@
 //! What is looked at because a theory needs it: in inquiries, answers and evidence.
 
-use crate::model::aspect::{Aspect, Seen, Setting};
-use crate::sink::jsont::Limits;
+use crate::model::aspect::{self, Aspect, Seen, Setting};
+use crate::sink::jsont::socket::Listener;
+use crate::sink::jsont::{Endpoint, Limits, Process};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -21,6 +23,15 @@ pub enum AspectLine<'a> {
         ifindex: u32,
     },
     ConntrackCount {},
+    SocketsTo {
+        /// The address that one more socket would have.
+        source: IpAddr,
+        destination: Endpoint,
+    },
+    /// At whatever address.
+    Listeners {
+        port: u16,
+    },
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,6 +43,33 @@ pub enum SeenLine<'a> {
     ConntrackCount {
         entries: u32,
     },
+    SocketsTo(SocketsTo),
+    Listening(Listener),
+}
+
+/// The sockets of a namespace that are connected to an endpoint.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct SocketsTo {
+    pub destination: Endpoint,
+    /// Those in TIME_WAIT included.
+    pub sockets: u32,
+    pub time_wait: u32,
+    /// Who holds most of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<Holder>,
+    /// First and last port of those that the kernel chooses from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<[u16; 2]>,
+    /// Ports of the range that cannot be had for one more.
+    pub taken: u32,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Holder {
+    pub process: Process,
+    pub sockets: u32,
 }
 
 /// A setting and its value.
@@ -57,6 +95,11 @@ impl<'a> AspectLine<'a> {
                 ifindex: *ifindex,
             },
             Aspect::ConntrackCount => Self::ConntrackCount {},
+            Aspect::SocketsTo { source, destination } => Self::SocketsTo {
+                source: *source,
+                destination: (*destination).into(),
+            },
+            Aspect::Listeners(port) => Self::Listeners { port: *port },
         }
     }
 
@@ -68,6 +111,11 @@ impl<'a> AspectLine<'a> {
                 ifindex,
             },
             Self::ConntrackCount {} => Aspect::ConntrackCount,
+            Self::SocketsTo { source, destination } => Aspect::SocketsTo {
+                source,
+                destination: destination.into(),
+            },
+            Self::Listeners { port } => Aspect::Listeners(port),
         }
     }
 }
@@ -77,6 +125,8 @@ impl<'a> SeenLine<'a> {
         match seen {
             Seen::Setting(setting) => Self::Setting(SettingLine::new(setting, limits)),
             Seen::ConntrackCount(entries) => Self::ConntrackCount { entries: *entries },
+            Seen::SocketsTo(sockets) => Self::SocketsTo(SocketsTo::new(sockets)),
+            Seen::Listening(listener) => Self::Listening(listener.into()),
         }
     }
 
@@ -87,6 +137,8 @@ impl<'a> SeenLine<'a> {
                 value: setting.value.into(),
             }),
             Self::ConntrackCount { entries } => Seen::ConntrackCount(entries),
+            Self::SocketsTo(sockets) => Seen::SocketsTo(Box::new(sockets.model())),
+            Self::Listening(listener) => Seen::Listening(listener.into()),
         }
     }
 }
@@ -96,6 +148,33 @@ impl<'a> SettingLine<'a> {
         Self {
             path: limits.text(&setting.path),
             value: limits.text(&setting.value),
+        }
+    }
+}
+
+impl SocketsTo {
+    fn new(sockets: &aspect::SocketsTo) -> Self {
+        Self {
+            destination: sockets.destination.into(),
+            sockets: sockets.sockets,
+            time_wait: sockets.time_wait,
+            holder: sockets.holder.map(|(process, sockets)| Holder {
+                process: process.into(),
+                sockets,
+            }),
+            range: sockets.range.as_ref().map(|range| [*range.start(), *range.end()]),
+            taken: sockets.taken,
+        }
+    }
+
+    fn model(self) -> aspect::SocketsTo {
+        aspect::SocketsTo {
+            destination: self.destination.into(),
+            sockets: self.sockets,
+            time_wait: self.time_wait,
+            holder: self.holder.map(|holder| (holder.process.into(), holder.sockets)),
+            range: self.range.map(|[first, last]| first..=last),
+            taken: self.taken,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! One of each thing that is looked at because a theory needs it.
 
-use crate::model::aspect::{Aspect, Seen, Setting};
+use super::{endpoint, listener};
+use crate::model::aspect::{Aspect, Seen, Setting, SocketsTo};
+use crate::model::identity::{Comm, Process};
 
 pub(in crate::sink) fn aspects() -> Vec<Aspect> {
     vec![
@@ -10,11 +12,39 @@ pub(in crate::sink) fn aspects() -> Vec<Aspect> {
             ifindex: 2,
         },
         Aspect::ConntrackCount,
+        Aspect::SocketsTo {
+            source: endpoint("10.77.0.2:0").address,
+            destination: endpoint("10.77.0.3:9000"),
+        },
+        Aspect::Listeners(9000),
     ]
 }
 
 pub(in crate::sink) fn seen() -> Vec<Seen> {
-    vec![Seen::Setting(setting()), Seen::ConntrackCount(262_144)]
+    vec![
+        Seen::Setting(setting()),
+        Seen::ConntrackCount(262_144),
+        Seen::SocketsTo(Box::new(sockets_to())),
+        Seen::Listening(listener("10.77.0.2:9000", 0, 128)),
+    ]
+}
+
+/// No port is left.
+pub(in crate::sink) fn sockets_to() -> SocketsTo {
+    SocketsTo {
+        destination: endpoint("10.77.0.3:9000"),
+        sockets: 28_232,
+        time_wait: 28_000,
+        holder: Some((
+            Process {
+                pid: 4711,
+                comm: Comm::new(b"curl"),
+            },
+            230,
+        )),
+        range: Some(32_768..=60_999),
+        taken: 28_232,
+    }
 }
 
 pub(in crate::sink) fn setting() -> Setting {

@@ -1,5 +1,7 @@
 //! Looks at aspects of the namespace that the thread is in. What cannot be read is left out.
 
+mod sockets;
+
 use super::probe::Probe;
 use crate::model::aspect::{ASPECTS_MAX, Aspect, Seen, Setting};
 use rustix::io::Errno;
@@ -7,11 +9,23 @@ use rustix::net::{self, AddressFamily, SocketFlags, SocketType, netdevice};
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path};
-use std::sync::Arc;
 
-pub(super) fn look(probe: &mut Probe, aspects: &[Aspect]) -> Vec<Seen> {
+/// `inode`: the namespace's.
+pub(super) fn look(probe: &mut Probe, inode: u32, aspects: &[Aspect]) -> Vec<Seen> {
     let aspects = aspects.get(..ASPECTS_MAX).unwrap_or(aspects);
-    aspects.iter().filter_map(|aspect| one(probe, aspect)).collect()
+    let mut seen = Vec::new();
+    for aspect in aspects {
+        match aspect {
+            Aspect::Listeners(port) => seen.extend(sockets::listeners(probe, inode, *port)),
+            Aspect::SocketsTo { source, destination } => {
+                seen.extend(sockets::connected(probe, inode, *source, *destination));
+            }
+            Aspect::Setting(_) | Aspect::DeviceSetting { .. } | Aspect::ConntrackCount => {
+                seen.extend(one(probe, aspect));
+            }
+        }
+    }
+    seen
 }
 
 fn one(probe: &mut Probe, aspect: &Aspect) -> Option<Seen> {
@@ -22,6 +36,7 @@ fn one(probe: &mut Probe, aspect: &Aspect) -> Option<Seen> {
             setting(&path.replace("{}", &device))
         }
         Aspect::ConntrackCount => probe.conntrack_count().ok().map(Seen::ConntrackCount),
+        Aspect::SocketsTo { .. } | Aspect::Listeners(_) => None,
     }
 }
 
@@ -32,15 +47,20 @@ fn socket() -> Result<OwnedFd, Errno> {
 
 /// The settings below `net` are those of the reading thread's namespace.
 fn setting(path: &str) -> Option<Seen> {
+    value(path).map(|value| {
+        Seen::Setting(Setting {
+            path: path.into(),
+            value: value.trim().into(),
+        })
+    })
+}
+
+fn value(path: &str) -> Option<String> {
     let inside = Path::new(path)
         .components()
         .all(|part| matches!(part, Component::Normal(_)));
     let value = fs::read_to_string(Path::new("/proc/sys").join(path)).ok();
-    let value = value.filter(|_| inside)?;
-    Some(Seen::Setting(Setting {
-        path: path.into(),
-        value: Arc::from(value.trim()),
-    }))
+    value.filter(|_| inside)
 }
 
 #[cfg(test)]
