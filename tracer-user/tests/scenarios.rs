@@ -66,19 +66,26 @@ fn assert_facts(case: &Case, cause: Cause, best: Confidence, finding: &Value, de
     let connection = &finding["connection"];
     assert_eq!(connection["netns"]["inode"].as_u64(), demo.namespace("pod"), "{demo}");
     assert_eq!(connection["network"]["type"], case.family.name(), "{demo}");
-    assert_eq!(connection["source"]["address"], pod(case.family), "{demo}");
+    let dials_loopback = matches!(
+        case.scenario.name,
+        "loopback-only-mismatch" | "loopback-only-mismatch-family"
+    );
+    let source = if dials_loopback { loopback } else { pod };
+    assert_eq!(connection["source"]["address"], source(case.family), "{demo}");
     let destination = &connection["destination"];
     assert_eq!(destination["port"], 9000, "{demo}");
     assert_eq!(destination["address"], peer(case), "{demo}");
     assert_eq!(finding["process"]["executable"]["name"], process(case), "{demo}");
 
-    if matches!(
-        cause,
-        Cause::RedirectToDeadPort | Cause::RedirectTargetBlocked | Cause::RedirectTargetStalled
-    ) {
+    let redirect = match cause {
+        Cause::RedirectToDeadPort | Cause::RedirectTargetBlocked | Cause::RedirectTargetStalled => Some(37673),
+        Cause::RedirectLoop => Some(15001),
+        _ => None,
+    };
+    if let Some(port) = redirect {
         let target = &connection["translated"]["destination"];
         assert_eq!(target["address"], loopback(case.family), "{demo}");
-        assert_eq!(target["port"], 37673, "{demo}");
+        assert_eq!(target["port"], port, "{demo}");
     }
     assert_culprits(case, finding, demo);
     let count = |list: &str| finding[list].as_array().map_or(0, Vec::len);
@@ -114,6 +121,11 @@ fn pod(family: Family) -> &'static str {
 
 fn peer(case: &Case) -> &'static str {
     let nobody = case.scenario.name == "dropped-in-kernel";
+    match case.scenario.name {
+        "loopback-only-mismatch" | "loopback-only-mismatch-family" => return loopback(case.family),
+        "loopback-only-mismatch-pod" => return pod(case.family),
+        _ => {}
+    }
     match (case.family, is_routed(case), nobody) {
         (Family::Ipv4, _, true) => "10.77.0.9",
         (Family::Ipv6, _, true) => "fd77::9",
@@ -137,7 +149,7 @@ fn loopback(family: Family) -> &'static str {
 
 /// Whose socket the finding is about: behind a sidecar it is not the application's.
 fn process(case: &Case) -> &'static str {
-    if case.scenario.name == "reply-rejected-pooled" {
+    if matches!(case.scenario.name, "reply-rejected-pooled" | "redirect-loop") {
         "envoy"
     } else {
         "app"

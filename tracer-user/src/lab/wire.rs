@@ -25,6 +25,11 @@ pub(super) enum Command {
     Proxy {
         listen: SocketAddr,
     },
+    /// Starts a transparent proxy that dials for each connection it accepts, until it has this many.
+    Relay {
+        listen: SocketAddr,
+        connections: u64,
+    },
     /// Opens the connection of a slot.
     Connect {
         slot: u8,

@@ -29,6 +29,12 @@ const REDIRECT: Rule = rule(
     "-A OUTPUT -p tcp -m tcp --dport 9000 -j REDIRECT --to-ports 37673",
     "tcp dport 9000 redirect to :37673",
 );
+const REDIRECT_TO_PROXY: Rule = rule(
+    "translates",
+    ["pod", "nat", "OUTPUT"],
+    "-A OUTPUT -p tcp -m tcp --dport 9000 -j REDIRECT --to-ports 15001",
+    "tcp dport 9000 redirect to :15001",
+);
 const BLOCK: Rule = rule(
     "drops",
     ["pod", "filter", "INPUT"],
@@ -136,6 +142,7 @@ fn rules(scenario: &str) -> &'static [Rule] {
         "rejected-by-rule" => &[REJECT],
         "rejected-by-rule-icmp" => &[REJECT_ICMP],
         "rejected-by-rule-forward" => &[REJECT_FORWARD],
+        "redirect-loop" => &[REDIRECT_TO_PROXY],
         "no-endpoints" => &[UNSERVED],
         "no-endpoints-forward" => &[UNSERVED_FORWARD],
         "no-endpoints-local" => &[UNSERVED_LOCAL],

@@ -61,6 +61,7 @@ table! {
     redirect_target_blocked: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
     redirect_target_stalled: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
     redirect_target_stalled_full: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
+    redirect_loop: [nft iptables_nft iptables_legacy] x [ipv4 ipv6 ipv4_phantom];
     syn_dropped: [nft iptables_nft iptables_legacy] x [ipv4 ipv6 ipv4_phantom];
     syn_dropped_forward: [nft iptables_nft iptables_legacy] x [ipv4 ipv6 ipv6_phantom];
     syn_dropped_twins: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
@@ -72,6 +73,9 @@ table! {
     no_endpoints_local: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
     accept_queue_full: [iptables_nft] x [ipv4 ipv6];
     port_exhausted: [iptables_nft] x [ipv4 ipv6 ipv4_phantom];
+    loopback_only_mismatch: [iptables_nft] x [ipv4 ipv6];
+    loopback_only_mismatch_pod: [iptables_nft] x [ipv4 ipv6];
+    loopback_only_mismatch_family: [iptables_nft] x [ipv4];
     reset_by_peer: [iptables_nft] x [ipv4_phantom ipv6_phantom];
     unanswered: [iptables_nft] x [ipv4_phantom ipv6_phantom];
     dropped_in_kernel: [iptables_nft] x [ipv4];
@@ -84,4 +88,6 @@ table! {
     v6_listener: [nft iptables_nft iptables_legacy] x [ipv4];
     late_listener: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
     unused_mark: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
+    exempt_proxy: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
+    localhost_falls_back: [iptables_nft] x [ipv4];
 }

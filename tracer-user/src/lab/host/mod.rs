@@ -7,6 +7,7 @@ mod client;
 mod frame;
 mod phantom;
 mod proxy;
+mod relay;
 mod responder;
 mod server;
 mod stream;
@@ -101,6 +102,7 @@ fn execute(command: Command, client: &mut Client, phantom: &mut Option<Phantom>)
         Command::Set { path, value } => fs::write(path, value)?,
         Command::Serve(server) => server::start(server)?,
         Command::Proxy { listen } => proxy::start(listen)?,
+        Command::Relay { listen, connections } => relay::start(listen, connections)?,
         Command::Connect {
             slot,
             to,

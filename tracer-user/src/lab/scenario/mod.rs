@@ -151,6 +151,7 @@ static SCENARIOS: &[Scenario] = &[
     redirect::TARGET_BLOCKED,
     redirect::TARGET_STALLED,
     redirect::TARGET_STALLED_FULL,
+    redirect::LOOP,
     policy::SYN_DROPPED,
     policy::SYN_DROPPED_FORWARD,
     policy::SYN_DROPPED_TWINS,
@@ -162,6 +163,9 @@ static SCENARIOS: &[Scenario] = &[
     service::NO_ENDPOINTS_LOCAL,
     peer::ACCEPT_QUEUE_FULL,
     local::PORT_EXHAUSTED,
+    local::LOOPBACK_DIALED,
+    local::LOOPBACK_LISTENS,
+    local::LOOPBACK_OF_OTHER_FAMILY,
     peer::RESET_BY_PEER,
     peer::UNANSWERED,
     peer::DROPPED_IN_KERNEL,
@@ -174,6 +178,8 @@ static SCENARIOS: &[Scenario] = &[
     control::V6_LISTENER,
     control::LATE_LISTENER,
     control::UNUSED_MARK,
+    redirect::EXEMPT,
+    local::FALLS_BACK,
 ];
 
 #[cfg(test)]
