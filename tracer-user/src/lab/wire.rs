@@ -25,10 +25,10 @@ pub(super) enum Command {
     Proxy {
         listen: SocketAddr,
     },
-    /// Starts a transparent proxy that dials for each connection it accepts, until it has this many.
+    /// Starts a transparent proxy that dials for each connection it accepts, for so many and no more.
     Relay {
         listen: SocketAddr,
-        connections: u64,
+        connections: usize,
     },
     /// Opens the connection of a slot.
     Connect {

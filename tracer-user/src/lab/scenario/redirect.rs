@@ -189,7 +189,7 @@ const EXEMPTED_REDIRECT: Rules = Rules {
     ),
 };
 
-const RELAYED: u64 = 30;
+const RELAYED: usize = 30;
 
 /// As random as the port of a mirrord agent.
 pub(super) const AGENT_PORT: u16 = 37673;
