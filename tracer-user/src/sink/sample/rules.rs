@@ -32,7 +32,7 @@ pub(in crate::sink) fn named_findings() -> Vec<Finding> {
     vec![dead, rejected]
 }
 
-fn culprit(role: RuleRole, rule: Located, evidence: usize) -> Culprit {
+pub(super) fn culprit(role: RuleRole, rule: Located, evidence: usize) -> Culprit {
     Culprit::Rule {
         netns: POD,
         enter: Some("/run/netns/pod".into()),
