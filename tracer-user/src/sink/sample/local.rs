@@ -48,7 +48,7 @@ pub(super) fn redirect_loop() -> Finding {
         hook: Some(Hook::Output),
         index: Some(2),
         handle: Some(7),
-        text: "-A OUTPUT -p tcp -j REDIRECT --to-ports 15001".into(),
+        text: "-A OUTPUT -p tcp -j REDIRECT".into(),
         comment: None,
         owner: None,
         packets: Some(30),

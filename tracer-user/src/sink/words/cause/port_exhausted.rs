@@ -24,7 +24,7 @@ fn summary(facts: Facts<'_>) -> String {
     let holder = sockets(facts).and_then(|sockets| sockets.holder);
     let by = holder.map_or(String::new(), |(of, held)| {
         format!(
-            "; {} holds {} sockets to it",
+            ", and {} holds {} sockets to it",
             process(of.pid, of.comm),
             thousands(held.into())
         )

@@ -32,10 +32,10 @@ fn proxy(facts: Facts<'_>) -> String {
 fn summary(facts: Facts<'_>) -> String {
     let held = sockets(facts).and_then(|sockets| sockets.holder);
     let times = held.map_or(String::new(), |(_, held)| {
-        format!(", which holds {} such connections by now", thousands(held.into()))
+        format!(", {} times by now", thousands(held.into()))
     });
     format!(
-        "{}, back into {}{times}: it connects to itself",
+        "{}, back into {} itself{times}",
         redirected(facts),
         proxy(facts)
     )
