@@ -145,6 +145,15 @@ pub fn acceptable(sequence: u32, family: Family, port: u16) -> Vec<u8> {
 /// Asks for the connections to this remote port that are or may become established.
 pub fn towards(sequence: u32, family: Family, port: u16) -> Vec<u8> {
     let states = StateFlags::ESTABLISHED | StateFlags::SYN_SENT | StateFlags::CLOSE_WAIT;
+    connected(sequence, family, port, states)
+}
+
+/// Asks for the sockets that are connected to this port, whatever their state.
+pub fn connected_to(sequence: u32, family: Family, port: u16) -> Vec<u8> {
+    connected(sequence, family, port, StateFlags::all())
+}
+
+fn connected(sequence: u32, family: Family, port: u16, states: StateFlags) -> Vec<u8> {
     let id = SocketId {
         destination_port: port,
         ..any_peer(family, 0)

@@ -7,9 +7,9 @@ use crate::lab::options::{Backend, Family};
 
 /// The same rules twice. `{peer-in-name}` (of a chain), `{lo}`, `{lo6}` (Istio's 127.0.0.6 or ::6), `{peer}`, `{at-peer}` (as a port is put behind it),
 /// `{vip}` (a service's address), `{mask}` (of one address), `{icmp}`, `{ip}` and
-/// `{ip-type}` depend on the family.
+/// `{ip-type}` (nft's of an address), and the peer's addresses, `{near}` and behind a router `{far}`, depend on the family.
 pub(super) struct Rules {
-    /// Arguments of iptables or ip6tables, a line each.
+    /// Arguments of iptables or ip6tables, a line each; one in double quotes may have spaces.
     pub iptables: &'static [&'static str],
     /// Input of `nft -f -`.
     pub nft: &'static str,
@@ -42,7 +42,12 @@ impl Rules {
 impl Invocation {
     /// For people.
     pub(super) fn text(&self) -> String {
-        format!("{} {}", self.program, self.arguments.join(" "))
+        let word = |argument: &String| match argument.contains(' ') {
+            true => format!("\"{argument}\""),
+            false => argument.clone(),
+        };
+        let words: Vec<_> = self.arguments.iter().map(word).collect();
+        format!("{} {}", self.program, words.join(" "))
     }
 }
 
@@ -56,15 +61,22 @@ fn iptables(line: &str, backend: Backend, family: Family) -> Invocation {
     // The legacy programs share one lock file, across namespaces.
     let wait = ["-w".to_owned(), "20".to_owned()];
     let words = fill_in(line, family);
-    let arguments = wait
-        .into_iter()
-        .chain(words.split_whitespace().map(str::to_owned))
-        .collect();
+    let arguments = wait.into_iter().chain(split(&words)).collect();
     Invocation {
         program,
         arguments,
         input: String::new(),
     }
+}
+
+/// What stands between the first and the second quote, the third and the fourth is one word.
+fn split(line: &str) -> Vec<String> {
+    let parts = line.split('"').enumerate();
+    let words = parts.flat_map(|(part, text)| match part % 2 {
+        0 => text.split_whitespace().map(str::to_owned).collect(),
+        _ => vec![text.to_owned()],
+    });
+    words.collect()
 }
 
 fn fill_in(text: &str, family: Family) -> String {
@@ -80,6 +92,7 @@ fn fill_in(text: &str, family: Family) -> String {
         Family::Ipv6 => ("::1", "::6", "icmp6-port-unreachable", "ip6", "ipv6_addr", "128"),
     };
     let peer = address::address(family, Link::Near, PEER).to_string();
+    let far = address::address(family, Link::Far, PEER).to_string();
     let at_peer = match family {
         Family::Ipv4 => peer.clone(),
         Family::Ipv6 => format!("[{peer}]"),
@@ -97,6 +110,9 @@ fn fill_in(text: &str, family: Family) -> String {
         ("{peer-in-name}", &in_name),
         ("{at-peer}", &at_peer),
         ("{vip}", &vip),
+        ("{type}", ip_type),
+        ("{near}", &peer),
+        ("{far}", &far),
     ];
     words
         .iter()
@@ -140,6 +156,11 @@ pub(super) const KEEP_TRACKING: Rules = Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quoted_word_keeps_its_spaces() {
+        assert_eq!(split(r#"--comment "a b" -j x"#), ["--comment", "a b", "-j", "x"]);
+    }
 
     #[test]
     fn the_family_chooses_the_program_and_the_words() {

@@ -188,6 +188,7 @@ impl Outcome {
             Some(Answer::Failed { errno: Some(errno), .. }) => match *errno {
                 libc::ECONNREFUSED => Some(Self::Refused),
                 libc::ECONNRESET => Some(Self::Reset),
+                libc::EADDRNOTAVAIL => Some(Self::NoPort),
                 libc::EHOSTUNREACH => Some(Self::Unreachable),
                 libc::EINPROGRESS | libc::EAGAIN => Some(Self::GivesUp),
                 _ => None,

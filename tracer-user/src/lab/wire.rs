@@ -25,6 +25,11 @@ pub(super) enum Command {
     Serve(Server),
     /// Starts a transparent proxy with pooled upstream connections.
     Proxy(Proxy),
+    /// Starts a transparent proxy that dials for each connection it accepts, for so many and no more.
+    Relay {
+        listen: SocketAddr,
+        connections: usize,
+    },
     /// Opens the connection of a slot.
     Connect {
         slot: u8,

@@ -66,6 +66,11 @@ impl World {
         Ok(())
     }
 
+    /// Kills an application.
+    pub(super) fn stop_app(&mut self, name: &str) {
+        self.apps.retain(|app| app.node.name != name);
+    }
+
     /// A server on a host, of a process of its own. Where the peer is a phantom, it is the phantom that echoes.
     pub(super) fn add_server(
         &mut self,

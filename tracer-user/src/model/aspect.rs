@@ -1,8 +1,11 @@
 //! What is looked at in a namespace only where a theory of what is wrong needs it, and what was seen.
 
 use crate::model::conntrack::Conntrack;
-use crate::model::inquiry::SocketInfo;
+use crate::model::identity::Process;
+use crate::model::inquiry::{Listener, SocketInfo};
 use crate::model::tuple::{Endpoint, Tuple};
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// One thing to look at.
@@ -16,6 +19,14 @@ pub enum Aspect {
     ConntrackCount,
     /// Connections of the namespace to this destination that are redirected to a listener of this process.
     Through { destination: Endpoint, process: u32 },
+    /// The namespace's TCP sockets that are connected to an endpoint, and what local ports they leave for one more.
+    SocketsTo {
+        /// The address that one more would have; other addresses have ports of their own.
+        source: IpAddr,
+        destination: Endpoint,
+    },
+    /// Who listens on a TCP port, at whatever address.
+    Listeners(u16),
 }
 
 /// One thing that was seen. What could not be read is not there.
@@ -24,6 +35,9 @@ pub enum Seen {
     Setting(Setting),
     ConntrackCount(u32),
     Through(Through),
+    SocketsTo(Box<SocketsTo>),
+    /// One listener; several of one port make several of these.
+    Listening(Listener),
 }
 
 /// Connections that a process of the namespace takes on their way.
@@ -42,6 +56,34 @@ pub struct Leg {
     pub tuple: Tuple,
     pub entry: Conntrack,
     pub socket: SocketInfo,
+}
+
+/// The sockets of a namespace that are connected to an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketsTo {
+    pub destination: Endpoint,
+    /// Those in TIME_WAIT included.
+    pub sockets: u32,
+    pub time_wait: u32,
+    /// The process that holds most of them, and how many.
+    pub holder: Option<(Process, u32)>,
+    /// From which the kernel chooses local ports; `None`: it could not be read.
+    pub range: Option<RangeInclusive<u16>>,
+    /// Ports of the range that cannot be had: reserved, listened on, or of one of these sockets.
+    pub taken: u32,
+}
+
+impl SocketsTo {
+    /// Ports of the range; 0 where it is not known.
+    pub fn ports(&self) -> u32 {
+        let count = |range: &RangeInclusive<u16>| u32::try_from(range.clone().count()).unwrap_or(0);
+        self.range.as_ref().map_or(0, count)
+    }
+
+    /// No port of the range is left for one more connection.
+    pub fn is_full(&self) -> bool {
+        self.range.is_some() && self.taken >= self.ports()
+    }
 }
 
 /// A setting and its value.
@@ -74,7 +116,29 @@ pub fn setting<'a>(seen: &'a [Seen], path: &str) -> Option<&'a Setting> {
     })
 }
 
+/// The sockets to an endpoint among what was seen.
+pub fn sockets_to(seen: &[Seen]) -> Option<&SocketsTo> {
+    seen.iter().find_map(|seen| {
+        let Seen::SocketsTo(sockets) = seen else {
+            return None;
+        };
+        Some(&**sockets)
+    })
+}
+
+/// The listeners among what was seen.
+pub fn listeners(seen: &[Seen]) -> impl Iterator<Item = &Listener> {
+    seen.iter().filter_map(|seen| {
+        let Seen::Listening(listener) = seen else {
+            return None;
+        };
+        Some(listener)
+    })
+}
+
 /// Connections of one answer.
 pub const LEGS_MAX: usize = 5;
+/// Listeners of one port that are told.
+pub const LISTENERS_MAX: usize = 8;
 /// Aspects of one question, and of one answer.
 pub const ASPECTS_MAX: usize = 16;

@@ -94,3 +94,9 @@ pub(super) const EXAMINATIONS_PER_SECOND: u32 = 100;
 pub(super) const EXAMINATIONS_BURST: u32 = 200;
 /// How long a connection waits for its examination before it is judged without one.
 pub(super) const EXAMINATION_PATIENCE: Duration = Duration::from_secs(3);
+/// Refused connects to the own namespace that are looked at: so many a second, so many at once, and how many destinations
+/// are kept from being looked at again before their time.
+pub(super) const LOCAL_LOOKS_PER_SECOND: u32 = 5;
+pub(super) const LOCAL_LOOKS_BURST: u32 = 10;
+pub(super) const LOCAL_LOOK_INTERVAL: Duration = Duration::from_secs(10);
+pub(super) const MAX_LOCAL_LOOKS: usize = 1_024;

@@ -20,6 +20,7 @@ mod giveup;
 mod join;
 mod joining;
 mod judge;
+mod locals;
 mod merged;
 mod naming;
 mod pace;

@@ -30,7 +30,8 @@ impl Pace {
         true
     }
 
-    fn allows(&self, now: Timestamp) -> bool {
+    /// Whether [`Self::take`] would.
+    pub(super) fn allows(&self, now: Timestamp) -> bool {
         self.even.since(now) <= self.interval * (self.burst - 1)
     }
 }

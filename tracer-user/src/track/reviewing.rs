@@ -6,6 +6,7 @@ use super::flow::{Examination, Flow, Phase, Result as Examined};
 use super::judge::{self, Ordinary, Verdict};
 use super::theory::{self, Case, Diagnosis, Look, Surroundings};
 use super::tracker::Tracker;
+use crate::model::aspect::Aspect;
 use crate::model::finding::Cause;
 use crate::model::inquiry::{Question, Reply};
 use crate::model::time::Timestamp;
@@ -33,7 +34,7 @@ impl Tracker {
             self.arm(id, until);
             return;
         }
-        let around = self.surroundings(flow);
+        let around = self.surroundings(flow, now);
         let verdict = judge::judge(&Case { flow, around: &around }, now, &self.config, self.resumed);
         if let Some(finding) = flow.finding {
             self.follow_up(id, finding, verdict, now);
@@ -96,13 +97,14 @@ impl Tracker {
         }
     }
 
-    fn surroundings(&self, flow: &Flow) -> Surroundings<'_> {
+    fn surroundings(&self, flow: &Flow, now: Timestamp) -> Surroundings<'_> {
         let at = flow.reset_received.map_or(flow.first_seen, |(at, _)| at);
         let window = self.config.settle;
         Surroundings {
             reset_by: self.resets.sent_to(flow.tuple, flow.leaving(), at, window),
             full_listener: self.sweeps.full_listener(flow.leaving().destination),
             give_ups: self.give_ups.pattern(flow.netns, flow.tuple.destination),
+            may_look: self.locals.allow(flow.netns.id(), flow.tuple.destination, now),
             entrances: &self.entrances,
         }
     }
@@ -147,6 +149,7 @@ impl Tracker {
         let Some(flow) = self.flows.get(id) else {
             return;
         };
+        let is_local = look.aspects.iter().any(|aspect| matches!(aspect, Aspect::Listeners(_)));
         let question = Question::Connection {
             tuple: flow.tuple,
             target: look.target,
@@ -164,6 +167,9 @@ impl Tracker {
             return;
         };
         if asked {
+            if is_local {
+                self.locals.count(netns.id(), flow.tuple.destination, now);
+            }
             let previous = match std::mem::take(&mut flow.examination) {
                 Examination::Done(result) => Some(result),
                 Examination::None | Examination::Asked { .. } => None,

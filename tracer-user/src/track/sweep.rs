@@ -3,6 +3,7 @@
 use super::config::MAX_WAITING;
 use super::naming::{self, Ask};
 use super::theory::Diagnosis;
+use crate::model::aspect::Aspect;
 use crate::model::conntrack::Conntrack;
 use crate::model::evidence::Evidence;
 use crate::model::finding::{Cause, Confidence, Connection, Considered, Culprit, Severity, Way};
@@ -10,7 +11,7 @@ use crate::model::inquiry::{Listener, Waiting};
 use crate::model::tcp::TcpState;
 use crate::model::time::Timestamp;
 use crate::model::tuple::{Endpoint, Tuple};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A waiting connection: its namespace and tuple.
@@ -85,13 +86,18 @@ impl Sweeps {
     /// The connections that have waited for `patience` since they were first seen, each once.
     pub(super) fn overdue(&mut self, now: Timestamp, patience: Duration) -> Vec<Overdue> {
         let overdue = |entry: &Entry| !entry.judged && entry.last.since(entry.since) >= patience;
+        let loops: BTreeSet<Loop> = self
+            .waiting
+            .values()
+            .filter_map(|entry| looped(&entry.waiting))
+            .collect();
         let report = |(place, entry): (&Place, &mut Entry)| {
             entry.judged = true;
             Overdue {
                 place: *place,
                 connection: connection(entry, None),
                 diagnosis: diagnose(entry, now),
-                ask: naming::ask_waiting(&entry.waiting, entry.since),
+                ask: ask(&entry.waiting, entry.since, &loops),
             }
         };
         self.waiting
@@ -126,6 +132,34 @@ impl Sweeps {
 
 /// Numbers of waiting connections start here, apart from those of flows.
 const WAITING_IDS: u64 = 1 << 48;
+
+/// A listener, and the destination whose connections its own process was led back to it with.
+type Loop = (u64, u32, Endpoint);
+
+/// The connection waits for the very process that opened it.
+fn looped(waiting: &Waiting) -> Option<Loop> {
+    let opened = waiting.client.as_ref()?.process?;
+    let listens = waiting.listener.process?;
+    (opened.pid == listens.pid).then(|| place(waiting)).flatten()
+}
+
+fn place(waiting: &Waiting) -> Option<Loop> {
+    let entry = waiting.conntrack.filter(Conntrack::redirects)?;
+    Some((waiting.netns.id(), waiting.listener.inode, entry.original.destination))
+}
+
+/// Where a process connects to itself it is asked how often it does, too.
+fn ask(waiting: &Waiting, since: Timestamp, loops: &BTreeSet<Loop>) -> Option<Ask> {
+    let mut ask = naming::ask_waiting(waiting, since)?;
+    if place(waiting).is_some_and(|place| loops.contains(&place)) {
+        let original = waiting.conntrack?.original;
+        ask.aspects.push(Aspect::SocketsTo {
+            source: original.source.address,
+            destination: original.destination,
+        });
+    }
+    Some(ask)
+}
 
 /// Only a translation that leads to a local listener makes it a finding; otherwise it is the server's own affair.
 fn diagnose(entry: &Entry, now: Timestamp) -> Option<Diagnosis> {

@@ -9,6 +9,7 @@ use super::flow::{Examination, Flow, Phase};
 use super::flows::Flows;
 use super::giveup::GiveUps;
 use super::judge::{ECONNREFUSED, ECONNRESET, Ordinary};
+use super::locals::Locals;
 use super::pace::Pace;
 use super::packets::{PacketSeen, Packets, What};
 use super::resets::Resets;
@@ -36,6 +37,7 @@ pub struct Tracker {
     pub(super) give_ups: GiveUps,
     pub(super) findings: Findings,
     pub(super) inquiries: Inquiries,
+    pub(super) locals: Locals,
     /// Of examinations of single connections.
     pub(super) pace: Pace,
     /// Namespace and device → the namespace behind it, once known.
@@ -74,6 +76,7 @@ impl Tracker {
             give_ups: GiveUps::default(),
             findings: Findings::default(),
             inquiries: Inquiries::default(),
+            locals: Locals::default(),
             pace: Pace::new(EXAMINATIONS_PER_SECOND, EXAMINATIONS_BURST),
             links: BTreeMap::new(),
             entrances: BTreeMap::new(),

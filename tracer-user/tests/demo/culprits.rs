@@ -29,6 +29,12 @@ const REDIRECT: Rule = rule(
     "-A OUTPUT -p tcp -m tcp --dport 9000 -j REDIRECT --to-ports 37673",
     "tcp dport 9000 redirect to :37673",
 );
+const REDIRECT_TO_PROXY: Rule = rule(
+    "translates",
+    ["pod", "nat", "OUTPUT"],
+    "-A OUTPUT -p tcp -m tcp --dport 9000 -j REDIRECT --to-ports 15001",
+    "tcp dport 9000 redirect to :15001",
+);
 const BLOCK: Rule = rule(
     "drops",
     ["pod", "filter", "INPUT"],
@@ -93,6 +99,37 @@ const MIRRORD: Rule = Rule {
     )
 };
 
+const UNSERVED: Rule = Rule {
+    owner: Some("kube-proxy"),
+    ..rule(
+        "rejects",
+        ["pod", "filter", "KUBE-SERVICES"],
+        "-A KUBE-SERVICES -d {near} -p tcp -m comment --comment \"default/web:http has no endpoints\" -m tcp --dport 9000 \
+         -j REJECT --reject-with {icmp}",
+        "reject",
+    )
+};
+const UNSERVED_FORWARD: Rule = Rule {
+    owner: Some("kube-proxy"),
+    ..rule(
+        "rejects",
+        ["router", "filter", "KUBE-SERVICES"],
+        "-A KUBE-SERVICES -d {far} -p tcp -m comment --comment \"default/web:http has no endpoints\" -m tcp --dport 9000 \
+         -j REJECT --reject-with {icmp}",
+        "reject",
+    )
+};
+const UNSERVED_LOCAL: Rule = Rule {
+    owner: Some("kube-proxy"),
+    ..rule(
+        "drops",
+        ["pod", "filter", "KUBE-SERVICES"],
+        "-A KUBE-SERVICES -d {near} -p tcp -m comment --comment \"default/web:http has no local endpoints\" -m tcp \
+         --dport 9000 -j DROP",
+        "{ip} daddr . meta l4proto . th dport vmap @no-endpoint-services",
+    )
+};
+
 fn rules(scenario: &str) -> &'static [Rule] {
     match scenario {
         "reply-rejected" => &[REJECT_MARKED, MARK],
@@ -105,6 +142,10 @@ fn rules(scenario: &str) -> &'static [Rule] {
         "rejected-by-rule" => &[REJECT],
         "rejected-by-rule-icmp" => &[REJECT_ICMP],
         "rejected-by-rule-forward" => &[REJECT_FORWARD],
+        "redirect-loop" => &[REDIRECT_TO_PROXY],
+        "no-endpoints" => &[UNSERVED],
+        "no-endpoints-forward" => &[UNSERVED_FORWARD],
+        "no-endpoints-local" => &[UNSERVED_LOCAL],
         _ => &[],
     }
 }
@@ -122,9 +163,15 @@ pub(crate) fn expected(scenario: &str, backend: Backend, family: Family) -> Vec<
             Family::Ipv4 => "icmp-port-unreachable",
             Family::Ipv6 => "icmp6-port-unreachable",
         };
+        let (near, far) = match family {
+            Family::Ipv4 => ("10.77.0.3/32", "10.78.0.3/32"),
+            Family::Ipv6 => ("fd77::3/128", "fd78::3/128"),
+        };
         let text = if nft { rule.nft } else { rule.iptables };
         let (own_table, hook) = match (nft, chain) {
             (true, "MIRRORD_INPUT_RkDdj") => ("mirrord", chain.to_owned()),
+            (true, "KUBE-SERVICES") if rule.role == "rejects" => ("kube-proxy", "reject-chain".to_owned()),
+            (true, "KUBE-SERVICES") => ("kube-proxy", "service-endpoints-check".to_owned()),
             (true, _) => (table, chain.to_lowercase()),
             (false, _) => (table, chain.to_owned()),
         };
@@ -132,10 +179,13 @@ pub(crate) fn expected(scenario: &str, backend: Backend, family: Family) -> Vec<
             rule.role.to_owned(),
             netns.to_owned(),
             backend.name().to_owned(),
-            if nft { "inet" } else { ip }.to_owned(),
+            if nft && own_table != "kube-proxy" { "inet" } else { ip }.to_owned(),
             own_table.to_owned(),
             hook,
-            text.replace("{icmp}", icmp),
+            text.replace("{icmp}", icmp)
+                .replace("{ip}", ip)
+                .replace("{near}", near)
+                .replace("{far}", far),
             rule.owner.unwrap_or_default().to_owned(),
         ]
     };

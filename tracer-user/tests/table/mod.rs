@@ -61,14 +61,22 @@ table! {
     redirect_target_blocked: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
     redirect_target_stalled: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
     redirect_target_stalled_full: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
+    redirect_loop: [nft iptables_nft iptables_legacy] x [ipv4 ipv6 ipv4_phantom];
     syn_dropped: [nft iptables_nft iptables_legacy] x [ipv4 ipv6 ipv4_phantom];
     syn_dropped_forward: [nft iptables_nft iptables_legacy] x [ipv4 ipv6 ipv6_phantom];
     syn_dropped_twins: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
     rejected_by_rule: [nft iptables_nft iptables_legacy] x [ipv4 ipv6 ipv6_phantom];
     rejected_by_rule_icmp: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
     rejected_by_rule_forward: [nft iptables_nft iptables_legacy] x [ipv4 ipv6 ipv4_phantom];
+    no_endpoints: [nft iptables_nft iptables_legacy] x [ipv4 ipv6 ipv4_phantom];
+    no_endpoints_forward: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
+    no_endpoints_local: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
     accept_queue_full: [iptables_nft] x [ipv4 ipv6];
     accept_queue_full_translated: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
+    port_exhausted: [iptables_nft] x [ipv4 ipv6 ipv4_phantom];
+    loopback_only_mismatch: [iptables_nft] x [ipv4 ipv6];
+    loopback_only_mismatch_pod: [iptables_nft] x [ipv4 ipv6];
+    loopback_only_mismatch_family: [iptables_nft] x [ipv4];
     reset_by_peer: [iptables_nft] x [ipv4_phantom ipv6_phantom];
     unanswered: [iptables_nft] x [ipv4_phantom ipv6_phantom];
     unanswered_duplicate_jump: [nft iptables_nft iptables_legacy] x [ipv4_phantom ipv6_phantom];
@@ -97,4 +105,6 @@ table! {
     rule_deleted: [nft iptables_nft iptables_legacy] x [ipv4 ipv6 ipv6_phantom];
     port_clash: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
     hooks_off: [nft] x [ipv4 ipv6 ipv4_phantom];
+    exempt_proxy: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
+    localhost_falls_back: [iptables_nft] x [ipv4];
 }

@@ -101,6 +101,11 @@ impl Probe {
         Ok(all)
     }
 
+    /// Sockets of any state that are connected to this port somewhere.
+    pub(super) fn connected_to(&mut self, port: u16) -> Result<Vec<Socket>, ProbeError> {
+        self.both_families(|sequence, family| socket::connected_to(sequence, family, port))
+    }
+
     /// Connections that look as if they hung. What is asked of all of them costs little; more is asked of those few.
     pub(super) fn stalled(&mut self, family: Family) -> Result<Vec<Socket>, ProbeError> {
         self.chosen(

@@ -9,6 +9,7 @@ mod lossy;
 mod packet;
 mod phantom;
 mod proxy;
+mod relay;
 mod responder;
 mod server;
 mod stream;
@@ -109,6 +110,7 @@ fn execute(command: Command, client: &mut Client, phantom: &mut Option<Phantom>)
         Command::Set { path, value } => fs::write(path, value)?,
         Command::Serve(server) => server::start(server)?,
         Command::Proxy(proxy) => proxy::start(proxy)?,
+        Command::Relay { listen, connections } => relay::start(listen, connections)?,
         Command::Connect {
             slot,
             to,

@@ -3,10 +3,12 @@
 //! A scenario says what happens, never how it would be recognised.
 
 mod control;
+mod local;
 mod peer;
 mod policy;
 mod redirect;
 mod reply;
+mod service;
 
 use crate::lab::error::LabError;
 use crate::lab::options::{Backend, Family, Options, PeerKind};
@@ -114,6 +116,8 @@ pub enum Outcome {
     Works,
     Refused,
     Reset,
+    /// The kernel has no free source port for it.
+    NoPort,
     /// The kernel found no way.
     Unreachable,
     /// By its own timeout.
@@ -128,6 +132,7 @@ impl fmt::Display for Outcome {
             Self::Works => "works",
             Self::Refused => "is refused",
             Self::Reset => "is reset",
+            Self::NoPort => "finds no free port",
             Self::Unreachable => "finds no way",
             Self::GivesUp => "gives up",
             Self::Hangs => "hangs",
@@ -155,14 +160,22 @@ static SCENARIOS: &[Scenario] = &[
     redirect::TARGET_BLOCKED,
     redirect::TARGET_STALLED,
     redirect::TARGET_STALLED_FULL,
+    redirect::LOOP,
     policy::SYN_DROPPED,
     policy::SYN_DROPPED_FORWARD,
     policy::SYN_DROPPED_TWINS,
     policy::REJECTED,
     policy::REJECTED_ICMP,
     policy::REJECTED_FORWARD,
+    service::NO_ENDPOINTS,
+    service::NO_ENDPOINTS_FORWARD,
+    service::NO_ENDPOINTS_LOCAL,
     peer::ACCEPT_QUEUE_FULL,
     peer::ACCEPT_QUEUE_FULL_TRANSLATED,
+    local::PORT_EXHAUSTED,
+    local::LOOPBACK_DIALED,
+    local::LOOPBACK_LISTENS,
+    local::LOOPBACK_OF_OTHER_FAMILY,
     peer::RESET_BY_PEER,
     peer::UNANSWERED,
     peer::UNANSWERED_DUPLICATE_JUMP,
@@ -191,6 +204,8 @@ static SCENARIOS: &[Scenario] = &[
     control::rules::RULE_DELETED,
     control::rules::PORT_CLASH,
     control::rules::HOOKS_OFF,
+    redirect::EXEMPT,
+    local::FALLS_BACK,
 ];
 
 #[cfg(test)]

@@ -105,14 +105,14 @@ pub(super) const REJECTED_FORWARD: Scenario = Scenario {
     cure: Cure::Again,
 };
 
-fn pair(world: &mut World, rules: &Rules) -> Result<(), LabError> {
+pub(super) fn pair(world: &mut World, rules: &Rules) -> Result<(), LabError> {
     world.wire_pair()?;
     world.add_server("server", "peer", 9000, Accepts::Echo, 128)?;
     world.add_app("app", "pod", 0)?;
     world.add_rules("pod", rules)
 }
 
-fn routed(world: &mut World, rules: &Rules) -> Result<(), LabError> {
+pub(super) fn routed(world: &mut World, rules: &Rules) -> Result<(), LabError> {
     world.wire_routed()?;
     world.add_server("server", "peer", 9000, Accepts::Echo, 128)?;
     world.add_app("app", "pod", 0)?;

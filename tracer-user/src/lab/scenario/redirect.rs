@@ -1,11 +1,13 @@
 //! Connections that a redirect leads to a local port where something is wrong.
 
+use crate::lab::address;
 use crate::lab::error::LabError;
 use crate::lab::options::{Backend, Family};
 use crate::lab::rules::{Rules, nft_rule};
+use crate::lab::scenario::reply::ask_once;
 use crate::lab::scenario::{Cure, EITHER_PEER, Outcome, Scenario};
 use crate::lab::script::{Connect, Script};
-use crate::lab::wire::Accepts;
+use crate::lab::wire::{Accepts, Command};
 use crate::lab::world::World;
 use crate::model::finding::Cause;
 
@@ -80,6 +82,62 @@ pub(super) const TARGET_STALLED_FULL: Scenario = Scenario {
     cure: Cure::Again,
 };
 
+pub(super) const LOOP: Scenario = Scenario {
+    name: "redirect-loop",
+    summary: "a sidecar's own connections are redirected back into it, for no rule exempts its user: connect works, the \
+              answer never comes",
+    expected: Some(Cause::RedirectLoop),
+    client: Outcome::Hangs,
+    families: Family::ALL,
+    backends: Backend::ALL,
+    peers: EITHER_PEER,
+    set_up: |world| {
+        pair_with_app(world)?;
+        start_relay(world)?;
+        world.add_rules("pod", &REDIRECT_TO_PROXY)
+    },
+    drive: |script| {
+        script.connect("app", 9000, Outcome::Works)?;
+        script.request("app", 0, Outcome::Hangs)
+    },
+    cure: Cure::By(|script| {
+        script.say("envoy in pod is started anew: what it holds is not given back");
+        script.world.stop_app("envoy");
+        start_relay(script.world)?;
+        script.again("pod")
+    }),
+};
+
+pub(super) const EXEMPT: Scenario = Scenario {
+    name: "exempt-proxy",
+    summary: "control: the same sidecar, with its user exempted ahead of the redirect",
+    expected: None,
+    client: Outcome::Works,
+    families: Family::ALL,
+    backends: Backend::ALL,
+    peers: EITHER_PEER,
+    set_up: |world| {
+        pair_with_app(world)?;
+        start_relay(world)?;
+        world.add_rules("pod", &EXEMPTED_REDIRECT)
+    },
+    drive: |script| ask_once(script, 0),
+    cure: Cure::None,
+};
+
+fn start_relay(world: &mut World) -> Result<(), LabError> {
+    world.add_app("envoy", "pod", 1337)?;
+    let listen = address::any(world.options.family, 15001);
+    world.made.push(format!(
+        "envoy in pod listens on {listen} and passes on {RELAYED} connections at most"
+    ));
+    let relay = Command::Relay {
+        listen,
+        connections: RELAYED,
+    };
+    world.ask_app("envoy", &relay).map(drop)
+}
+
 /// The first connection takes the only place in the queue, the second finds none.
 pub(super) fn fill_queue_and_connect(script: &mut Script<'_>) -> Result<(), LabError> {
     let to = script.world.peer(9000);
@@ -111,6 +169,27 @@ const BLOCK_TARGET: Rules = Rules {
     iptables: &["-A INPUT -p tcp --dport 37673 -j DROP"],
     nft: nft_rule!("filter", "filter", "input", "filter", "tcp dport 37673 drop"),
 };
+
+const REDIRECT_TO_PROXY: Rules = Rules {
+    iptables: &["-t nat -A OUTPUT -p tcp --dport 9000 -j REDIRECT --to-ports 15001"],
+    nft: nft_rule!("nat", "nat", "output", "-100", "tcp dport 9000 redirect to :15001"),
+};
+
+const EXEMPTED_REDIRECT: Rules = Rules {
+    iptables: &[
+        "-t nat -A OUTPUT -m owner --uid-owner 1337 -j RETURN",
+        "-t nat -A OUTPUT -p tcp --dport 9000 -j REDIRECT --to-ports 15001",
+    ],
+    nft: nft_rule!(
+        "nat",
+        "nat",
+        "output",
+        "-100",
+        "meta skuid 1337 return\n  tcp dport 9000 redirect to :15001"
+    ),
+};
+
+const RELAYED: usize = 30;
 
 /// As random as the port of a mirrord agent.
 pub(super) const AGENT_PORT: u16 = 37673;

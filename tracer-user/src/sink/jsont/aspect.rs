@@ -1,10 +1,11 @@
 //! What is looked at because a theory needs it: in inquiries, answers and evidence.
 
-use crate::model::aspect::{Aspect, Leg, Seen, Setting, Through};
-use crate::sink::jsont::socket::Socket;
-use crate::sink::jsont::{Conntrack, Endpoint, Limits, Tuple};
+use crate::model::aspect::{self, Aspect, Leg, Seen, Setting, Through};
+use crate::sink::jsont::socket::{Listener, Socket};
+use crate::sink::jsont::{Conntrack, Endpoint, Limits, Process, Tuple};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -27,6 +28,15 @@ pub enum AspectLine<'a> {
         destination: Endpoint,
         pid: u32,
     },
+    SocketsTo {
+        /// The address that one more socket would have.
+        source: IpAddr,
+        destination: Endpoint,
+    },
+    /// At whatever address.
+    Listeners {
+        port: u16,
+    },
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -44,6 +54,8 @@ pub enum SeenLine<'a> {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         left_out: Option<u32>,
     },
+    SocketsTo(SocketsTo),
+    Listening(Listener),
 }
 
 /// The first leg of a connection that a proxy forwards.
@@ -54,6 +66,31 @@ pub struct LegLine {
     pub connection: Tuple,
     pub conntrack: Conntrack,
     pub socket: Socket,
+}
+
+/// The sockets of a namespace that are connected to an endpoint.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct SocketsTo {
+    pub destination: Endpoint,
+    /// Those in TIME_WAIT included.
+    pub sockets: u32,
+    pub time_wait: u32,
+    /// Who holds most of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<Holder>,
+    /// First and last port of those that the kernel chooses from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<[u16; 2]>,
+    /// Ports of the range that cannot be had for one more.
+    pub taken: u32,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Holder {
+    pub process: Process,
+    pub sockets: u32,
 }
 
 /// A setting and its value.
@@ -83,6 +120,11 @@ impl<'a> AspectLine<'a> {
                 destination: (*destination).into(),
                 pid: *process,
             },
+            Aspect::SocketsTo { source, destination } => Self::SocketsTo {
+                source: *source,
+                destination: (*destination).into(),
+            },
+            Aspect::Listeners(port) => Self::Listeners { port: *port },
         }
     }
 
@@ -98,6 +140,11 @@ impl<'a> AspectLine<'a> {
                 destination: destination.into(),
                 process: pid,
             },
+            Self::SocketsTo { source, destination } => Aspect::SocketsTo {
+                source,
+                destination: destination.into(),
+            },
+            Self::Listeners { port } => Aspect::Listeners(port),
         }
     }
 }
@@ -111,6 +158,8 @@ impl<'a> SeenLine<'a> {
                 legs: limits.list(&through.legs).iter().map(Into::into).collect(),
                 left_out: Some(through.left_out).filter(|count| *count != 0),
             },
+            Seen::SocketsTo(sockets) => Self::SocketsTo(SocketsTo::new(sockets)),
+            Seen::Listening(listener) => Self::Listening(listener.into()),
         }
     }
 
@@ -125,6 +174,8 @@ impl<'a> SeenLine<'a> {
                 legs: legs.into_iter().map(Into::into).collect(),
                 left_out: left_out.unwrap_or(0),
             }),
+            Self::SocketsTo(sockets) => Seen::SocketsTo(Box::new(sockets.model())),
+            Self::Listening(listener) => Seen::Listening(listener.into()),
         }
     }
 }
@@ -154,6 +205,33 @@ impl<'a> SettingLine<'a> {
         Self {
             path: limits.text(&setting.path),
             value: limits.text(&setting.value),
+        }
+    }
+}
+
+impl SocketsTo {
+    fn new(sockets: &aspect::SocketsTo) -> Self {
+        Self {
+            destination: sockets.destination.into(),
+            sockets: sockets.sockets,
+            time_wait: sockets.time_wait,
+            holder: sockets.holder.map(|(process, sockets)| Holder {
+                process: process.into(),
+                sockets,
+            }),
+            range: sockets.range.as_ref().map(|range| [*range.start(), *range.end()]),
+            taken: sockets.taken,
+        }
+    }
+
+    fn model(self) -> aspect::SocketsTo {
+        aspect::SocketsTo {
+            destination: self.destination.into(),
+            sockets: self.sockets,
+            time_wait: self.time_wait,
+            holder: self.holder.map(|holder| (holder.process.into(), holder.sockets)),
+            range: self.range.map(|[first, last]| first..=last),
+            taken: self.taken,
         }
     }
 }

@@ -1,8 +1,9 @@
 //! One of each thing that is looked at because a theory needs it.
 
 use super::findings::socket;
-use super::{endpoint, entry, tuple};
-use crate::model::aspect::{Aspect, Leg, Seen, Setting, Through};
+use super::{endpoint, entry, listener, tuple};
+use crate::model::aspect::{Aspect, Leg, Seen, Setting, SocketsTo, Through};
+use crate::model::identity::{Comm, Process};
 use crate::model::tcp::ConntrackState;
 
 pub(in crate::sink) fn aspects() -> Vec<Aspect> {
@@ -17,6 +18,11 @@ pub(in crate::sink) fn aspects() -> Vec<Aspect> {
             destination: endpoint("10.77.0.3:9000"),
             process: 4711,
         },
+        Aspect::SocketsTo {
+            source: endpoint("10.77.0.2:0").address,
+            destination: endpoint("10.77.0.3:9000"),
+        },
+        Aspect::Listeners(9000),
     ]
 }
 
@@ -28,6 +34,8 @@ pub(in crate::sink) fn seen() -> Vec<Seen> {
             legs: vec![leg()],
             left_out: 7,
         }),
+        Seen::SocketsTo(Box::new(sockets_to())),
+        Seen::Listening(listener("10.77.0.2:9000", 0, 128)),
     ]
 }
 
@@ -36,6 +44,24 @@ fn leg() -> Leg {
         tuple: tuple("10.77.0.2:41000", "10.77.0.3:9000"),
         entry: entry(ConntrackState::Established, 0, Some("127.0.0.1:15001")),
         socket: socket(),
+    }
+}
+
+/// No port is left.
+pub(in crate::sink) fn sockets_to() -> SocketsTo {
+    SocketsTo {
+        destination: endpoint("10.77.0.3:9000"),
+        sockets: 28_232,
+        time_wait: 28_000,
+        holder: Some((
+            Process {
+                pid: 4711,
+                comm: Comm::new(b"curl"),
+            },
+            230,
+        )),
+        range: Some(32_768..=60_999),
+        taken: 28_232,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::model::inquiry::SocketInfo;
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::{ACK, ConntrackState, SYN, TcpState};
 use crate::model::tuple::Tuple;
-use crate::sink::sample::{POD, endpoint, entry, inspected, listener, ms, tuple};
+use crate::sink::sample::{POD, endpoint, entry, inspected, listener, local, ms, tuple};
 
 fn owner() -> Owner {
     Owner {
@@ -25,7 +25,7 @@ fn owner() -> Owner {
     }
 }
 
-fn connection() -> Connection {
+pub(super) fn connection() -> Connection {
     Connection {
         id: Some(12),
         tuple: tuple("10.77.0.2:35468", "10.77.0.3:9000"),
@@ -44,14 +44,14 @@ fn connection() -> Connection {
     }
 }
 
-fn redirected() -> Connection {
+pub(super) fn redirected() -> Connection {
     Connection {
         translated: Some(tuple("10.77.0.2:35468", "127.0.0.1:37673")),
         ..connection()
     }
 }
 
-fn finding(cause: Cause, connection: Connection, evidence: Vec<Evidence>) -> Finding {
+pub(super) fn finding(cause: Cause, connection: Connection, evidence: Vec<Evidence>) -> Finding {
     Finding {
         id: 3,
         revision: 0,
@@ -80,7 +80,13 @@ fn finding(cause: Cause, connection: Connection, evidence: Vec<Evidence>) -> Fin
     }
 }
 
-fn dropped(place: Place, packet: Tuple, flags: u8, conntrack: Option<Conntrack>, rejected: bool) -> Evidence {
+pub(super) fn dropped(
+    place: Place,
+    packet: Tuple,
+    flags: u8,
+    conntrack: Option<Conntrack>,
+    rejected: bool,
+) -> Evidence {
     Evidence::Drop {
         at: ms(1),
         count: 3,
@@ -148,6 +154,10 @@ pub(in crate::sink) fn finding_of(cause: Cause) -> Finding {
         | Cause::BypassedRedirect
         | Cause::StaleEntries => inspected::finding_of(cause),
         Cause::MartianRedirect => martian_redirect(),
+        Cause::RedirectLoop => local::redirect_loop(),
+        Cause::LoopbackOnlyMismatch => local::loopback_only_mismatch(),
+        Cause::PortExhausted => local::port_exhausted(),
+        Cause::NoEndpoints => local::no_endpoints(),
         other => finding(other, connection(), vec![syn_again()]),
     }
 }

@@ -3,10 +3,11 @@
 mod aspect;
 mod findings;
 mod inspected;
+mod local;
 mod ports;
 mod rules;
 
-pub(super) use aspect::{aspects, seen, setting};
+pub(super) use aspect::{aspects, seen, setting, sockets_to};
 pub(super) use findings::{finding_of, findings};
 pub(super) use ports::ports;
 pub(super) use rules::{named_findings, policy, redirect};

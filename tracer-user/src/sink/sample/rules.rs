@@ -58,7 +58,7 @@ fn jump(index: u32) -> Located {
     }
 }
 
-fn culprit(role: RuleRole, rule: Located, evidence: usize) -> Culprit {
+pub(super) fn culprit(role: RuleRole, rule: Located, evidence: usize) -> Culprit {
     Culprit::Rule {
         netns: POD,
         enter: Some("/run/netns/pod".into()),

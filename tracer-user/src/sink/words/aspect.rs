@@ -1,14 +1,14 @@
 //! What was looked at because a theory needed it, in words.
 
-use crate::model::aspect::Seen;
-use crate::sink::words::{count, thousands};
+use crate::model::aspect::{Seen, SocketsTo};
+use crate::sink::words::{count, evidence, process, thousands};
 
 /// Where it was read.
 pub(super) fn source(seen: &Seen) -> &'static str {
     match seen {
         Seen::Setting(_) => "sysctl",
         Seen::ConntrackCount(_) => "ctnetlink",
-        Seen::Through(_) => "sock_diag",
+        Seen::Through(_) | Seen::SocketsTo(_) | Seen::Listening(_) => "sock_diag",
     }
 }
 
@@ -24,5 +24,31 @@ pub(super) fn sentence(netns: &str, seen: &Seen) -> String {
             let go = if legs == 1 { "goes" } else { "go" };
             format!("{} in {netns} {go} through the process", count(legs, "connection"))
         }
+        Seen::SocketsTo(sockets) => connected(netns, sockets),
+        Seen::Listening(listener) => format!("{} in {netns}", evidence::listens(listener)),
     }
+}
+
+fn connected(netns: &str, sockets: &SocketsTo) -> String {
+    let mut parts = vec![format!(
+        "{} in {netns} to {}, {} of them in TIME_WAIT",
+        count(sockets.sockets.into(), "socket"),
+        sockets.destination,
+        thousands(sockets.time_wait.into())
+    )];
+    parts.extend(
+        sockets
+            .holder
+            .map(|(of, held)| format!("; {} holds {}", process(of.pid, of.comm), thousands(held.into()))),
+    );
+    parts.extend(sockets.range.as_ref().map(|range| {
+        format!(
+            "; {} of the {} local ports from {} to {} cannot be had for another",
+            thousands(sockets.taken.into()),
+            thousands(sockets.ports().into()),
+            range.start(),
+            range.end()
+        )
+    }));
+    parts.concat()
 }

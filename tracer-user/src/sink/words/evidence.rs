@@ -304,7 +304,7 @@ fn entry_state(entry: &Conntrack) -> String {
     format!("{state}[{}], {mark}", status(entry))
 }
 
-fn listens(listener: &Listener) -> String {
+pub(super) fn listens(listener: &Listener) -> String {
     let who = listener
         .process
         .map_or("an unknown process".to_owned(), |of| process(of.pid, of.comm));

@@ -1,5 +1,6 @@
 //! What a finding's evidence says, by question.
 
+use crate::model::aspect::Seen;
 use crate::model::conntrack::Conntrack;
 use crate::model::evidence::{Evidence, Place};
 use crate::model::finding::{Connection, Culprit, Finding, RuleRole, Way};
@@ -170,6 +171,16 @@ impl<'a> Facts<'a> {
                 return None;
             };
             Some(*count)
+        })
+    }
+
+    /// The last thing that was looked at and that `what` picks.
+    pub(super) fn seen<T>(self, what: impl Fn(&'a Seen) -> Option<T>) -> Option<T> {
+        self.find(|evidence| {
+            let Evidence::Aspect { seen, .. } = evidence else {
+                return None;
+            };
+            what(seen)
         })
     }
 

@@ -1,7 +1,7 @@
 //! Commands that remove rules and chains, every untrusted word quoted.
 
 use crate::model::inspected::ChainName;
-use crate::model::rules::{Backend, Family, Located};
+use crate::model::rules::{Backend, Family, Hook, Located};
 use crate::sink::text::{quote, unescape};
 
 /// Deletes one rule; `None` where it cannot be named.
@@ -27,6 +27,21 @@ pub(super) fn rule(rule: &Located) -> Option<String> {
     }
     let rest: Vec<_> = rest.iter().map(|word| quote(word)).collect();
     Some(format!("{tool} -t {table} -D {}", rest.join(" ")))
+}
+
+/// Lets what a user's sockets send pass, ahead of the rule; `None` where that cannot be asked for.
+pub(super) fn exempt(rule: &Located, uid: u32) -> Option<String> {
+    let index = rule.index.filter(|_| rule.hook == Some(Hook::Output))?;
+    let (table, chain) = (quote(&rule.table), quote(&rule.chain));
+    if let Some(tool) = tool(rule.backend, rule.family) {
+        return Some(format!(
+            "{tool} -t {table} -I {chain} {index} -m owner --uid-owner {uid} -j RETURN"
+        ));
+    }
+    let (family, handle) = (rule.family.name(), rule.handle?);
+    Some(format!(
+        "nft insert rule {family} {table} {chain} handle {handle} meta skuid {uid} return"
+    ))
 }
 
 /// Whether it may stand for bytes that are not UTF-8, which a rule's text does not tell from a backslash.
@@ -96,7 +111,6 @@ fn words(text: &str) -> Option<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::rules::Hook;
 
     fn located(backend: Backend, text: &str) -> Located {
         Located {
@@ -147,6 +161,23 @@ mod tests {
             by_number(&located(Backend::Nft, "jump y")).unwrap(),
             "nft delete rule ip nat 'x;$(id)' handle 7"
         );
+    }
+
+    #[test]
+    fn an_exemption_stands_ahead_of_the_rule() {
+        let at = |backend, hook| Located {
+            hook: Some(hook),
+            ..located(backend, "")
+        };
+        assert_eq!(
+            exempt(&at(Backend::IptablesLegacy, Hook::Output), 1337).unwrap(),
+            "iptables-legacy -t nat -I 'x;$(id)' 1 -m owner --uid-owner 1337 -j RETURN"
+        );
+        assert_eq!(
+            exempt(&at(Backend::Nft, Hook::Output), 1337).unwrap(),
+            "nft insert rule ip nat 'x;$(id)' handle 7 meta skuid 1337 return"
+        );
+        assert_eq!(exempt(&at(Backend::Nft, Hook::Prerouting), 1337), None);
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub(in crate::track) struct Surroundings<'a> {
     pub(in crate::track) full_listener: Option<(Timestamp, Listener)>,
     /// Connects to this destination were given up so often lately.
     pub(in crate::track) give_ups: Option<u32>,
+    /// A refusal by this destination was not looked at lately.
+    pub(in crate::track) may_look: bool,
     /// How a person enters a namespace, by its identity.
     pub(in crate::track) entrances: &'a BTreeMap<u64, Arc<str>>,
 }

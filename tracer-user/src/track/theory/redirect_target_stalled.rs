@@ -2,13 +2,14 @@
 
 use super::accept_queue_full::full_queue;
 use super::case::Case;
-use super::{Explanation, Opinion, Theory};
+use super::{Explanation, Opinion, Theory, redirect_loop};
 use crate::model::conntrack::Conntrack;
 use crate::model::finding::{Cause, Severity};
 use crate::track::naming;
 
 pub(super) const THEORY: Theory = Theory {
     asks: naming::translated,
+    refine: redirect_loop::refine,
     ..Theory::new(Cause::RedirectTargetStalled, Severity::Error, weigh)
 };
 

@@ -2,13 +2,14 @@
 
 use super::case::{Case, confidence};
 use super::redirect_to_dead_port::dead_port;
-use super::{Explanation, Opinion, Theory};
+use super::{Explanation, Opinion, Theory, no_endpoints};
 use crate::model::conntrack::Direction;
 use crate::model::finding::{Cause, Severity};
 use crate::track::naming;
 
 pub(super) const THEORY: Theory = Theory {
     asks: naming::dropped_and_translated,
+    refine: |diagnosis, _| no_endpoints::refine(diagnosis),
     ..Theory::new(Cause::RejectedByRule, Severity::Warning, weigh)
 };
 

@@ -59,9 +59,11 @@ fn refine(diagnosis: &mut Diagnosis, answers: &[Answered]) {
 
 /// The connections that go through the process whose answers are rejected, and are not marked themselves.
 fn victims(answered: &Answered) -> impl Iterator<Item = Connection> {
-    let legs = answered.seen().iter().filter_map(|seen| match seen {
-        Seen::Through(through) => Some(&through.legs),
-        Seen::Setting(_) | Seen::ConntrackCount(_) => None,
+    let legs = answered.seen().iter().filter_map(|seen| {
+        let Seen::Through(through) = seen else {
+            return None;
+        };
+        Some(&through.legs)
     });
     let unmarked = |leg: &&Leg| answered.ask.connmark != Some(leg.entry.mark);
     legs.flatten().filter(unmarked).map(|leg| waiting(answered, leg))

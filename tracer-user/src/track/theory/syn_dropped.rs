@@ -1,7 +1,7 @@
 //! A rule drops the connection's own packets in silence.
 
 use super::case::{Case, confidence};
-use super::{Diagnosis, Explanation, Opinion, Theory, rejected_by_rule};
+use super::{Diagnosis, Explanation, Opinion, Theory, no_endpoints, rejected_by_rule};
 use crate::model::conntrack::Direction;
 use crate::model::finding::{Cause, Confidence, Severity};
 use crate::model::rules::End;
@@ -42,4 +42,5 @@ fn refine(diagnosis: &mut Diagnosis, answers: &[Answered]) {
         diagnosis.rename(&rejected_by_rule::THEORY);
         diagnosis.confidence = diagnosis.confidence.min(Confidence::Likely);
     }
+    no_endpoints::refine(diagnosis);
 }

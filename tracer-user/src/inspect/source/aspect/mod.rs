@@ -1,5 +1,7 @@
 //! Looks at aspects of the namespace that the thread is in. What cannot be read is left out.
 
+mod sockets;
+
 use super::probe::Probe;
 use super::through;
 use super::zones::Zones;
@@ -9,27 +11,32 @@ use rustix::net::{self, AddressFamily, SocketFlags, SocketType, netdevice};
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path};
-use std::sync::Arc;
 
 /// `inode` is the namespace's.
 pub(super) fn look(probe: &mut Probe, zones: &mut Zones, inode: u32, aspects: &[Aspect]) -> Vec<Seen> {
     let aspects = aspects.get(..ASPECTS_MAX).unwrap_or(aspects);
-    let seen = aspects.iter().filter_map(|aspect| one(probe, zones, inode, aspect));
-    seen.collect()
+    let mut seen = Vec::new();
+    for aspect in aspects {
+        match aspect {
+            Aspect::Setting(path) => seen.extend(setting(path)),
+            Aspect::DeviceSetting { path, ifindex } => seen.extend(device_setting(path, *ifindex)),
+            Aspect::ConntrackCount => seen.extend(probe.conntrack_count().ok().map(Seen::ConntrackCount)),
+            Aspect::Through { destination, process } => {
+                let through = through::look(probe, zones, inode, *destination, *process);
+                seen.extend(through.ok().map(Seen::Through));
+            }
+            Aspect::Listeners(port) => seen.extend(sockets::listeners(probe, inode, *port)),
+            Aspect::SocketsTo { source, destination } => {
+                seen.extend(sockets::connected(probe, inode, *source, *destination));
+            }
+        }
+    }
+    seen
 }
 
-fn one(probe: &mut Probe, zones: &mut Zones, inode: u32, aspect: &Aspect) -> Option<Seen> {
-    match aspect {
-        Aspect::Setting(path) => setting(path),
-        Aspect::DeviceSetting { path, ifindex } => {
-            let device = netdevice::index_to_name(socket().ok()?, *ifindex).ok()?;
-            setting(&path.replace("{}", &device))
-        }
-        Aspect::ConntrackCount => probe.conntrack_count().ok().map(Seen::ConntrackCount),
-        Aspect::Through { destination, process } => through::look(probe, zones, inode, *destination, *process)
-            .ok()
-            .map(Seen::Through),
-    }
+fn device_setting(path: &str, ifindex: u32) -> Option<Seen> {
+    let device = netdevice::index_to_name(socket().ok()?, ifindex).ok()?;
+    setting(&path.replace("{}", &device))
 }
 
 /// Of the namespace, to ask about its devices.
@@ -39,15 +46,20 @@ fn socket() -> Result<OwnedFd, Errno> {
 
 /// The settings below `net` are those of the reading thread's namespace.
 fn setting(path: &str) -> Option<Seen> {
+    value(path).map(|value| {
+        Seen::Setting(Setting {
+            path: path.into(),
+            value: value.trim().into(),
+        })
+    })
+}
+
+fn value(path: &str) -> Option<String> {
     let inside = Path::new(path)
         .components()
         .all(|part| matches!(part, Component::Normal(_)));
     let value = fs::read_to_string(Path::new("/proc/sys").join(path)).ok();
-    let value = value.filter(|_| inside)?;
-    Some(Seen::Setting(Setting {
-        path: path.into(),
-        value: Arc::from(value.trim()),
-    }))
+    value.filter(|_| inside)
 }
 
 #[cfg(test)]
