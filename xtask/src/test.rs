@@ -86,6 +86,7 @@ const NEEDS_ROOT: &[&str] = &[
     "ruletext",
     "rules",
     "scenarios",
+    "storm",
     "walk",
     "xtables",
 ];

@@ -91,6 +91,13 @@ pub struct Repeated {
     pub second: Located,
 }
 
+impl Trail {
+    /// For certain it does not get through.
+    pub fn is_stopped(&self) -> bool {
+        self.certain && matches!(self.end, End::Dropped | End::Rejected(_))
+    }
+}
+
 /// A rule and what it did to the packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {

@@ -313,6 +313,9 @@ pub(super) fn name(diagnosis: &Diagnosis, answers: &[Answered]) -> Diagnosis {
     if let Some(theory) = theory::of(diagnosis.cause) {
         (theory.refine)(&mut named, answers);
     }
+    if named.culprits.iter().any(is_nameless) {
+        accuse_unseen(&mut named, answers);
+    }
     named
 }
 
@@ -340,6 +343,40 @@ fn name_of(named: &mut Diagnosis, answered: &Answered, walked: &Walked) {
         }
     }
     name_setter(named, answered, walked);
+}
+
+fn is_nameless(culprit: &Culprit) -> bool {
+    matches!(culprit, Culprit::Rule { rule: None, .. })
+}
+
+/// The rules were asked before a drop was seen: those that stop it for certain are the ones.
+fn accuse_unseen(named: &mut Diagnosis, answers: &[Answered]) {
+    let fits = |packet: &Traveller| is_answer(packet) == (named.cause == Cause::ReplyRejected);
+    let found = answers.iter().find_map(|answered| {
+        let mut trails = answered.trails();
+        let (packet, trail) = trails.find(|(packet, trail)| fits(packet) && trail.is_stopped())?;
+        Some((answered, packet, trail))
+    });
+    if let Some((answered, packet, trail)) = found {
+        accuse(named, answered, packet, trail);
+    }
+}
+
+/// What would come back to the socket, not what it sends.
+pub(super) fn is_answer(packet: &Traveller) -> bool {
+    packet.place == Place::Input && !packet.first
+}
+
+/// Names the rules that stop the packet.
+pub(super) fn accuse(named: &mut Diagnosis, answered: &Answered, packet: &Traveller, trail: &Trail) {
+    let is_walk = |evidence: &Evidence| {
+        matches!(evidence, Evidence::RulesWalked { netns, passage, .. }
+            if *netns == answered.ask.netns && passage.packet == packet.tuple)
+    };
+    let evidence = named.evidence.iter().position(is_walk).unwrap_or_default();
+    for of in trail.rules.iter().filter(|of| ends(of)) {
+        add(named, answered, of.role, of.rule.clone(), evidence);
+    }
 }
 
 /// Who set the mark that the connection carries, where no rule that its first packet met did.

@@ -26,6 +26,7 @@ pub struct Examiner {
     namespaces: Namespaces,
     zones: Zones,
     rulebook: Rulebook,
+    holders: process::Remembered,
 }
 
 impl Examiner {
@@ -35,6 +36,7 @@ impl Examiner {
             namespaces: Namespaces::new()?,
             zones: Zones::default(),
             rulebook: Rulebook::default(),
+            holders: process::Remembered::default(),
         })
     }
 
@@ -132,7 +134,7 @@ impl Examiner {
             .chain(&seen.socket)
             .map(|socket| socket.inode)
             .collect();
-        let processes = process::holders(inodes, &HashSet::from([found.inode]));
+        let processes = self.holders.holders(inodes, &HashSet::from([found.inode]));
         let process = |socket: &Socket| processes.get(&socket.inode).copied();
         Ok(Reply::Connection(Box::new(Examined {
             conntrack: seen.conntrack,

@@ -511,3 +511,54 @@ proptest! {
         prop_assert_eq!(rules(world.only()), vec![(RuleRole::Drops, "OUTPUT")]);
     }
 }
+
+/// No drop was seen: the first packet that is asked about is its own, the second what would come back.
+fn silent_hang(stopped: usize, end: End, role: RuleRole) -> Finding {
+    let mut world = answering(waiting(), move |packets| {
+        let trails = (0..packets.len()).map(|index| {
+            if index == stopped {
+                trail(end, vec![named(role, "CHAIN")])
+            } else {
+                trail(End::Left, Vec::new())
+            }
+        });
+        Some(told(trails.collect()))
+    });
+    world.play(vec![syn_retransmit(1_000, 1), syn_retransmit(3_000, 2)], 5_000);
+    world.only().clone()
+}
+
+#[test]
+fn rules_that_stop_it_are_named_although_no_drop_was_seen() {
+    for (stopped, end, role, cause) in [
+        (0, End::Dropped, RuleRole::Drops, Cause::SynDropped),
+        (
+            0,
+            End::Rejected(Reject::TcpReset),
+            RuleRole::Rejects,
+            Cause::RejectedByRule,
+        ),
+        (1, End::Dropped, RuleRole::Drops, Cause::ReplyRejected),
+    ] {
+        let finding = silent_hang(stopped, end, role);
+        assert_eq!((finding.cause, finding.confidence), (cause, Confidence::Likely));
+        assert_eq!(rules(&finding), [(role, "CHAIN")]);
+        assert!(!finding.considered.iter().any(|considered| considered.cause == cause));
+    }
+}
+
+#[test]
+fn rules_that_may_stop_it_are_not_named() {
+    let mut world = answering(waiting(), |packets| {
+        let mut unsure = trail(End::Dropped, vec![named(RuleRole::Drops, "CHAIN")]);
+        unsure.certain = false;
+        Some(told(packets.iter().map(|_| unsure.clone()).collect()))
+    });
+    world.play(vec![syn_retransmit(1_000, 1), syn_retransmit(3_000, 2)], 5_000);
+    let finding = world.only();
+    assert_eq!(
+        (finding.cause, finding.confidence),
+        (Cause::Unanswered, Confidence::Possible)
+    );
+    assert_eq!(rules(finding), []);
+}
