@@ -79,6 +79,7 @@ impl Examiner {
                     namespaces,
                     rulebook,
                     zones,
+                    ..
                 } = examiner;
                 let mut walked = walking::walk(namespaces, rulebook, found, packets, *connmark, deadline)?;
                 if !aspects.is_empty() {
