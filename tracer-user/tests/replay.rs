@@ -50,7 +50,7 @@ fn comparable(mut finding: Value) -> Value {
 fn forget_times(value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            for own in ["id", "time", "first", "last", "since"] {
+            for own in ["id", "time", "first", "last", "since", "ends"] {
                 fields.remove(own);
             }
             fields.values_mut().for_each(forget_times);

@@ -5,7 +5,7 @@ use crate::model::event::RstMaker;
 use crate::model::evidence::{Evidence, Passage};
 use crate::model::finding::Finding;
 use crate::model::inquiry::{Listener, SocketInfo};
-use crate::model::rules::{End, Reject};
+use crate::model::rules::{End, Located, Reject};
 use crate::model::time::Timestamp;
 use crate::sink::text::Shown;
 use crate::sink::words::{aspect, count, errno, facts, flags, inspected, netns, process, rule_name, seconds, status};
@@ -99,14 +99,8 @@ pub fn sentence(finding: &Finding, evidence: &Evidence) -> String {
             syn,
             queried,
         } => {
-            let (times, waited) = (count(u64::from(*times), "time"), seconds(at.since(*since)));
             let before = if *queried { ", before tracing began" } else { "" };
-            if *syn {
-                format!("the SYN was sent again {times}, unanswered for {waited}{before}")
-            } else {
-                let bytes = count(u64::from(*unacked), "byte");
-                format!("{bytes} sent again {times}, unacknowledged for {waited}{before}")
-            }
+            sent_again(*times, at.since(*since), (!syn).then_some(*unacked)) + before
         }
         Evidence::Conntrack { entry, queried, .. } => conntrack(entry, *queried),
         Evidence::NoConntrack { .. } => "conntrack has no entry for the connection".to_owned(),
@@ -142,18 +136,34 @@ pub fn sentence(finding: &Finding, evidence: &Evidence) -> String {
             format!("the rules of {netns} could not be read: {}", Shown(why.as_bytes()))
         }
         Evidence::Inspected { what, .. } => inspected::sentence(what),
-        Evidence::RepeatedJump { first, second, .. } => format!(
-            "{} repeats {} (`{}`): harmless, what the first one returns the second one returns as well",
-            rule_name(second),
-            rule_name(first),
-            Shown(second.text.as_bytes())
-        ),
+        Evidence::RepeatedJump { first, second, .. } => repeated(first, second),
         Evidence::Expiry { at, kept, ends } => expiry(*at, *kept, *ends),
         Evidence::Aspect { netns: of, seen, .. } => aspect::sentence(&netns(finding, *of), seen),
         Evidence::NotExamined { why, .. } => {
             format!("the namespace could not be looked at: {}", Shown(why.as_bytes()))
         }
     }
+}
+
+/// `unacked` bytes of data, or a SYN.
+fn sent_again(times: u32, waited: Duration, unacked: Option<u32>) -> String {
+    let (times, waited) = (count(u64::from(times), "time"), seconds(waited));
+    match unacked {
+        None => format!("the SYN was sent again {times}, unanswered for {waited}"),
+        Some(bytes) => {
+            let bytes = count(u64::from(bytes), "byte");
+            format!("{bytes} sent again {times}, unacknowledged for {waited}")
+        }
+    }
+}
+
+fn repeated(first: &Located, second: &Located) -> String {
+    format!(
+        "{} repeats {} (`{}`): harmless, what the first one returns the second one returns as well",
+        rule_name(second),
+        rule_name(first),
+        Shown(second.text.as_bytes())
+    )
 }
 
 fn dropped(finding: &Finding, evidence: &Evidence) -> String {

@@ -29,6 +29,14 @@ pub(super) struct Drop<'a> {
     pub rejected: bool,
 }
 
+/// What becomes of a hang by itself.
+#[derive(Clone, Copy)]
+pub(super) enum LeftAlone {
+    /// Counted from the look that told.
+    EndsIn(Duration),
+    Lasts,
+}
+
 impl<'a> Facts<'a> {
     pub(super) fn drop(self) -> Option<Drop<'a>> {
         let drops = self.0.evidence.iter().filter_map(Drop::of);
@@ -98,13 +106,13 @@ impl<'a> Facts<'a> {
         self.marking().is_none() && self.mark_setter().is_some_and(|(rules, _)| rules == 0)
     }
 
-    /// When a hang ends by itself, counted from the look that told; `Some(None)`: never.
-    pub(super) fn ends_in(self) -> Option<Option<Duration>> {
+    /// How long a hang goes on if nobody does anything, as far as that was told.
+    pub(super) fn left_alone(self) -> Option<LeftAlone> {
         self.find(|evidence| {
             let Evidence::Expiry { at, ends, .. } = evidence else {
                 return None;
             };
-            Some(ends.map(|ends| ends.since(*at)))
+            Some(ends.map_or(LeftAlone::Lasts, |ends| LeftAlone::EndsIn(ends.since(*at))))
         })
     }
 

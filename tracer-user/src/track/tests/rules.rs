@@ -261,18 +261,20 @@ fn a_mark_without_which_the_answer_would_pass_is_why_it_is_rejected() {
         let evidence = &world.only().evidence;
         // The packet that did not come is no evidence.
         assert_eq!(evidence.iter().filter(walks).count(), 2);
-        evidence.iter().find_map(|evidence| match evidence {
-            Evidence::MarkSetter { decides, .. } => Some(*decides),
-            _ => None,
-        })
+        let setter = |evidence: &&Evidence| matches!(evidence, Evidence::MarkSetter { .. });
+        let told = evidence.iter().find(setter).cloned();
+        let Some(Evidence::MarkSetter { decides, .. }) = told else {
+            panic!("nothing is told of the mark: {evidence:#?}");
+        };
+        decides
     };
-    assert_eq!(decides(passing()), Some(Some(true)));
-    assert_eq!(decides(rejecting()), Some(Some(false)));
+    assert_eq!(decides(passing()), Some(true));
+    assert_eq!(decides(rejecting()), Some(false));
     let unsure = Trail {
         certain: false,
         ..passing()
     };
-    assert_eq!(decides(unsure), Some(None));
+    assert_eq!(decides(unsure), None);
 }
 
 #[test]

@@ -133,15 +133,19 @@ fn expiry(diagnosis: &Diagnosis, answered: &Answered) -> Option<Evidence> {
     if !evidence.iter().any(from_outside) || !evidence.iter().any(closed) {
         return None;
     }
-    let ends = evidence.iter().find_map(|evidence| match *evidence {
-        Evidence::Retransmits {
+    let ends = evidence.iter().find_map(|evidence| {
+        if let Evidence::Retransmits {
             at,
             since,
             count,
             syn: false,
             ..
-        } => Some(outlived(at, at.since(since), count, kept)),
-        _ => None,
+        } = *evidence
+        {
+            Some(outlived(at, at.since(since), count, kept))
+        } else {
+            None
+        }
     })?;
     Some(Evidence::Expiry {
         at: answered.at,
@@ -170,7 +174,7 @@ fn outlived(last: Timestamp, waited: Duration, count: u32, kept: Duration) -> Op
 }
 
 /// `TCP_RTO_MAX`.
-const RTO_MAX: Duration = Duration::from_secs(120);
+const RTO_MAX: Duration = Duration::from_mins(2);
 
 #[cfg(test)]
 mod tests {
@@ -185,8 +189,8 @@ mod tests {
         assert_eq!(ends.since(last), ms(22_400));
         let ends = outlived(last, ms(2_800), 3, Duration::from_secs(3)).unwrap();
         assert_eq!(ends.since(last), ms(3_200));
-        assert_eq!(outlived(last, ms(2_800), 3, Duration::from_secs(300)), None);
-        assert_eq!(outlived(last, ms(2_800), 3, Duration::from_secs(120)), None);
+        assert_eq!(outlived(last, ms(2_800), 3, Duration::from_mins(5)), None);
+        assert_eq!(outlived(last, ms(2_800), 3, Duration::from_mins(2)), None);
         assert_eq!(outlived(last, Duration::ZERO, 0, Duration::from_secs(10)), None);
         assert!(outlived(last, Duration::from_secs(1 << 30), u32::MAX, Duration::from_secs(10)).is_none());
     }

@@ -9,7 +9,7 @@ use crate::model::identity::Netns;
 use crate::model::rules::Component;
 use crate::model::tcp::{ConntrackState, TcpState};
 use crate::sink::words::command::{self, Towards};
-use crate::sink::words::facts::{Facts, hooks};
+use crate::sink::words::facts::{Facts, LeftAlone, hooks};
 use crate::sink::words::fixes::{Check, Fix, FixKind};
 use crate::sink::words::phrase::{holder, seconds};
 use crate::sink::words::rule_name;
@@ -61,9 +61,11 @@ fn why(facts: Facts<'_>) -> Vec<String> {
         }
     }
     text.extend(waiting(facts));
-    text.extend(facts.ends_in().map(|ends| match ends {
-        Some(ends) => format!("Left alone, the hang ends in about {}.", seconds(ends)),
-        None => "It does not end by itself, or only when the socket gives up after a quarter of an hour.".to_owned(),
+    text.extend(facts.left_alone().map(|outlook| match outlook {
+        LeftAlone::EndsIn(ends) => format!("Left alone, the hang ends in about {}.", seconds(ends)),
+        LeftAlone::Lasts => {
+            "It does not end by itself, or only when the socket gives up after a quarter of an hour.".to_owned()
+        }
     }));
     text
 }
