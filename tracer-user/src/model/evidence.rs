@@ -3,7 +3,7 @@
 use crate::model::aspect::Seen;
 use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::event::RstMaker;
-use crate::model::identity::Netns;
+use crate::model::identity::{Netns, Process};
 use crate::model::inquiry::{Listener, SocketInfo};
 use crate::model::inspected::Inspected;
 use crate::model::reason::{DropReason, RstReason};
@@ -59,6 +59,13 @@ pub enum Evidence {
     RstReceived {
         at: Timestamp,
         state: Option<TcpState>,
+    },
+    /// The connection's socket was destroyed, in the context of this process.
+    Destroyed {
+        at: Timestamp,
+        /// The socket's state before.
+        state: Option<TcpState>,
+        by: Option<Process>,
     },
     /// connect failed with this errno.
     Errno {

@@ -37,6 +37,12 @@ impl Key {
         } = connection;
         let (netns, destination) = (netns.id(), tuple.destination);
         if cause != Cause::ResetByPeer {
+            // All connections of a service are destroyed at once, whoever has its port.
+            let destination = if cause == Cause::SocketDestroyed {
+                target
+            } else {
+                destination
+            };
             return Self {
                 cause,
                 netns,

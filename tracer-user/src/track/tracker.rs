@@ -8,13 +8,13 @@ use super::findings::Findings;
 use super::flow::{Examination, Flow, Phase};
 use super::flows::Flows;
 use super::giveup::GiveUps;
-use super::judge::{ECONNREFUSED, ECONNRESET, Ordinary};
+use super::judge::{ECONNABORTED, ECONNREFUSED, ECONNRESET, Ordinary};
 use super::pace::Pace;
 use super::packets::{PacketSeen, Packets, What};
 use super::resets::Resets;
 use super::sweep::Sweeps;
 use super::totals::Totals;
-use crate::model::event::{Event, EventKind, RstMaker, RstSent};
+use crate::model::event::{Destroyed, Event, EventKind, RstMaker, RstSent};
 use crate::model::finding::{Finding, Way};
 use crate::model::identity::Netns;
 use crate::model::inquiry::{Answer, Inquiry, Reply};
@@ -101,6 +101,7 @@ impl Tracker {
             }
             EventKind::RstSent(sent) => self.handle_rst_sent(event, sent),
             EventKind::RstReceived { state } => self.handle_rst_received(event, *state),
+            EventKind::Destroyed(destroyed) => self.handle_destroyed(event, *destroyed),
             EventKind::Conntrack(changed) => self.handle_conntrack(event.netns, changed),
             EventKind::Drop(dropped) => {
                 if event.socket.is_some() && event.owner.is_some() {
@@ -274,6 +275,31 @@ impl Tracker {
         self.touch(id);
     }
 
+    fn handle_destroyed(&mut self, event: &Event, destroyed: Destroyed) {
+        let connected = destroyed.state != Some(TcpState::SynSent);
+        // Its RST is no doing of the network's, should it go to somebody on this host.
+        if let (true, Some(tuple)) = (connected, event.tuple) {
+            self.resets.remember(event.at, RstMaker::Socket, tuple);
+        }
+        let phase = if connected {
+            Phase::Established
+        } else {
+            Phase::Connecting
+        };
+        let id = self.flow_of(event, phase);
+        if let Some(flow) = id.and_then(|id| self.flows.get_mut(id)) {
+            flow.destroyed = Some((event.at, destroyed));
+            if !flow.is_ended() {
+                flow.phase = Phase::Ended {
+                    at: event.at,
+                    errno: ECONNABORTED,
+                    connected,
+                };
+            }
+        }
+        self.touch(id);
+    }
+
     fn handle_rst_sent(&mut self, event: &Event, sent: &RstSent) {
         if let (true, Some(tuple)) = (sent.active, event.tuple) {
             self.resets.remember(event.at, RstMaker::Socket, tuple);
@@ -388,6 +414,7 @@ pub(super) fn new_flow(event: &Event, tuple: Tuple, phase: Phase) -> Flow {
         reset: None,
         rule_reset: None,
         reset_received: None,
+        destroyed: None,
         conntrack: None,
         counted: None,
         examination: Examination::None,

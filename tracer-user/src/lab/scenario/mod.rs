@@ -7,6 +7,7 @@ mod peer;
 mod policy;
 mod redirect;
 mod reply;
+mod socket;
 
 use crate::lab::error::LabError;
 use crate::lab::options::{Backend, Family, Options, PeerKind};
@@ -105,6 +106,8 @@ pub enum Outcome {
     Works,
     Refused,
     Reset,
+    /// Somebody on this host destroyed the socket.
+    Destroyed,
     /// The kernel found no way.
     Unreachable,
     /// By its own timeout.
@@ -119,6 +122,7 @@ impl fmt::Display for Outcome {
             Self::Works => "works",
             Self::Refused => "is refused",
             Self::Reset => "is reset",
+            Self::Destroyed => "is destroyed",
             Self::Unreachable => "finds no way",
             Self::GivesUp => "gives up",
             Self::Hangs => "hangs",
@@ -154,6 +158,8 @@ static SCENARIOS: &[Scenario] = &[
     policy::REJECTED_FORWARD,
     peer::ACCEPT_QUEUE_FULL,
     peer::RESET_BY_PEER,
+    socket::DESTROYED,
+    socket::DESTROYED_CONNECT,
     peer::UNANSWERED,
     peer::DROPPED_IN_KERNEL,
     control::REFUSED_PORT,

@@ -2,7 +2,9 @@
 
 use crate::model::aspect::{Aspect, Seen};
 use crate::model::conntrack::Conntrack;
-use crate::model::event::{Change, ConntrackChange, Dropped, Event, EventKind, Packet, Retransmit, RstMaker, RstSent};
+use crate::model::event::{
+    Change, ConntrackChange, Destroyed, Dropped, Event, EventKind, Packet, Retransmit, RstMaker, RstSent,
+};
 use crate::model::evidence::Place;
 use crate::model::finding::RuleRole;
 use crate::model::identity::{Comm, Netns, Owner, Process, SocketCookie};
@@ -123,6 +125,7 @@ fn kind() -> BoxedStrategy<EventKind> {
         retransmit().prop_map(EventKind::Retransmit),
         rst_sent().prop_map(EventKind::RstSent),
         tcp_state().prop_map(|state| EventKind::RstReceived { state }),
+        (tcp_state(), of(process())).prop_map(|(state, by)| EventKind::Destroyed(Destroyed { state, by })),
         (select(DropReason::ALL), of(text()), tcp_state(), packet()).prop_map(|(reason, location, state, packet)| {
             EventKind::Drop(Dropped {
                 reason,

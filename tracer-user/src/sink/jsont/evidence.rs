@@ -12,7 +12,7 @@ use crate::sink::clock::Clock;
 use crate::sink::jsont::aspect::SeenLine;
 use crate::sink::jsont::inspected::InspectedLine;
 use crate::sink::jsont::socket::{Listener, Socket};
-use crate::sink::jsont::{Conntrack, Endpoint, Flags, Limits, Netns, Spelled, Time, Tuple};
+use crate::sink::jsont::{Conntrack, Endpoint, Flags, Limits, Netns, Process, Spelled, Time, Tuple};
 use crate::sink::words;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -62,6 +62,12 @@ pub enum Observation<'a> {
     RstReceived {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         state: Option<Spelled<TcpState>>,
+    },
+    Destroyed {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        state: Option<Spelled<TcpState>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Process>,
     },
     Errno {
         errno: u32,
@@ -204,6 +210,10 @@ impl<'a> Observation<'a> {
             },
             Seen::RstReceived { state, .. } => Self::RstReceived {
                 state: state.map(Spelled),
+            },
+            Seen::Destroyed { state, by, .. } => Self::Destroyed {
+                state: state.map(Spelled),
+                by: by.map(Into::into),
             },
             Seen::Errno { errno, .. } => Self::Errno { errno: *errno },
             Seen::Retransmits {

@@ -16,6 +16,7 @@ pub fn at(evidence: &Evidence) -> Timestamp {
         Evidence::Drop { at, .. }
         | Evidence::RstSent { at, .. }
         | Evidence::RstReceived { at, .. }
+        | Evidence::Destroyed { at, .. }
         | Evidence::Errno { at, .. }
         | Evidence::Retransmits { at, .. }
         | Evidence::Conntrack { at, .. }
@@ -43,6 +44,7 @@ pub fn source(evidence: &Evidence) -> Option<&'static str> {
             RstMaker::Netfilter | RstMaker::Remote | RstMaker::Unknown => None,
         },
         Evidence::RstReceived { .. } => Some("tcp_receive_reset"),
+        Evidence::Destroyed { .. } => Some("inet_sock_set_state"),
         Evidence::Retransmits { queried: false, .. } => Some("tcp_retransmit_skb"),
         Evidence::Conntrack { queried: false, .. } => Some("skb"),
         Evidence::Conntrack { queried: true, .. } | Evidence::NoConntrack { .. } => Some("ctnetlink"),
@@ -82,6 +84,11 @@ pub fn sentence(finding: &Finding, evidence: &Evidence) -> String {
         Evidence::RstReceived { state, .. } => {
             let state = state.map_or(String::new(), |state| format!(" in state {}", state.name()));
             format!("the socket received a RST{state}")
+        }
+        Evidence::Destroyed { state, by, .. } => {
+            let state = state.map_or(String::new(), |state| format!(" in state {}", state.name()));
+            let by = by.map_or("somebody".to_owned(), |by| process(by.pid, by.comm));
+            format!("{by} destroyed the socket{state}: its connection ended with ECONNABORTED")
         }
         Evidence::Errno { errno: number, .. } => format!("the connection failed with {}", errno(*number)),
         Evidence::Retransmits {

@@ -414,6 +414,7 @@ enum Culprit {
         path: String,
         value: String,
     },
+    Process(Process),
     Peer {
         address: IpAddr,
         port: Option<u16>,
@@ -452,6 +453,12 @@ enum Evidence {
         time: String,
         from: String,
         state: Option<String>,
+    },
+    Destroyed {
+        time: String,
+        from: String,
+        state: Option<String>,
+        by: Option<Process>,
     },
     Errno {
         time: String,

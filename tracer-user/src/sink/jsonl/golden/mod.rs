@@ -1,7 +1,9 @@
 //! One line of each type, compared byte for byte and read by types that know every field and no other.
 
 use crate::model::conntrack::Conntrack;
-use crate::model::event::{Change, ConntrackChange, Dropped, Event, EventKind, Packet, Retransmit, RstMaker, RstSent};
+use crate::model::event::{
+    Change, ConntrackChange, Destroyed, Dropped, Event, EventKind, Packet, Retransmit, RstMaker, RstSent,
+};
 use crate::model::evidence::Place;
 use crate::model::finding::{Cause, RuleRole};
 use crate::model::identity::{Comm, Owner, Process, SocketCookie};
@@ -83,6 +85,13 @@ fn events() -> Vec<Event> {
         EventKind::RstReceived {
             state: Some(TcpState::SynSent),
         },
+        EventKind::Destroyed(Destroyed {
+            state: Some(TcpState::Established),
+            by: Some(Process {
+                pid: 4802,
+                comm: Comm::new(b"ss"),
+            }),
+        }),
         EventKind::Drop(Dropped {
             reason: DropReason::Netfilter,
             location: Some("nf_hook_slow".into()),
