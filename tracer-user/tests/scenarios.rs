@@ -122,7 +122,8 @@ fn peer(case: &Case) -> &'static str {
 }
 
 fn is_routed(case: &Case) -> bool {
-    case.scenario.name.ends_with("forward") || case.scenario.name.ends_with("twins")
+    let routed = ["forward", "twins", "path-mtu-blackhole"];
+    routed.iter().any(|end| case.scenario.name.ends_with(end))
 }
 
 fn loopback(family: Family) -> &'static str {

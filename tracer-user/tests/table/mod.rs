@@ -71,6 +71,7 @@ table! {
     reset_by_peer: [iptables_nft] x [ipv4_phantom ipv6_phantom];
     socket_destroyed: [iptables_nft] x [ipv4 ipv6 ipv4_phantom];
     socket_destroyed_connect: [iptables_nft] x [ipv4_phantom ipv6_phantom];
+    path_mtu_blackhole: [iptables_nft] x [ipv4 ipv6];
     unanswered: [iptables_nft] x [ipv4_phantom ipv6_phantom];
     dropped_in_kernel: [iptables_nft] x [ipv4];
     refused_port: [iptables_nft] x [ipv4 ipv6];

@@ -3,6 +3,7 @@
 //! A scenario says what happens, never how it would be recognised.
 
 mod control;
+mod path;
 mod peer;
 mod policy;
 mod redirect;
@@ -160,6 +161,7 @@ static SCENARIOS: &[Scenario] = &[
     peer::RESET_BY_PEER,
     socket::DESTROYED,
     socket::DESTROYED_CONNECT,
+    path::MTU_BLACKHOLE,
     peer::UNANSWERED,
     peer::DROPPED_IN_KERNEL,
     control::REFUSED_PORT,

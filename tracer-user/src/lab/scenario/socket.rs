@@ -57,8 +57,8 @@ pub(super) const DESTROYED_CONNECT: Scenario = Scenario {
 };
 
 fn destroy(script: &mut Script<'_>) -> Result<(), LabError> {
-    let peer = script.world.peer(9000).ip().to_string();
-    let words = ["-K", "--tcp", "dst", &peer, "dport", "=", "9000"];
+    let peer = script.world.peer(9000).to_string();
+    let words = ["-K", "--tcp", "dst", &peer];
     script.run(
         "pod",
         Invocation {

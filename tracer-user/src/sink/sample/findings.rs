@@ -12,7 +12,7 @@ use crate::model::inquiry::SocketInfo;
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::{ACK, ConntrackState, SYN, TcpState};
 use crate::model::tuple::Tuple;
-use crate::sink::sample::{POD, endpoint, entry, inspected, listener, ms, tuple};
+use crate::sink::sample::{POD, endpoint, entry, inspected, listener, ms, sockets, tuple};
 
 fn owner() -> Owner {
     Owner {
@@ -25,7 +25,7 @@ fn owner() -> Owner {
     }
 }
 
-fn connection() -> Connection {
+pub(super) fn connection() -> Connection {
     Connection {
         id: 12,
         tuple: tuple("10.77.0.2:35468", "10.77.0.3:9000"),
@@ -51,7 +51,7 @@ fn redirected() -> Connection {
     }
 }
 
-fn finding(cause: Cause, connection: Connection, evidence: Vec<Evidence>) -> Finding {
+pub(super) fn finding(cause: Cause, connection: Connection, evidence: Vec<Evidence>) -> Finding {
     Finding {
         id: 3,
         revision: 0,
@@ -109,7 +109,7 @@ fn syn_again() -> Evidence {
     }
 }
 
-fn socket() -> SocketInfo {
+pub(super) fn socket() -> SocketInfo {
     SocketInfo {
         state: Some(TcpState::Established),
         receive_queue: 0,
@@ -119,6 +119,7 @@ fn socket() -> SocketInfo {
         uid: 1000,
         inode: 8_100,
         process: None,
+        sending: Some(super::sending()),
     }
 }
 
@@ -148,6 +149,8 @@ pub(in crate::sink) fn finding_of(cause: Cause) -> Finding {
         | Cause::BypassedRedirect
         | Cause::StaleEntries => inspected::finding_of(cause),
         Cause::MartianRedirect => martian_redirect(),
+        Cause::SocketDestroyed => sockets::destroyed(),
+        Cause::PathMtuBlackhole => sockets::path_mtu_blackhole(),
         other => finding(other, connection(), vec![syn_again()]),
     }
 }

@@ -301,5 +301,13 @@ fn own_socket(socket: &SocketInfo) -> String {
     if socket.inode == 0 {
         parts.push("held by no process".to_owned());
     }
+    parts.extend(socket.sending.filter(|sending| sending.in_flight > 0).map(|sending| {
+        let sacked = match sending.sacked {
+            0 => String::new(),
+            sacked => format!(" ({} of the peer's behind a gap)", count(u64::from(sacked), "segment")),
+        };
+        let bytes = count(u64::from(sending.in_flight), "byte");
+        format!("{bytes} under way in segments of up to {}{sacked}", sending.mss)
+    }));
     parts.join(", ")
 }

@@ -287,6 +287,16 @@ objects! {
         uid: u32,
         inode: Option<u32>,
         process: Option<Process>,
+        sending: Option<Sending>,
+    }
+    Sending {
+        mss: u32,
+        path_mtu: u32,
+        in_flight_bytes: u32,
+        sacked: u32,
+        acked_bytes: u64,
+        window: Option<u32>,
+        last_heard_ms: u64,
     }
     Listener {
         address: IpAddr,

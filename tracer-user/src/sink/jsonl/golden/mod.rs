@@ -188,6 +188,7 @@ fn answers() -> [Answer; 7] {
         uid: 1000,
         inode: 8_100,
         process: None,
+        sending: Some(sample::sending()),
     };
     let listener = sample::listener("0.0.0.0:37673", 1, 128);
     let waiting = Waiting {

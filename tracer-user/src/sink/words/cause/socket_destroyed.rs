@@ -5,7 +5,6 @@ use crate::model::identity::Process;
 use crate::model::tcp::TcpState;
 use crate::sink::words::facts::Facts;
 use crate::sink::words::fixes::{Check, Fix};
-use crate::sink::words::phrase::capitalised;
 use crate::sink::words::{command, process};
 
 pub(super) const WORDS: Words = Words {
@@ -18,7 +17,7 @@ pub(super) const WORDS: Words = Words {
 fn summary(facts: Facts<'_>) -> String {
     format!(
         "{} destroyed the socket of {} for {}: neither the network nor the peer ended the connection",
-        capitalised(&by(facts)),
+        destroyer(facts).map_or_else(|| "Somebody".to_owned(), |of| process(of.pid, of.comm)),
         facts.who(),
         facts.1.tuple
     )
