@@ -11,6 +11,8 @@ pub enum Aspect {
     DeviceSetting { path: Arc<str>, ifindex: u32 },
     /// How many entries conntrack has for the namespace.
     ConntrackCount,
+    /// How many TCP connections the namespace has opened and accepted so far.
+    ConnectionsOpened,
 }
 
 /// One thing that was seen. What could not be read is not there.
@@ -18,6 +20,7 @@ pub enum Aspect {
 pub enum Seen {
     Setting(Setting),
     ConntrackCount(u32),
+    ConnectionsOpened(u64),
 }
 
 /// A setting and its value.

@@ -117,6 +117,13 @@ pub enum Evidence {
         at: Timestamp,
         count: u32,
     },
+    /// So many connections were reset by this peer since then, and so many were opened in the namespace, to wherever.
+    ResetsRecur {
+        at: Timestamp,
+        since: Timestamp,
+        resets: u32,
+        opened: u64,
+    },
     /// A packet was led through the rules, as they were read at this time.
     RulesWalked {
         at: Timestamp,

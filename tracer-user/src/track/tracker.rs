@@ -11,6 +11,7 @@ use super::giveup::GiveUps;
 use super::judge::{ECONNABORTED, ECONNREFUSED, ECONNRESET, Ordinary};
 use super::pace::Pace;
 use super::packets::{PacketSeen, Packets, What};
+use super::recurring::Recurring;
 use super::resets::Resets;
 use super::sweep::Sweeps;
 use super::totals::Totals;
@@ -34,6 +35,7 @@ pub struct Tracker {
     pub(super) packet_deadlines: Deadlines,
     pub(super) resets: Resets,
     pub(super) give_ups: GiveUps,
+    pub(super) recurring: Recurring,
     pub(super) findings: Findings,
     pub(super) inquiries: Inquiries,
     /// Of examinations of single connections.
@@ -70,6 +72,7 @@ impl Tracker {
             packet_deadlines: Deadlines::default(),
             resets: Resets::default(),
             give_ups: GiveUps::default(),
+            recurring: Recurring::default(),
             findings: Findings::default(),
             inquiries: Inquiries::default(),
             pace: Pace::new(EXAMINATIONS_PER_SECOND, EXAMINATIONS_BURST),

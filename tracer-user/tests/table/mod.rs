@@ -69,6 +69,7 @@ table! {
     rejected_by_rule_forward: [nft iptables_nft iptables_legacy] x [ipv4 ipv6 ipv4_phantom];
     accept_queue_full: [iptables_nft] x [ipv4 ipv6];
     reset_by_peer: [iptables_nft] x [ipv4_phantom ipv6_phantom];
+    reset_by_peer_pattern: [iptables_nft] x [ipv4_phantom ipv6_phantom];
     socket_destroyed: [iptables_nft] x [ipv4 ipv6 ipv4_phantom];
     socket_destroyed_connect: [iptables_nft] x [ipv4_phantom ipv6_phantom];
     path_mtu_blackhole: [iptables_nft] x [ipv4 ipv6];

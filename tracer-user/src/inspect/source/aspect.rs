@@ -21,8 +21,23 @@ fn one(probe: &mut Probe, aspect: &Aspect) -> Option<Seen> {
             let device = netdevice::index_to_name(socket().ok()?, *ifindex).ok()?;
             setting(&path.replace("{}", &device))
         }
+        Aspect::ConnectionsOpened => {
+            // The counters are those of the reading thread's namespace.
+            let counters = fs::read_to_string("/proc/thread-self/net/snmp").ok()?;
+            opened(&counters).map(Seen::ConnectionsOpened)
+        }
         Aspect::ConntrackCount => probe.conntrack_count().ok().map(Seen::ConntrackCount),
     }
+}
+
+/// `ActiveOpens` and `PassiveOpens`: a line of names, and a line of numbers below it.
+fn opened(counters: &str) -> Option<u64> {
+    let mut tcp = counters.lines().filter_map(|line| line.strip_prefix("Tcp: "));
+    let (names, numbers) = (tcp.next()?.split(' '), tcp.next()?.split(' '));
+    let is_open = |name: &str| matches!(name, "ActiveOpens" | "PassiveOpens");
+    let opens = names.zip(numbers).filter(|(name, _)| is_open(name));
+    let opens: Vec<u64> = opens.filter_map(|(_, number)| number.parse().ok()).collect();
+    (opens.len() == 2).then(|| opens.iter().sum())
 }
 
 /// Of the namespace, to ask about its devices.
@@ -46,6 +61,16 @@ fn setting(path: &str) -> Option<Seen> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_opened_is_added_up() {
+        let counters =
+            "Ip: Forwarding\nIp: 1\nTcp: RtoMin ActiveOpens PassiveOpens InSegs\nTcp: 200 5 7 90\nUdp: X\nUdp: 3";
+        assert_eq!(opened(counters), Some(12));
+        assert_eq!(opened("Tcp: ActiveOpens\nTcp: 5"), None);
+        assert_eq!(opened("Tcp: ActiveOpens PassiveOpens"), None);
+        assert!(opened(&fs::read_to_string("/proc/thread-self/net/snmp").unwrap()).is_some());
+    }
 
     #[test]
     fn a_setting_is_read_from_below_proc_sys_only() {

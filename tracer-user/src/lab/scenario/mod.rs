@@ -159,6 +159,7 @@ static SCENARIOS: &[Scenario] = &[
     policy::REJECTED_FORWARD,
     peer::ACCEPT_QUEUE_FULL,
     peer::RESET_BY_PEER,
+    peer::RESET_BY_PEER_PATTERN,
     socket::DESTROYED,
     socket::DESTROYED_CONNECT,
     path::MTU_BLACKHOLE,

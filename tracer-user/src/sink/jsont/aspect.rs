@@ -21,6 +21,7 @@ pub enum AspectLine<'a> {
         ifindex: u32,
     },
     ConntrackCount {},
+    ConnectionsOpened {},
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,6 +32,10 @@ pub enum SeenLine<'a> {
     /// Entries of the namespace.
     ConntrackCount {
         entries: u32,
+    },
+    /// TCP connections that the namespace has opened and accepted so far.
+    ConnectionsOpened {
+        connections: u64,
     },
 }
 
@@ -57,6 +62,7 @@ impl<'a> AspectLine<'a> {
                 ifindex: *ifindex,
             },
             Aspect::ConntrackCount => Self::ConntrackCount {},
+            Aspect::ConnectionsOpened => Self::ConnectionsOpened {},
         }
     }
 
@@ -68,6 +74,7 @@ impl<'a> AspectLine<'a> {
                 ifindex,
             },
             Self::ConntrackCount {} => Aspect::ConntrackCount,
+            Self::ConnectionsOpened {} => Aspect::ConnectionsOpened,
         }
     }
 }
@@ -77,6 +84,9 @@ impl<'a> SeenLine<'a> {
         match seen {
             Seen::Setting(setting) => Self::Setting(SettingLine::new(setting, limits)),
             Seen::ConntrackCount(entries) => Self::ConntrackCount { entries: *entries },
+            Seen::ConnectionsOpened(connections) => Self::ConnectionsOpened {
+                connections: *connections,
+            },
         }
     }
 
@@ -87,6 +97,7 @@ impl<'a> SeenLine<'a> {
                 value: setting.value.into(),
             }),
             Self::ConntrackCount { entries } => Seen::ConntrackCount(entries),
+            Self::ConnectionsOpened { connections } => Seen::ConnectionsOpened(connections),
         }
     }
 }

@@ -102,6 +102,12 @@ pub enum Observation<'a> {
     GaveUp {
         count: u32,
     },
+    /// `opened` counts connections of the namespace to wherever.
+    ResetsRecur {
+        since: Time,
+        resets: u32,
+        opened: u64,
+    },
     RulesWalked(#[serde(borrow)] PassageLine<'a>),
     MarkSetter {
         #[serde(borrow)]
@@ -252,6 +258,13 @@ impl<'a> Observation<'a> {
                 receive_queue: *receive_queue,
             },
             Seen::GaveUp { count, .. } => Self::GaveUp { count: *count },
+            Seen::ResetsRecur {
+                since, resets, opened, ..
+            } => Self::ResetsRecur {
+                since: Time::new(*since, clock),
+                resets: *resets,
+                opened: *opened,
+            },
             Seen::RulesWalked { netns, passage, .. } => Self::RulesWalked(PassageLine::new(*netns, passage, limits)),
             Seen::MarkSetter {
                 netns, connmark, rules, ..

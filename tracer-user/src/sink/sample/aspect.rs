@@ -10,11 +10,16 @@ pub(in crate::sink) fn aspects() -> Vec<Aspect> {
             ifindex: 2,
         },
         Aspect::ConntrackCount,
+        Aspect::ConnectionsOpened,
     ]
 }
 
 pub(in crate::sink) fn seen() -> Vec<Seen> {
-    vec![Seen::Setting(setting()), Seen::ConntrackCount(262_144)]
+    vec![
+        Seen::Setting(setting()),
+        Seen::ConntrackCount(262_144),
+        Seen::ConnectionsOpened(1_234),
+    ]
 }
 
 pub(in crate::sink) fn setting() -> Setting {

@@ -8,6 +8,7 @@ pub(super) fn source(seen: &Seen) -> &'static str {
     match seen {
         Seen::Setting(_) => "sysctl",
         Seen::ConntrackCount(_) => "ctnetlink",
+        Seen::ConnectionsOpened(_) => "snmp",
     }
 }
 
@@ -18,5 +19,9 @@ pub(super) fn sentence(netns: &str, seen: &Seen) -> String {
         Seen::ConntrackCount(entries) => {
             format!("conntrack has {} entries in {netns}", thousands(u64::from(*entries)))
         }
+        Seen::ConnectionsOpened(connections) => format!(
+            "{} TCP connections were opened and accepted in {netns} so far",
+            thousands(*connections)
+        ),
     }
 }

@@ -26,6 +26,7 @@ pub fn at(evidence: &Evidence) -> Timestamp {
         | Evidence::Socket { at, .. }
         | Evidence::NotAccepted { at, .. }
         | Evidence::GaveUp { at, .. }
+        | Evidence::ResetsRecur { at, .. }
         | Evidence::RulesWalked { at, .. }
         | Evidence::MarkSetter { at, .. }
         | Evidence::RulesNotRead { at, .. }
@@ -57,6 +58,7 @@ pub fn source(evidence: &Evidence) -> Option<&'static str> {
         Evidence::Aspect { seen, .. } => Some(aspect::source(seen)),
         Evidence::Errno { .. }
         | Evidence::GaveUp { .. }
+        | Evidence::ResetsRecur { .. }
         | Evidence::RulesNotRead { .. }
         | Evidence::NotExamined { .. } => None,
     }
@@ -129,6 +131,17 @@ pub fn sentence(finding: &Finding, evidence: &Evidence) -> String {
                 count(u64::from(*times), "connect")
             )
         }
+        Evidence::ResetsRecur {
+            at,
+            since,
+            resets,
+            opened,
+        } => format!(
+            "{} by this peer within {}, of {} that the namespace opened or accepted in that time, to wherever",
+            count(u64::from(*resets), "reset"),
+            seconds(at.since(*since)),
+            count(*opened, "connection")
+        ),
         Evidence::RulesWalked { netns: of, passage, .. } => walked(&netns(finding, *of), passage),
         Evidence::MarkSetter {
             netns: of,

@@ -10,6 +10,7 @@ use crate::model::rules::Located;
 use crate::model::tcp::TcpState;
 use crate::model::tuple::{Endpoint, Tuple};
 use crate::sink::words::{phrase, rule};
+use std::time::Duration;
 
 /// Looks things up in the finding of a connection.
 #[derive(Clone, Copy)]
@@ -146,6 +147,22 @@ impl<'a> Facts<'a> {
                 return None;
             };
             Some((*by, *state))
+        })
+    }
+
+    /// How many resets make it a pattern, of how many connections, and in which time.
+    pub(super) fn recurring(self) -> Option<(u32, u64, Duration)> {
+        self.find(|evidence| {
+            let Evidence::ResetsRecur {
+                at,
+                since,
+                resets,
+                opened,
+            } = evidence
+            else {
+                return None;
+            };
+            Some((*resets, *opened, at.since(*since)))
         })
     }
 

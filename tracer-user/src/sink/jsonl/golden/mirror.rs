@@ -515,6 +515,12 @@ enum Evidence {
         connection: Tuple,
         receive_queue: u32,
     },
+    ResetsRecur {
+        time: String,
+        since: String,
+        resets: u32,
+        opened: u64,
+    },
     GaveUp {
         time: String,
         count: u32,
