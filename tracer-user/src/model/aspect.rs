@@ -45,9 +45,11 @@ impl Setting {
 
 /// The value of a setting among what was seen, by its path.
 pub fn setting<'a>(seen: &'a [Seen], path: &str) -> Option<&'a Setting> {
-    seen.iter().find_map(|seen| match seen {
-        Seen::Setting(setting) if *setting.path == *path => Some(setting),
-        _ => None,
+    seen.iter().find_map(|seen| {
+        let Seen::Setting(setting) = seen else {
+            return None;
+        };
+        (*setting.path == *path).then_some(setting)
     })
 }
 

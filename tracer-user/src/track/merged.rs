@@ -39,14 +39,17 @@ impl RuleId {
 }
 
 fn named(finding: &Finding, does: impl Fn(RuleRole) -> bool) -> Option<(u64, &Located)> {
-    finding.culprits.iter().find_map(|culprit| match culprit {
-        Culprit::Rule {
+    finding.culprits.iter().find_map(|culprit| {
+        let Culprit::Rule {
             netns,
             rule: Some(rule),
             role,
             ..
-        } if does(*role) => Some((netns.id(), &**rule)),
-        _ => None,
+        } = culprit
+        else {
+            return None;
+        };
+        does(*role).then_some((netns.id(), &**rule))
     })
 }
 

@@ -171,6 +171,7 @@ impl<'a> Evidence<'a> {
 }
 
 impl<'a> Observation<'a> {
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind")]
     fn new(observed: &'a evidence::Evidence, clock: Clock, limits: Limits) -> Self {
         use evidence::Evidence as Seen;
         match observed {

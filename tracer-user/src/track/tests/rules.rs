@@ -89,11 +89,14 @@ pub(super) fn answering(examined: Examined, mut rules: impl FnMut(&[Traveller]) 
 }
 
 fn rules(finding: &Finding) -> Vec<(RuleRole, &str)> {
-    let culprits = finding.culprits.iter().filter_map(|culprit| match culprit {
-        Culprit::Rule {
+    let culprits = finding.culprits.iter().filter_map(|culprit| {
+        let Culprit::Rule {
             rule: Some(rule), role, ..
-        } => Some((*role, &*rule.chain)),
-        _ => None,
+        } = culprit
+        else {
+            return None;
+        };
+        Some((*role, &*rule.chain))
     });
     culprits.collect()
 }
