@@ -34,7 +34,8 @@ pub(super) struct Before {
     pub(super) resets: u32,
     /// The first count within the window.
     pub(super) first: Option<Count>,
-    pub(super) last_count: Option<Timestamp>,
+    /// When it was asked for a count the last time.
+    pub(super) asked: Option<Timestamp>,
 }
 
 #[derive(Debug, Default)]
@@ -42,7 +43,7 @@ struct Series {
     times: Vec<Timestamp>,
     resets: u32,
     first: Option<Count>,
-    last_count: Option<Timestamp>,
+    asked: Option<Timestamp>,
 }
 
 #[derive(Debug, Default)]
@@ -61,7 +62,14 @@ impl Recurring {
             lately: u32::try_from(lately).unwrap_or(u32::MAX),
             resets: series.resets,
             first: series.first.filter(|first| is_near(first.at, at)),
-            last_count: series.last_count,
+            asked: series.asked,
+        }
+    }
+
+    /// A count is on its way.
+    pub(super) fn asked(&mut self, resetter: Resetter, now: Timestamp) {
+        if let Some(series) = self.seen.get_mut(&resetter) {
+            series.asked = Some(now);
         }
     }
 
@@ -81,7 +89,6 @@ impl Recurring {
         }
         series.resets = series.resets.saturating_add(1);
         if let Some((at, opened)) = opened {
-            series.last_count = Some(at);
             let count = Count {
                 at,
                 opened,

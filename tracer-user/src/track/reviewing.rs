@@ -7,6 +7,7 @@ use super::judge::{self, Ordinary, Verdict};
 use super::recurring::{self, Resetter};
 use super::theory::{self, Case, Diagnosis, Look, Surroundings};
 use super::tracker::Tracker;
+use crate::model::aspect::Aspect;
 use crate::model::finding::Cause;
 use crate::model::inquiry::{Question, Reply};
 use crate::model::time::Timestamp;
@@ -43,7 +44,12 @@ impl Tracker {
         match verdict {
             Verdict::AwaitExamination => self.await_examination(id, now),
             Verdict::Wait(until) => self.arm(id, until),
-            Verdict::Examine(look) => self.examine(id, look, now),
+            Verdict::Examine(look) => {
+                if look.aspects.contains(&Aspect::ConnectionsOpened) {
+                    self.recurring.asked(Resetter::of(flow), now);
+                }
+                self.examine(id, look, now);
+            }
             Verdict::Ordinary(ordinary) => self.finish_flow(id, ordinary, now),
             Verdict::Found(diagnosis) => self.report(id, *diagnosis, None, now),
         }

@@ -6,5 +6,6 @@ mod census;
 mod controls;
 mod order;
 mod rules;
+mod sockets;
 mod storms;
 mod world;

@@ -9,7 +9,7 @@ use crate::model::finding::{Cause, Confidence, Culprit, Severity};
 use crate::model::tcp::TcpState;
 use crate::model::time::Timestamp;
 use crate::track::config::{COUNT_INTERVAL, RESET_WINDOW, RESETS, RESETS_TO_COUNT};
-use crate::track::flow::Phase;
+use crate::track::flow::{Examination, Phase};
 use crate::track::recurring;
 
 pub(super) const THEORY: Theory = Theory {
@@ -21,11 +21,15 @@ pub(super) const THEORY: Theory = Theory {
 fn look(case: &Case<'_>) -> Option<Look> {
     let at = was_reset(case)?;
     let before = case.around.resets;
-    let wanted = match (before.first, before.last_count) {
-        (Some(_), Some(last)) => before.lately + 1 >= RESETS && at.since(last) >= COUNT_INTERVAL,
-        _ => before.lately + 1 >= RESETS_TO_COUNT,
+    let enough = if before.first.is_some() {
+        RESETS
+    } else {
+        RESETS_TO_COUNT
     };
-    wanted.then(|| Look {
+    let rested = before.asked.is_none_or(|asked| at.since(asked) >= COUNT_INTERVAL);
+    let on_its_way = matches!(case.flow.examination, Examination::Asked { .. });
+    let wanted = before.lately + 1 >= enough && rested;
+    (wanted || on_its_way).then(|| Look {
         aspects: vec![Aspect::ConnectionsOpened],
         ..Look::default()
     })
