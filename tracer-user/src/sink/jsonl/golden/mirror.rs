@@ -164,6 +164,7 @@ objects! {
         connection: Connection,
         process: Option<Process>,
         thread: Option<Id>,
+        by: Option<Process>,
         errno: Option<u32>,
         rst: Option<Rst>,
         drop: Option<Drop>,

@@ -85,18 +85,18 @@ fn events() -> Vec<Event> {
         EventKind::RstReceived {
             state: Some(TcpState::SynSent),
         },
+        EventKind::Drop(Dropped {
+            reason: DropReason::Netfilter,
+            location: Some("nf_hook_slow".into()),
+            state: Some(TcpState::SynSent),
+            packet: packet(),
+        }),
         EventKind::Destroyed(Destroyed {
             state: Some(TcpState::Established),
             by: Some(Process {
                 pid: 4802,
                 comm: Comm::new(b"ss"),
             }),
-        }),
-        EventKind::Drop(Dropped {
-            reason: DropReason::Netfilter,
-            location: Some("nf_hook_slow".into()),
-            state: Some(TcpState::SynSent),
-            packet: packet(),
         }),
     ];
     let event = |kind| Event {
@@ -206,7 +206,10 @@ fn answers() -> [Answer; 7] {
         at: sample::ms(2),
         tuple: sample::tuple("10.77.0.2:35468", "10.77.0.3:9000"),
         cookie: SocketCookie::new(9_007_199_254_740_993),
-        socket: socket.clone(),
+        socket: SocketInfo {
+            sending: None,
+            ..socket.clone()
+        },
         unacked: 9,
         backoff: 4,
         rto: Some(Duration::from_millis(3_200)),
