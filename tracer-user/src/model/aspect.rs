@@ -1,5 +1,8 @@
 //! What is looked at in a namespace only where a theory of what is wrong needs it, and what was seen.
 
+use crate::model::conntrack::Conntrack;
+use crate::model::inquiry::SocketInfo;
+use crate::model::tuple::{Endpoint, Tuple};
 use std::sync::Arc;
 
 /// One thing to look at.
@@ -13,6 +16,8 @@ pub enum Aspect {
     ConntrackCount,
     /// How many TCP connections the namespace has opened and accepted so far.
     ConnectionsOpened,
+    /// Connections of the namespace to this destination that are redirected to a listener of this process.
+    Through { destination: Endpoint, process: u32 },
 }
 
 /// One thing that was seen. What could not be read is not there.
@@ -21,6 +26,25 @@ pub enum Seen {
     Setting(Setting),
     ConntrackCount(u32),
     ConnectionsOpened(u64),
+    Through(Through),
+}
+
+/// Connections that a process of the namespace takes on their way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Through {
+    /// At most [`LEGS_MAX`].
+    pub legs: Vec<Leg>,
+    /// How many more there were than are told.
+    pub left_out: u32,
+}
+
+/// The first leg of a connection that a proxy forwards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leg {
+    /// As its socket has it.
+    pub tuple: Tuple,
+    pub entry: Conntrack,
+    pub socket: SocketInfo,
 }
 
 /// A setting and its value.
@@ -53,5 +77,7 @@ pub fn setting<'a>(seen: &'a [Seen], path: &str) -> Option<&'a Setting> {
     })
 }
 
+/// Connections of one answer.
+pub const LEGS_MAX: usize = 5;
 /// Aspects of one question, and of one answer.
 pub const ASPECTS_MAX: usize = 16;

@@ -122,9 +122,11 @@ pub(super) fn service(tuple: Tuple) -> Endpoint {
 pub(super) fn opened(flow: &Flow) -> Option<(Timestamp, u64)> {
     let result = flow.examined()?;
     let seen = &result.examined.as_ref().ok()?.seen;
-    seen.iter().find_map(|seen| match seen {
-        Seen::ConnectionsOpened(opened) => Some((result.at, *opened)),
-        _ => None,
+    seen.iter().find_map(|seen| {
+        let Seen::ConnectionsOpened(opened) = seen else {
+            return None;
+        };
+        Some((result.at, *opened))
     })
 }
 

@@ -1,7 +1,7 @@
 //! What was looked at because a theory needed it, in words.
 
 use crate::model::aspect::Seen;
-use crate::sink::words::thousands;
+use crate::sink::words::{count, thousands};
 
 /// Where it was read.
 pub(super) fn source(seen: &Seen) -> &'static str {
@@ -9,6 +9,7 @@ pub(super) fn source(seen: &Seen) -> &'static str {
         Seen::Setting(_) => "sysctl",
         Seen::ConntrackCount(_) => "ctnetlink",
         Seen::ConnectionsOpened(_) => "snmp",
+        Seen::Through(_) => "sock_diag",
     }
 }
 
@@ -23,5 +24,10 @@ pub(super) fn sentence(netns: &str, seen: &Seen) -> String {
             "{} TCP connections were opened and accepted in {netns} so far",
             thousands(*connections)
         ),
+        Seen::Through(through) => {
+            let legs = u64::try_from(through.legs.len()).unwrap_or(u64::MAX) + u64::from(through.left_out);
+            let go = if legs == 1 { "goes" } else { "go" };
+            format!("{} in {netns} {go} through the process", count(legs, "connection"))
+        }
     }
 }

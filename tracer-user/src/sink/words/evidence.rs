@@ -4,11 +4,14 @@ use crate::model::conntrack::Conntrack;
 use crate::model::event::RstMaker;
 use crate::model::evidence::{Evidence, Passage};
 use crate::model::finding::Finding;
+use crate::model::identity::Process;
 use crate::model::inquiry::{Listener, SocketInfo};
 use crate::model::rules::{End, Reject};
+use crate::model::tcp::TcpState;
 use crate::model::time::Timestamp;
 use crate::sink::text::Shown;
-use crate::sink::words::{aspect, count, errno, facts, flags, inspected, netns, process, seconds, status};
+use crate::sink::words::{aspect, count, errno, facts, flags, inspected, netns, process, rule_name, seconds, status};
+use std::time::Duration;
 
 /// When it was seen.
 pub fn at(evidence: &Evidence) -> Timestamp {
@@ -31,6 +34,8 @@ pub fn at(evidence: &Evidence) -> Timestamp {
         | Evidence::MarkSetter { at, .. }
         | Evidence::RulesNotRead { at, .. }
         | Evidence::Inspected { at, .. }
+        | Evidence::RepeatedJump { at, .. }
+        | Evidence::Expiry { at, .. }
         | Evidence::Aspect { at, .. }
         | Evidence::NotExamined { at, .. } => *at,
     }
@@ -54,7 +59,11 @@ pub fn source(evidence: &Evidence) -> Option<&'static str> {
         | Evidence::Listener { .. }
         | Evidence::Socket { .. }
         | Evidence::NotAccepted { .. } => Some("sock_diag"),
-        Evidence::RulesWalked { .. } | Evidence::MarkSetter { .. } | Evidence::Inspected { .. } => Some("rules"),
+        Evidence::RulesWalked { .. }
+        | Evidence::MarkSetter { .. }
+        | Evidence::RepeatedJump { .. }
+        | Evidence::Inspected { .. } => Some("rules"),
+        Evidence::Expiry { .. } => Some("sysctl"),
         Evidence::Aspect { seen, .. } => Some(aspect::source(seen)),
         Evidence::Errno { .. }
         | Evidence::GaveUp { .. }
@@ -87,29 +96,9 @@ pub fn sentence(finding: &Finding, evidence: &Evidence) -> String {
             let state = state.map_or(String::new(), |state| format!(" in state {}", state.name()));
             format!("the socket received a RST{state}")
         }
-        Evidence::Destroyed { state, by, .. } => {
-            let state = state.map_or(String::new(), |state| format!(" in state {}", state.name()));
-            let by = by.map_or("somebody".to_owned(), |by| process(by.pid, by.comm));
-            format!("{by} destroyed the socket{state}: its connection ended with ECONNABORTED")
-        }
+        Evidence::Destroyed { state, by, .. } => destroyed(*state, *by),
         Evidence::Errno { errno: number, .. } => format!("the connection failed with {}", errno(*number)),
-        Evidence::Retransmits {
-            at,
-            since,
-            count: times,
-            unacked,
-            syn,
-            queried,
-        } => {
-            let (times, waited) = (count(u64::from(*times), "time"), seconds(at.since(*since)));
-            let before = if *queried { ", before tracing began" } else { "" };
-            if *syn {
-                format!("the SYN was sent again {times}, unanswered for {waited}{before}")
-            } else {
-                let bytes = count(u64::from(*unacked), "byte");
-                format!("{bytes} sent again {times}, unacknowledged for {waited}{before}")
-            }
-        }
+        Evidence::Retransmits { .. } => sent_again(evidence),
         Evidence::Conntrack { entry, queried, .. } => conntrack(entry, *queried),
         Evidence::NoConntrack { .. } => "conntrack has no entry for the connection".to_owned(),
         Evidence::NoListener { endpoint, .. } => format!("nobody listens on {endpoint}"),
@@ -131,34 +120,78 @@ pub fn sentence(finding: &Finding, evidence: &Evidence) -> String {
                 count(u64::from(*times), "connect")
             )
         }
-        Evidence::ResetsRecur {
-            at,
-            since,
-            resets,
-            opened,
-        } => format!(
-            "{} by this peer within {}, of {} that the namespace opened or accepted in that time, to wherever",
-            count(u64::from(*resets), "reset"),
-            seconds(at.since(*since)),
-            count(*opened, "connection")
-        ),
+        Evidence::ResetsRecur { .. } => resets_recur(evidence),
         Evidence::RulesWalked { netns: of, passage, .. } => walked(&netns(finding, *of), passage),
         Evidence::MarkSetter {
             netns: of,
             connmark,
             rules,
+            decides,
             ..
-        } => setters(&netns(finding, *of), *connmark, *rules),
+        } => setters(&netns(finding, *of), *connmark, *rules) + decided(*decides),
         Evidence::RulesNotRead { netns: of, why, .. } => {
             let netns = netns(finding, *of);
             format!("the rules of {netns} could not be read: {}", Shown(why.as_bytes()))
         }
         Evidence::Inspected { what, .. } => inspected::sentence(what),
+        Evidence::RepeatedJump { first, second, .. } => format!(
+            "{} repeats {} (`{}`): harmless, what the first one returns the second one returns as well",
+            rule_name(second),
+            rule_name(first),
+            Shown(second.text.as_bytes())
+        ),
+        Evidence::Expiry { at, kept, ends } => expiry(*at, *kept, *ends),
         Evidence::Aspect { netns: of, seen, .. } => aspect::sentence(&netns(finding, *of), seen),
         Evidence::NotExamined { why, .. } => {
             format!("the namespace could not be looked at: {}", Shown(why.as_bytes()))
         }
     }
+}
+
+fn destroyed(state: Option<TcpState>, by: Option<Process>) -> String {
+    let state = state.map_or(String::new(), |state| format!(" in state {}", state.name()));
+    let by = by.map_or("somebody".to_owned(), |by| process(by.pid, by.comm));
+    format!("{by} destroyed the socket{state}: its connection ended with ECONNABORTED")
+}
+
+fn sent_again(evidence: &Evidence) -> String {
+    let Evidence::Retransmits {
+        at,
+        since,
+        count: times,
+        unacked,
+        syn,
+        queried,
+    } = evidence
+    else {
+        return String::new();
+    };
+    let (times, waited) = (count(u64::from(*times), "time"), seconds(at.since(*since)));
+    let before = if *queried { ", before tracing began" } else { "" };
+    if *syn {
+        format!("the SYN was sent again {times}, unanswered for {waited}{before}")
+    } else {
+        let bytes = count(u64::from(*unacked), "byte");
+        format!("{bytes} sent again {times}, unacknowledged for {waited}{before}")
+    }
+}
+
+fn resets_recur(evidence: &Evidence) -> String {
+    let Evidence::ResetsRecur {
+        at,
+        since,
+        resets,
+        opened,
+    } = evidence
+    else {
+        return String::new();
+    };
+    format!(
+        "{} by this peer within {}, of {} that the namespace opened or accepted in that time, to wherever",
+        count(u64::from(*resets), "reset"),
+        seconds(at.since(*since)),
+        count(*opened, "connection")
+    )
 }
 
 fn dropped(finding: &Finding, evidence: &Evidence) -> String {
@@ -214,6 +247,27 @@ fn setters(netns: &str, connmark: u32, rules: u32) -> String {
         "the first packet of the connection meets no rule in {netns} that sets connmark {connmark:#x}, but {} can set it",
         count(u64::from(rules), "other rule")
     )
+}
+
+fn decided(decides: Option<bool>) -> &'static str {
+    match decides {
+        Some(true) => "; without that mark the same rules let the packet pass",
+        Some(false) => "; without that mark the same rules stop the packet, too",
+        None => "",
+    }
+}
+
+fn expiry(at: Timestamp, kept: Duration, ends: Option<Timestamp>) -> String {
+    let kept = kept.as_secs();
+    let setting =
+        format!("conntrack keeps a closed entry {kept} s after its last packet (nf_conntrack_tcp_timeout_close)");
+    match ends {
+        Some(ends) => format!(
+            "{setting}: left alone, a retransmission finds it gone in about {}, and the hang ends",
+            seconds(ends.since(at))
+        ),
+        None => format!("{setting}, and each retransmission renews it: the hang does not end by itself"),
+    }
 }
 
 fn walked(netns: &str, passage: &Passage) -> String {
