@@ -134,6 +134,16 @@ pub struct ConntrackEvent {
     pub conntrack: Conntrack,
 }
 
+/// The record of [`crate::kind::DESTROYED`]: `header.old_state` is the state that the socket was in.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DestroyedEvent {
+    pub event: SocketEvent,
+    /// The process in whose context it was destroyed.
+    pub by: Connection,
+}
+
+const _: () = assert!(size_of::<DestroyedEvent>() == 200);
 const _: () = assert!(size_of::<ConntrackEvent>() == 184);
 const _: () = assert!(size_of::<Header>() == 40);
 const _: () = assert!(size_of::<Connection>() == 48);

@@ -22,6 +22,8 @@ pub const CONNTRACK_NEW: u8 = 9;
 pub const CONNTRACK_UPDATE: u8 = 10;
 /// A conntrack entry was taken out of the table.
 pub const CONNTRACK_DESTROY: u8 = 11;
+/// Somebody destroyed a TCP connection's socket (`tcp_abort`). Always sent; a [`crate::event::DestroyedEvent`].
+pub const DESTROYED: u8 = 12;
 
 /// [`crate::event::Header::flags`]: the kernel's connection table knew the socket, so the owner is filled in.
 pub const FLAG_OWNED: u8 = 1;

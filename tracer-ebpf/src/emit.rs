@@ -1,13 +1,14 @@
 //! Records into the ring: reserved, zeroed, filled in place, submitted. A full ring is counted as loss.
 
 use tracer_common::{
-    event::{ConntrackEvent, Header, PacketEvent, SocketEvent},
+    event::{ConntrackEvent, DestroyedEvent, Header, PacketEvent, SocketEvent},
     kind,
     stat::Hook,
 };
 
 use crate::{
     map::EVENTS,
+    owner,
     read::{self, Entry, Struct},
     sock::Sock,
 };
@@ -57,6 +58,20 @@ pub(crate) fn conntrack(heading: Heading, fill: impl FnOnce(&mut ConntrackEvent)
     let event = read::zeroed(&mut slot);
     head(heading, &mut event.header);
     fill(event);
+    slot.submit(0);
+    read::count(heading.hook, |row| row.sent += 1);
+}
+
+/// Sends a record about a full TCP socket that is being destroyed by the current task.
+#[inline(always)]
+pub(crate) fn destroyed(heading: Heading, sock: Sock<impl Struct>, key: u64, entry: Option<Entry>) {
+    let Some(mut slot) = EVENTS.reserve::<DestroyedEvent>(0) else {
+        return lost(heading.hook);
+    };
+    let record = read::zeroed(&mut slot);
+    head(heading, &mut record.event.header);
+    full_socket(&mut record.event, sock, key, entry);
+    owner::fill(&mut record.by);
     slot.submit(0);
     read::count(heading.hook, |row| row.sent += 1);
 }

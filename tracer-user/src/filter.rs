@@ -40,6 +40,7 @@ impl Filter {
             | EventKind::Failed { .. }
             | EventKind::Closed { .. }
             | EventKind::Retransmit(_)
+            | EventKind::Destroyed(_)
             | EventKind::RstReceived { .. } => (None, None),
         };
         let entry = entry.or(packet.and_then(|packet| packet.conntrack));

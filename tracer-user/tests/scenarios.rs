@@ -63,6 +63,14 @@ fn assert_facts(case: &Case, cause: Cause, best: Confidence, finding: &Value, de
         assert_eq!(confidence, Some("likely"), "{demo}");
     }
 
+    if cause == Cause::ResetByPeer {
+        let recurs = case.scenario.name.ends_with("pattern");
+        assert_eq!(above_info(finding), recurs, "{demo}");
+    }
+    if cause == Cause::SocketDestroyed {
+        assert_eq!(finding["culprits"][0]["executable"]["name"], "ss", "{demo}");
+    }
+
     let connection = &finding["connection"];
     assert_eq!(connection["netns"]["inode"].as_u64(), demo.namespace("pod"), "{demo}");
     assert_eq!(connection["network"]["type"], case.family.name(), "{demo}");
@@ -142,7 +150,8 @@ fn peer(case: &Case) -> &'static str {
 }
 
 fn is_routed(case: &Case) -> bool {
-    case.scenario.name.ends_with("forward") || case.scenario.name.ends_with("twins")
+    let routed = ["forward", "twins", "path-mtu-blackhole"];
+    routed.iter().any(|end| case.scenario.name.ends_with(end))
 }
 
 fn loopback(family: Family) -> &'static str {

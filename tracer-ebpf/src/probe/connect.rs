@@ -1,6 +1,7 @@
 //! The life of a connection that this machine opens: connect, established, failed, closed, destroyed.
 //!
-//! Sockets that were accepted are not entered: nobody asked for their cookie, and their transitions end at that.
+//! Sockets that were accepted are not entered: nobody asked for their cookie, and their transitions end at that, unless
+//! somebody destroys them.
 
 use aya_ebpf::programs::BtfTracePointContext;
 use aya_log_ebpf::debug;
@@ -16,6 +17,7 @@ use tracer_common::{
 use crate::{
     emit::{self, Heading},
     owner,
+    probe::destroy,
     read::{self, Entry, Object, Struct, config},
     sock::{Sock, state},
     table,
@@ -113,6 +115,7 @@ fn closed(sock: Sock<impl Struct>, old: u8) {
     if !sock.is_tcp() {
         return;
     }
+    destroy::closed(sock, old);
     let entry = table::find(sock);
     let flags = entry.map_or(CONNECTION_ENDED, Entry::flags);
     if old == state::SYN_SENT || flags & (CONNECTION_OWNED | CONNECTION_ESTABLISHED) == CONNECTION_OWNED {

@@ -2,6 +2,7 @@
 
 pub(crate) mod connect;
 pub(crate) mod conntrack;
+pub(crate) mod destroy;
 pub(crate) mod drop;
 pub(crate) mod packet;
 pub(crate) mod reset;

@@ -5,7 +5,9 @@
 mod record;
 
 use crate::model::conntrack::Conntrack;
-use crate::model::event::{Change, ConntrackChange, Dropped, Event, EventKind, Packet, Retransmit, RstMaker, RstSent};
+use crate::model::event::{
+    Change, ConntrackChange, Destroyed, Dropped, Event, EventKind, Packet, Retransmit, RstMaker, RstSent,
+};
 use crate::model::identity::{Comm, Netns, Owner, Process, SocketCookie};
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::{ConntrackState, TcpState};
@@ -16,7 +18,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
-use tracer_common::event::{self as raw, ConntrackEvent, Header, PacketEvent, SocketEvent};
+use tracer_common::event::{self as raw, ConntrackEvent, DestroyedEvent, Header, PacketEvent, SocketEvent};
 use tracer_common::{kind, tuple as family};
 
 /// What this kernel's numbers mean.
@@ -64,6 +66,10 @@ impl Tables {
                 let record = ConntrackEvent::decode(bytes).ok_or(length)?;
                 let kind = EventKind::Conntrack(changed(&record)?);
                 Ok(of_nobody(&record.header, kind))
+            }
+            kind::DESTROYED => {
+                let record = DestroyedEvent::decode(bytes).ok_or(length)?;
+                Ok(event(&record.event, EventKind::Destroyed(destroyed(&record))))
             }
             kind::CONNECT..=kind::RETRANSMIT | kind::RST_RECEIVED => {
                 let record = SocketEvent::decode(bytes).ok_or(length)?;
@@ -166,11 +172,23 @@ fn changed(record: &ConntrackEvent) -> Result<ConntrackChange, DecodeError> {
     Ok(ConntrackChange {
         change,
         entry: entry(&record.conntrack).ok_or(DecodeError::NoEntry)?,
-        by: has(&record.header, kind::FLAG_OWNED).then_some(Process {
-            pid: record.by.tgid,
-            comm: Comm(record.by.comm),
-        }),
+        by: has(&record.header, kind::FLAG_OWNED).then_some(process(&record.by)),
     })
+}
+
+fn destroyed(record: &DestroyedEvent) -> Destroyed {
+    let known = record.by.tgid != 0;
+    Destroyed {
+        state: TcpState::from_number(record.event.header.old_state),
+        by: known.then_some(process(&record.by)),
+    }
+}
+
+fn process(raw: &raw::Connection) -> Process {
+    Process {
+        pid: raw.tgid,
+        comm: Comm(raw.comm),
+    }
 }
 
 fn owner(raw: &raw::Connection) -> Owner {

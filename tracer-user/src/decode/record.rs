@@ -1,7 +1,9 @@
 //! The records of tracer-common out of bytes, field by field: any length, any alignment, any content.
 
 use bytes::{Buf, TryGetError};
-use tracer_common::event::{Connection, Conntrack, ConntrackEvent, Header, Packet, PacketEvent, Socket, SocketEvent};
+use tracer_common::event::{
+    Connection, Conntrack, ConntrackEvent, DestroyedEvent, Header, Packet, PacketEvent, Socket, SocketEvent,
+};
 use tracer_common::tuple::Tuple;
 
 /// A record or a part of one.
@@ -31,6 +33,15 @@ impl Record for ConntrackEvent {
             header: Record::read(from)?,
             by: Record::read(from)?,
             conntrack: Record::read(from)?,
+        })
+    }
+}
+
+impl Record for DestroyedEvent {
+    fn read(from: &mut &[u8]) -> Result<Self, TryGetError> {
+        Ok(Self {
+            event: Record::read(from)?,
+            by: Record::read(from)?,
         })
     }
 }

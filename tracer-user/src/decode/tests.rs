@@ -1,6 +1,6 @@
 use super::*;
 use proptest::prelude::*;
-use tracer_common::event::{Connection, Conntrack as RawConntrack, Packet as RawPacket, Socket};
+use tracer_common::event::{Connection, Conntrack as RawConntrack, DestroyedEvent, Packet as RawPacket, Socket};
 
 /// The bytes of a record, as the kernel side writes them.
 fn bytes_of<T: Copy>(record: &T) -> Vec<u8> {
@@ -204,6 +204,27 @@ fn a_deleted_entry_names_who_deleted_it_and_belongs_to_no_socket() {
     ));
     record.conntrack.reply.family = 0;
     assert_eq!(decode(&record), Err(DecodeError::NoEntry));
+}
+
+#[test]
+fn who_destroyed_a_socket_is_told_unless_nobody_did() {
+    let mut record = DestroyedEvent {
+        event: socket_event(kind::DESTROYED),
+        by: socket_event(kind::FAILED).owner,
+    };
+    record.event.header.old_state = 2;
+    let event = decode(&record).unwrap();
+    let EventKind::Destroyed(destroyed) = event.kind else {
+        panic!("{event:?}")
+    };
+    assert_eq!(destroyed.state, Some(TcpState::SynSent));
+    assert_eq!(destroyed.by.unwrap().pid, record.by.tgid);
+    assert!(event.owner.is_some() && event.tuple.is_some());
+    record.by.tgid = 0;
+    let EventKind::Destroyed(destroyed) = decode(&record).unwrap().kind else {
+        panic!("a record of the same kind")
+    };
+    assert_eq!(destroyed.by, None);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use crate::inspect::message::{DUMP, ONE};
 use crate::inspect::nla::{NlaError, Request, attributes};
 use crate::model::identity::{Process, SocketCookie};
-use crate::model::inquiry::{Listener, SocketInfo};
+use crate::model::inquiry::{Listener, Sending, SocketInfo};
 use crate::model::tcp::TcpState;
 use crate::model::tuple::{Endpoint, Tuple};
 use netlink_packet_core::{Emitable, Parseable};
@@ -69,6 +69,15 @@ pub struct Info {
     pub backoff: u8,
     /// Bytes that the other end would take; `None` up to Linux 5.3.
     pub window: Option<u32>,
+    /// Bytes of data in a full-sized segment.
+    pub mss: u32,
+    pub path_mtu: u32,
+    /// Unacknowledged segments that the other end has.
+    pub sacked: u32,
+    /// Bytes that were ever acknowledged.
+    pub acknowledged: Option<u64>,
+    /// How long ago the last acknowledgement came.
+    pub last_heard: Duration,
 }
 
 /// Asks for the socket of exactly this tuple. The kernel falls back to a listener: check what comes.
@@ -238,7 +247,31 @@ impl Socket {
             uid: self.uid,
             inode: self.inode,
             process,
+            sending: self.sending(),
         }
+    }
+
+    fn sending(&self) -> Option<Sending> {
+        let Info {
+            not_sent,
+            window,
+            mss,
+            path_mtu,
+            sacked,
+            acknowledged,
+            last_heard,
+            ..
+        } = self.info;
+        Some(Sending {
+            mss,
+            path_mtu,
+            in_flight: self.send_queue.saturating_sub(not_sent?),
+            sacked,
+            acknowledged: acknowledged?,
+            window,
+            last_heard,
+        })
+        .filter(|_| !self.is_listening())
     }
 
     pub fn listener(&self, process: Option<Process>) -> Listener {
@@ -319,6 +352,13 @@ impl Info {
             rto: number(INFO_RTO).map(|micros| Duration::from_micros(micros.into())),
             backoff: info.get(INFO_BACKOFF).copied().unwrap_or(0),
             window: number(INFO_WINDOW),
+            mss: number(INFO_MSS).unwrap_or(0),
+            path_mtu: number(INFO_PATH_MTU).unwrap_or(0),
+            sacked: number(INFO_SACKED).unwrap_or(0),
+            acknowledged: info
+                .get(INFO_ACKNOWLEDGED..)
+                .and_then(|rest| Some(u64::from_ne_bytes(*rest.first_chunk()?))),
+            last_heard: Duration::from_millis(number(INFO_LAST_HEARD).unwrap_or(0).into()),
         }
     }
 }
@@ -356,7 +396,12 @@ const TRANSPARENT: u8 = if cfg!(target_endian = "little") { 1 << 5 } else { 1 <<
 // Offsets in `struct tcp_info`.
 const INFO_BACKOFF: usize = 4;
 const INFO_RTO: usize = 8;
+const INFO_MSS: usize = 16;
 const INFO_UNACKED: usize = 24;
+const INFO_SACKED: usize = 28;
+const INFO_LAST_HEARD: usize = 56;
+const INFO_PATH_MTU: usize = 60;
+const INFO_ACKNOWLEDGED: usize = 120;
 const INFO_NOT_SENT: usize = 144;
 const INFO_WINDOW: usize = 228;
 
@@ -377,6 +422,10 @@ mod tests {
         assert_eq!(socket.tuple.destination, endpoint("127.0.0.1:8080"));
         assert_eq!((socket.info.unacked, socket.retransmits, socket.uid), (Some(0), 0, 0));
         assert_ne!(socket.inode, 0);
+        let sending = socket.info(None).sending.unwrap();
+        assert_eq!((sending.in_flight, sending.sacked), (0, 0));
+        assert!(sending.mss > 500 && sending.path_mtu > sending.mss, "{sending:?}");
+        assert!(parse(LISTENER).unwrap().info(None).sending.is_none());
     }
 
     #[test]

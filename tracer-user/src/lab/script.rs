@@ -78,18 +78,27 @@ impl Script<'_> {
 
     /// The application that hangs gets what it waits for.
     pub(super) fn goes_on(&mut self, app: &'static str) -> Result<(), LabError> {
+        self.ends(app, Outcome::Works)?;
+        self.say(&format!("{app} goes on"));
+        Ok(())
+    }
+
+    /// The step of an application that hung has come to this end.
+    pub(super) fn ends(&mut self, app: &'static str, expected: Outcome) -> Result<(), LabError> {
         let (node, _) = self.world.app(app)?;
         let answer = node.answer(WORKS_WITHIN);
-        let outcome = Outcome::of(answer.as_ref());
-        if outcome != Some(Outcome::Works) {
+        self.waiting.retain(|waiting| *waiting != app);
+        if Outcome::of(answer.as_ref()) != Some(expected) {
             let got = answer.map_or_else(|| "nothing came".to_owned(), |answer| format!("{answer:?}"));
             return Err(LabError::Unexpected {
                 step: format!("{app} goes on"),
-                expected: Outcome::Works,
+                expected,
                 got,
             });
         }
-        self.say(&format!("{app} goes on"));
+        if let Some(end) = describe(answer.as_ref()).filter(|_| expected != Outcome::Works) {
+            self.say(&format!("{app} {end}"));
+        }
         Ok(())
     }
 
@@ -189,6 +198,7 @@ impl Outcome {
                 libc::ECONNREFUSED => Some(Self::Refused),
                 libc::ECONNRESET => Some(Self::Reset),
                 libc::EADDRNOTAVAIL => Some(Self::NoPort),
+                libc::ECONNABORTED => Some(Self::Destroyed),
                 libc::EHOSTUNREACH => Some(Self::Unreachable),
                 libc::EINPROGRESS | libc::EAGAIN => Some(Self::GivesUp),
                 _ => None,

@@ -55,7 +55,7 @@ impl Watch {
             Outcome::Hangs => self.symptom = self.symptom.or(symptom(SymptomKind::Hang, asked)),
             // One is none: several make the pattern.
             Outcome::GivesUp => self.symptom = symptom(SymptomKind::Error, now()),
-            Outcome::Refused | Outcome::Reset | Outcome::Unreachable | Outcome::NoPort => {
+            Outcome::Refused | Outcome::Reset | Outcome::Destroyed | Outcome::Unreachable | Outcome::NoPort => {
                 self.symptom = self.symptom.or(symptom(SymptomKind::Error, now()));
             }
         }

@@ -17,6 +17,8 @@ pub enum Aspect {
     DeviceSetting { path: Arc<str>, ifindex: u32 },
     /// How many entries conntrack has for the namespace.
     ConntrackCount,
+    /// How many TCP connections the namespace has opened and accepted so far.
+    ConnectionsOpened,
     /// Connections of the namespace to this destination that are redirected to a listener of this process.
     Through { destination: Endpoint, process: u32 },
     /// The namespace's TCP sockets that are connected to an endpoint, and what local ports they leave for one more.
@@ -34,6 +36,7 @@ pub enum Aspect {
 pub enum Seen {
     Setting(Setting),
     ConntrackCount(u32),
+    ConnectionsOpened(u64),
     Through(Through),
     SocketsTo(Box<SocketsTo>),
     /// One listener; several of one port make several of these.

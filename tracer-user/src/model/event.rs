@@ -42,6 +42,8 @@ pub enum EventKind {
     RstSent(RstSent),
     /// A socket received a RST; `state` is the socket's at that moment.
     RstReceived { state: Option<TcpState> },
+    /// Somebody destroyed the socket of a connection (`tcp_abort`: `ss -K`, SOCK_DESTROY).
+    Destroyed(Destroyed),
     /// A packet was dropped for a listed reason.
     Drop(Dropped),
     /// A conntrack entry came, changed or went; the event's namespace is the entry's.
@@ -84,6 +86,14 @@ pub struct RstSent {
     pub state: Option<TcpState>,
     /// The packet it answers.
     pub packet: Option<Packet>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Destroyed {
+    /// The socket's state before.
+    pub state: Option<TcpState>,
+    /// The process in whose context it was done.
+    pub by: Option<Process>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

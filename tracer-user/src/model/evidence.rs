@@ -3,7 +3,7 @@
 use crate::model::aspect::Seen;
 use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::event::RstMaker;
-use crate::model::identity::Netns;
+use crate::model::identity::{Netns, Process};
 use crate::model::inquiry::{Listener, SocketInfo};
 use crate::model::inspected::Inspected;
 use crate::model::reason::{DropReason, RstReason};
@@ -61,6 +61,13 @@ pub enum Evidence {
         at: Timestamp,
         state: Option<TcpState>,
     },
+    /// The connection's socket was destroyed, in the context of this process.
+    Destroyed {
+        at: Timestamp,
+        /// The socket's state before.
+        state: Option<TcpState>,
+        by: Option<Process>,
+    },
     /// connect failed with this errno.
     Errno {
         at: Timestamp,
@@ -110,6 +117,13 @@ pub enum Evidence {
     GaveUp {
         at: Timestamp,
         count: u32,
+    },
+    /// So many connections were reset by this peer since then, and so many were opened in the namespace, to wherever.
+    ResetsRecur {
+        at: Timestamp,
+        since: Timestamp,
+        resets: u32,
+        opened: u64,
     },
     /// A packet was led through the rules, as they were read at this time.
     RulesWalked {

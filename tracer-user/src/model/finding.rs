@@ -161,6 +161,8 @@ pub enum Culprit {
         enter: Option<Arc<str>>,
         setting: Setting,
     },
+    /// A process that did it by itself.
+    Process(Process),
     Peer {
         endpoint: Endpoint,
         maker: RstMaker,

@@ -108,6 +108,27 @@ pub struct SocketInfo {
     /// 0: no process holds it (not accepted, or orphaned).
     pub inode: u32,
     pub process: Option<Process>,
+    /// Only where one connection was asked for.
+    pub sending: Option<Sending>,
+}
+
+/// How far a socket came with what it sends, of its `struct tcp_info`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sending {
+    /// Bytes of data in a full-sized segment.
+    pub mss: u32,
+    /// The path's MTU, as far as the socket knows.
+    pub path_mtu: u32,
+    /// Bytes sent and not acknowledged.
+    pub in_flight: u32,
+    /// How many of the unacknowledged segments the peer has, behind a gap.
+    pub sacked: u32,
+    /// Bytes that were ever acknowledged; a SYN counts as one.
+    pub acknowledged: u64,
+    /// Bytes that the peer would take; `None` up to Linux 5.3.
+    pub window: Option<u32>,
+    /// How long ago the last acknowledgement came that was no mistake.
+    pub last_heard: Duration,
 }
 
 /// A listening socket.

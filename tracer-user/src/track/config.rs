@@ -21,6 +21,8 @@ pub const MAX_INQUIRIES: usize = 128;
 pub const MAX_DROPS_PER_FLOW: usize = 4;
 /// Destinations watched for repeated give-ups; past it the oldest is forgotten.
 pub const MAX_GIVE_UPS: usize = 4_096;
+/// Peers watched for recurring resets; past it the first one in order is forgotten.
+pub const MAX_RESETTERS: usize = 1_024;
 /// Devices whose far end is remembered.
 pub const MAX_LINKS: usize = 4_096;
 /// RSTs of local sockets remembered for the side that receives them.
@@ -87,6 +89,12 @@ pub(super) const QUIET: Duration = Duration::from_secs(30);
 /// The window of repeated give-ups, and how many make a finding.
 pub(super) const GIVE_UP_WINDOW: Duration = Duration::from_mins(1);
 pub(super) const GIVE_UPS: u32 = 3;
+/// The window of recurring resets, and how many make a pattern, if most of the connections that are opened end so.
+pub(super) const RESET_WINDOW: Duration = Duration::from_mins(1);
+pub(super) const RESETS: u32 = 10;
+/// From the third on in a window it is counted how many connections are opened; then once in this time at most.
+pub(super) const RESETS_TO_COUNT: u32 = 3;
+pub(super) const COUNT_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a hung connection is looked at again, at most, to see whether it recovered.
 pub(super) const REEXAMINE_MAX: Duration = Duration::from_secs(30);
 /// Examinations of single connections a second, and how many at once after a quiet time: one costs about a millisecond.

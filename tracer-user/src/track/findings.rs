@@ -3,6 +3,7 @@
 use super::config::{MAX_ALIKE, MAX_FINDINGS, MAX_INFORMATION, MAX_KEYS, QUIET, REVISION_INTERVAL};
 use super::culprits::Naming;
 use super::merged::{self, Merged, RuleId};
+use super::recurring::service;
 use super::theory::Diagnosis;
 use super::totals::Totals;
 use crate::model::finding::{Cause, Connection, Finding, Severity, State};
@@ -37,6 +38,12 @@ impl Key {
         } = connection;
         let (netns, destination) = (netns.id(), tuple.destination);
         if cause != Cause::ResetByPeer {
+            // All connections of a service are destroyed at once, whoever has its port.
+            let destination = if cause == Cause::SocketDestroyed {
+                target
+            } else {
+                destination
+            };
             return Self {
                 cause,
                 netns,
@@ -44,10 +51,7 @@ impl Key {
                 comm: None,
             };
         }
-        let service = Endpoint {
-            port: tuple.source.port.min(destination.port),
-            ..destination
-        };
+        let service = service(*tuple);
         Self {
             cause,
             netns,
@@ -118,7 +122,9 @@ impl Findings {
         let open = self.open.get_mut(&id)?;
         let finding = &mut open.finding;
         finding.supersedes = finding.supersedes.or(supersedes);
-        if diagnosis.confidence > open.naming.base.confidence {
+        let base = &open.naming.base;
+        let worse = diagnosis.cause == base.cause && diagnosis.severity > base.severity;
+        if diagnosis.confidence > base.confidence || worse {
             open.naming.base = diagnosis;
             self.rename(id, totals);
         }

@@ -1,7 +1,7 @@
 //! One connection under suspicion: everything that was seen of it.
 
 use crate::model::conntrack::{Conntrack, Direction};
-use crate::model::event::{Retransmit, RstMaker};
+use crate::model::event::{Destroyed, Retransmit, RstMaker};
 use crate::model::evidence::Place;
 use crate::model::finding::{Connection, Way};
 use crate::model::identity::{Netns, Owner, Process, SocketCookie};
@@ -38,6 +38,8 @@ pub(super) struct Flow {
     /// The first RST that a rule made for one of its packets.
     pub(super) rule_reset: Option<Box<ResetSeen>>,
     pub(super) reset_received: Option<(Timestamp, Option<TcpState>)>,
+    /// Somebody destroyed its socket.
+    pub(super) destroyed: Option<(Timestamp, Destroyed)>,
     /// From a packet of it.
     pub(super) conntrack: Option<Box<Conntrack>>,
     /// It hung already when tracing began.

@@ -9,6 +9,8 @@ use crate::model::tcp::TcpState;
 use crate::model::time::Timestamp;
 use std::time::Duration;
 
+/// errno of a connection whose socket somebody destroyed.
+pub(super) const ECONNABORTED: u32 = 103;
 /// errno of a refused connect.
 pub(super) const ECONNREFUSED: u32 = 111;
 /// errno of a reset connection.

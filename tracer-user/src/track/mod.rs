@@ -26,6 +26,7 @@ mod naming;
 mod pace;
 mod packets;
 mod proof;
+mod recurring;
 mod resets;
 mod reviewing;
 mod sweep;

@@ -1,6 +1,7 @@
 //! What proves a judgement: the observations of a connection as evidence. Pure.
 
 use super::flow::{Certainty, DropSeen, Flow, Phase, ResetSeen};
+use crate::model::event::Destroyed;
 use crate::model::evidence::Evidence;
 use crate::model::finding::{Cause, Way};
 
@@ -23,6 +24,9 @@ pub(super) fn evidence(flow: &Flow, cause: Cause) -> Vec<Evidence> {
                 queried: false,
             });
         }
+    }
+    if let Some((at, Destroyed { state, by })) = flow.destroyed {
+        evidence.push(Evidence::Destroyed { at, state, by });
     }
     if let Some((at, state)) = flow.reset_received {
         evidence.push(Evidence::RstReceived { at, state });

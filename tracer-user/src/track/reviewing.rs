@@ -4,6 +4,7 @@ use super::answers::Asker;
 use super::config::{EXAMINATION_PATIENCE, REEXAMINE_MAX};
 use super::flow::{Examination, Flow, Phase, Result as Examined};
 use super::judge::{self, Ordinary, Verdict};
+use super::recurring::{self, Resetter};
 use super::theory::{self, Case, Diagnosis, Look, Surroundings};
 use super::tracker::Tracker;
 use crate::model::aspect::Aspect;
@@ -43,7 +44,12 @@ impl Tracker {
         match verdict {
             Verdict::AwaitExamination => self.await_examination(id, now),
             Verdict::Wait(until) => self.arm(id, until),
-            Verdict::Examine(look) => self.examine(id, look, now),
+            Verdict::Examine(look) => {
+                if look.aspects.contains(&Aspect::ConnectionsOpened) {
+                    self.recurring.asked(Resetter::of(flow), now);
+                }
+                self.examine(id, look, now);
+            }
             Verdict::Ordinary(ordinary) => self.finish_flow(id, ordinary, now),
             Verdict::Found(diagnosis) => self.report(id, *diagnosis, None, now),
         }
@@ -58,6 +64,9 @@ impl Tracker {
         let connection = flow.connection();
         let cause = diagnosis.cause;
         let unexamined = flow.examined().is_some_and(|result| result.examined.is_err());
+        if let (Cause::ResetByPeer, Some((at, _))) = (cause, flow.reset_received) {
+            self.recurring.add(Resetter::of(flow), at, recurring::opened(flow));
+        }
         // What nobody looked at is taken for what others to this destination are.
         let sibling = self.findings.sibling(&connection);
         let finding = match sibling.filter(|_| unexamined && cause == Cause::Unanswered) {
@@ -103,6 +112,7 @@ impl Tracker {
         Surroundings {
             reset_by: self.resets.sent_to(flow.tuple, flow.leaving(), at, window),
             full_listener: self.sweeps.full_listener(flow.leaving().destination),
+            resets: self.recurring.before(Resetter::of(flow), at),
             give_ups: self.give_ups.pattern(flow.netns, flow.tuple.destination),
             may_look: self.locals.allow(flow.netns.id(), flow.tuple.destination, now),
             entrances: &self.entrances,

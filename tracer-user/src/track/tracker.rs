@@ -8,14 +8,15 @@ use super::findings::Findings;
 use super::flow::{Examination, Flow, Phase};
 use super::flows::Flows;
 use super::giveup::GiveUps;
-use super::judge::{ECONNREFUSED, ECONNRESET, Ordinary};
+use super::judge::{ECONNABORTED, ECONNREFUSED, ECONNRESET, Ordinary};
 use super::locals::Locals;
 use super::pace::Pace;
 use super::packets::{PacketSeen, Packets, What};
+use super::recurring::Recurring;
 use super::resets::Resets;
 use super::sweep::Sweeps;
 use super::totals::Totals;
-use crate::model::event::{Event, EventKind, RstMaker, RstSent};
+use crate::model::event::{Destroyed, Event, EventKind, RstMaker, RstSent};
 use crate::model::finding::{Finding, Way};
 use crate::model::identity::Netns;
 use crate::model::inquiry::{Answer, Inquiry, Reply};
@@ -35,6 +36,7 @@ pub struct Tracker {
     pub(super) packet_deadlines: Deadlines,
     pub(super) resets: Resets,
     pub(super) give_ups: GiveUps,
+    pub(super) recurring: Recurring,
     pub(super) findings: Findings,
     pub(super) inquiries: Inquiries,
     pub(super) locals: Locals,
@@ -74,6 +76,7 @@ impl Tracker {
             packet_deadlines: Deadlines::default(),
             resets: Resets::default(),
             give_ups: GiveUps::default(),
+            recurring: Recurring::default(),
             findings: Findings::default(),
             inquiries: Inquiries::default(),
             locals: Locals::default(),
@@ -107,6 +110,7 @@ impl Tracker {
             }
             EventKind::RstSent(sent) => self.handle_rst_sent(event, sent),
             EventKind::RstReceived { state } => self.handle_rst_received(event, *state),
+            EventKind::Destroyed(destroyed) => self.handle_destroyed(event, *destroyed),
             EventKind::Conntrack(changed) => self.handle_conntrack(event.netns, changed),
             EventKind::Drop(dropped) => {
                 if event.socket.is_some() && event.owner.is_some() {
@@ -290,6 +294,31 @@ impl Tracker {
         self.touch(id);
     }
 
+    fn handle_destroyed(&mut self, event: &Event, destroyed: Destroyed) {
+        let connected = destroyed.state != Some(TcpState::SynSent);
+        // Its RST is no doing of the network's, should it go to somebody on this host.
+        if let (true, Some(tuple)) = (connected, event.tuple) {
+            self.resets.remember(event.at, RstMaker::Socket, tuple);
+        }
+        let phase = if connected {
+            Phase::Established
+        } else {
+            Phase::Connecting
+        };
+        let id = self.flow_of(event, phase);
+        if let Some(flow) = id.and_then(|id| self.flows.get_mut(id)) {
+            flow.destroyed = Some((event.at, destroyed));
+            if !flow.is_ended() {
+                flow.phase = Phase::Ended {
+                    at: event.at,
+                    errno: ECONNABORTED,
+                    connected,
+                };
+            }
+        }
+        self.touch(id);
+    }
+
     fn handle_rst_sent(&mut self, event: &Event, sent: &RstSent) {
         if let (true, Some(tuple)) = (sent.active, event.tuple) {
             self.resets.remember(event.at, RstMaker::Socket, tuple);
@@ -404,6 +433,7 @@ pub(super) fn new_flow(event: &Event, tuple: Tuple, phase: Phase) -> Flow {
         reset: None,
         rule_reset: None,
         reset_received: None,
+        destroyed: None,
         conntrack: None,
         counted: None,
         examination: Examination::None,

@@ -213,6 +213,33 @@ fn an_abort_is_seen_from_both_ends() {
 }
 
 #[test]
+fn a_destroyed_socket_tells_who_did_it_whichever_end_it_is() {
+    let mut scene = Scene::new(false);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    for connects in [true, false] {
+        let client = TcpStream::connect(address).unwrap();
+        let _server = listener.accept().unwrap();
+        let mut ends = [client.local_addr().unwrap(), address];
+        if !connects {
+            ends.reverse();
+        }
+        let [own, other] = ends;
+        scene::run(&format!("ss -K --tcp src {own} dst {other}"));
+        let events = scene.until("the end", |event| matches!(event.kind, EventKind::Destroyed(_)));
+        let event = events.last().unwrap();
+        let EventKind::Destroyed(destroyed) = event.kind else {
+            panic!("{event:#?}")
+        };
+        assert_eq!(destroyed.state, Some(TcpState::Established));
+        assert_eq!(destroyed.by.unwrap().comm.as_bytes(), b"ss");
+        assert_eq!(event.owner.is_some(), connects);
+        let tuple = event.tuple.unwrap();
+        assert_eq!((tuple.source, tuple.destination), (own.into(), other.into()));
+    }
+}
+
+#[test]
 fn a_mapped_address_is_ipv4() {
     let mut scene = Scene::new(false);
     let port = scene::refuse("[::ffff:127.0.0.1]");

@@ -205,6 +205,7 @@ pub(crate) fn port(event: &Event) -> Option<u16> {
         | EventKind::Failed { .. }
         | EventKind::Closed { .. }
         | EventKind::Retransmit(_)
+        | EventKind::Destroyed(_)
         | EventKind::RstReceived { .. } => event.tuple,
     };
     Some(packet?.destination.port)

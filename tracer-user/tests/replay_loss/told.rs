@@ -143,7 +143,7 @@ fn culprit(culprit: &Culprit) -> String {
         }
         Culprit::ConntrackEntry(entry) => shown(entry),
         Culprit::Listener(listener) => format!("listener {:?} {:?}", listener.address, listener.process),
-        Culprit::Sysctl { .. } => format!("{culprit:?}"),
+        Culprit::Sysctl { .. } | Culprit::Process(_) => format!("{culprit:?}"),
         Culprit::Peer { endpoint, .. } => format!("peer {endpoint:?}"),
     }
 }

@@ -78,6 +78,10 @@ table! {
     loopback_only_mismatch_pod: [iptables_nft] x [ipv4 ipv6];
     loopback_only_mismatch_family: [iptables_nft] x [ipv4];
     reset_by_peer: [iptables_nft] x [ipv4_phantom ipv6_phantom];
+    reset_by_peer_pattern: [iptables_nft] x [ipv4_phantom ipv6_phantom];
+    socket_destroyed: [iptables_nft] x [ipv4 ipv6 ipv4_phantom];
+    socket_destroyed_connect: [iptables_nft] x [ipv4_phantom ipv6_phantom];
+    path_mtu_blackhole: [iptables_nft] x [ipv4 ipv6];
     unanswered: [iptables_nft] x [ipv4_phantom ipv6_phantom];
     unanswered_duplicate_jump: [nft iptables_nft iptables_legacy] x [ipv4_phantom ipv6_phantom];
     unanswered_hooks_off: [nft] x [ipv4_phantom ipv6_phantom];

@@ -8,7 +8,7 @@ use super::probe::{Probe, ProbeError};
 use super::process;
 use crate::inspect::socket::{Family, Socket};
 use crate::model::identity::Netns;
-use crate::model::inquiry::{Census, Stalled};
+use crate::model::inquiry::{Census, SocketInfo, Stalled};
 use crate::model::time::Timestamp;
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -126,7 +126,11 @@ fn with_processes(seen: Vec<Seen>) -> Vec<Stalled> {
         backoff: socket.info.backoff,
         rto: socket.info.rto,
         left: socket.timer.unwrap_or_default(),
-        socket: socket.info(processes.get(&socket.inode).copied()),
+        socket: SocketInfo {
+            // There may be many, and those that are found to hang are asked for it.
+            sending: None,
+            ..socket.info(processes.get(&socket.inode).copied())
+        },
     };
     seen.into_iter().map(stalled).collect()
 }

@@ -81,7 +81,7 @@ impl Examiner {
                     namespaces,
                     rulebook,
                     zones,
-                    ..
+                    holders: _,
                 } = examiner;
                 let mut walked = walking::walk(namespaces, rulebook, found, packets, *connmark, deadline)?;
                 if !aspects.is_empty() {

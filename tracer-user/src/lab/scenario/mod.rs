@@ -4,11 +4,13 @@
 
 mod control;
 mod local;
+mod path;
 mod peer;
 mod policy;
 mod redirect;
 mod reply;
 mod service;
+mod socket;
 
 use crate::lab::error::LabError;
 use crate::lab::options::{Backend, Family, Options, PeerKind};
@@ -118,6 +120,8 @@ pub enum Outcome {
     Reset,
     /// The kernel has no free source port for it.
     NoPort,
+    /// Somebody on this host destroyed the socket.
+    Destroyed,
     /// The kernel found no way.
     Unreachable,
     /// By its own timeout.
@@ -133,6 +137,7 @@ impl fmt::Display for Outcome {
             Self::Refused => "is refused",
             Self::Reset => "is reset",
             Self::NoPort => "finds no free port",
+            Self::Destroyed => "is destroyed",
             Self::Unreachable => "finds no way",
             Self::GivesUp => "gives up",
             Self::Hangs => "hangs",
@@ -177,6 +182,10 @@ static SCENARIOS: &[Scenario] = &[
     local::LOOPBACK_LISTENS,
     local::LOOPBACK_OF_OTHER_FAMILY,
     peer::RESET_BY_PEER,
+    peer::RESET_BY_PEER_PATTERN,
+    socket::DESTROYED,
+    socket::DESTROYED_CONNECT,
+    path::MTU_BLACKHOLE,
     peer::UNANSWERED,
     peer::UNANSWERED_DUPLICATE_JUMP,
     peer::UNANSWERED_HOOKS_OFF,

@@ -10,6 +10,7 @@ use crate::lab::scenario::{Cure, KERNEL_PEER, Outcome, PHANTOM_PEER, Scenario};
 use crate::lab::script::Connect;
 use crate::lab::wire::{Accepts, Command, Manner};
 use crate::model::finding::Cause;
+use std::time::Duration;
 
 pub(super) const ACCEPT_QUEUE_FULL: Scenario = Scenario {
     name: "accept-queue-full",
@@ -68,6 +69,35 @@ pub(super) const RESET_BY_PEER: Scenario = Scenario {
     },
     cure: Cure::None,
 };
+
+pub(super) const RESET_BY_PEER_PATTERN: Scenario = Scenario {
+    name: "reset-by-peer-pattern",
+    summary: "the application tries again and again, and the peer resets each of its connections",
+    expected: Some(Cause::ResetByPeer),
+    client: Outcome::Reset,
+    families: Family::ALL,
+    backends: Backend::ALL,
+    peers: PHANTOM_PEER,
+    set_up: |world| {
+        world.wire_pair()?;
+        world.start_phantom(Manner::Echo)?;
+        world.add_app("app", "pod", 0)
+    },
+    drive: |script| {
+        for _ in 0..ATTEMPTS {
+            script.connect("app", 9000, Outcome::Works)?;
+            script.world.ask_host("peer", &Command::PhantomReset)?;
+            script.step("app", "waits for more", &Command::Receive { slot: 0 }, Outcome::Reset)?;
+            std::thread::sleep(BETWEEN_ATTEMPTS);
+        }
+        Ok(())
+    },
+    cure: Cure::None,
+};
+
+/// As often, and as far apart, as an impatient client tries.
+const ATTEMPTS: u32 = 14;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(300);
 
 pub(super) const UNANSWERED: Scenario = Scenario {
     name: "unanswered",

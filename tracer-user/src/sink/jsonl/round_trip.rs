@@ -2,12 +2,14 @@
 
 use crate::model::aspect::{Aspect, Seen};
 use crate::model::conntrack::Conntrack;
-use crate::model::event::{Change, ConntrackChange, Dropped, Event, EventKind, Packet, Retransmit, RstMaker, RstSent};
+use crate::model::event::{
+    Change, ConntrackChange, Destroyed, Dropped, Event, EventKind, Packet, Retransmit, RstMaker, RstSent,
+};
 use crate::model::evidence::Place;
 use crate::model::finding::RuleRole;
 use crate::model::identity::{Comm, Netns, Owner, Process, SocketCookie};
 use crate::model::inquiry::{
-    Answer, Census, Examined, Inquiry, Listener, Question, Reply, SocketInfo, Stalled, Waiting,
+    Answer, Census, Examined, Inquiry, Listener, Question, Reply, Sending, SocketInfo, Stalled, Waiting,
 };
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::rules::{Backend, Component, End, Family, Hook, Located, Reject};
@@ -123,6 +125,7 @@ fn kind() -> BoxedStrategy<EventKind> {
         retransmit().prop_map(EventKind::Retransmit),
         rst_sent().prop_map(EventKind::RstSent),
         tcp_state().prop_map(|state| EventKind::RstReceived { state }),
+        (tcp_state(), of(process())).prop_map(|(state, by)| EventKind::Destroyed(Destroyed { state, by })),
         (select(DropReason::ALL), of(text()), tcp_state(), packet()).prop_map(|(reason, location, state, packet)| {
             EventKind::Drop(Dropped {
                 reason,
@@ -331,8 +334,8 @@ fn seen() -> impl Strategy<Value = Seen> {
 
 fn socket() -> BoxedStrategy<SocketInfo> {
     let queues = (any::<u32>(), any::<u32>(), of(any::<u32>()), any::<u8>());
-    (tcp_state(), queues, any::<u32>(), any::<u32>(), of(process()))
-        .prop_map(|(state, queues, uid, inode, process)| {
+    (tcp_state(), queues, any::<[u32; 2]>(), of(process()), of(sending()))
+        .prop_map(|(state, queues, [uid, inode], process, sending)| {
             let (receive_queue, send_queue, unacked, retransmits) = queues;
             SocketInfo {
                 state,
@@ -343,9 +346,26 @@ fn socket() -> BoxedStrategy<SocketInfo> {
                 uid,
                 inode,
                 process,
+                sending,
             }
         })
         .boxed()
+}
+
+fn sending() -> impl Strategy<Value = Sending> {
+    let window = of(any::<u32>());
+    (any::<[u32; 5]>(), any::<u64>(), window).prop_map(|(numbers, acknowledged, window)| {
+        let [mss, path_mtu, in_flight, sacked, heard] = numbers;
+        Sending {
+            mss,
+            path_mtu,
+            in_flight,
+            sacked,
+            acknowledged,
+            window,
+            last_heard: Duration::from_millis(heard.into()),
+        }
+    })
 }
 
 fn listener() -> BoxedStrategy<Listener> {

@@ -23,6 +23,7 @@ pub enum AspectLine<'a> {
         ifindex: u32,
     },
     ConntrackCount {},
+    ConnectionsOpened {},
     /// Connections to a destination that are redirected to a listener of a process.
     Through {
         destination: Endpoint,
@@ -47,6 +48,10 @@ pub enum SeenLine<'a> {
     /// Entries of the namespace.
     ConntrackCount {
         entries: u32,
+    },
+    /// TCP connections that the namespace has opened and accepted so far.
+    ConnectionsOpened {
+        connections: u64,
     },
     Through {
         legs: Vec<LegLine>,
@@ -116,6 +121,7 @@ impl<'a> AspectLine<'a> {
                 ifindex: *ifindex,
             },
             Aspect::ConntrackCount => Self::ConntrackCount {},
+            Aspect::ConnectionsOpened => Self::ConnectionsOpened {},
             Aspect::Through { destination, process } => Self::Through {
                 destination: (*destination).into(),
                 pid: *process,
@@ -136,6 +142,7 @@ impl<'a> AspectLine<'a> {
                 ifindex,
             },
             Self::ConntrackCount {} => Aspect::ConntrackCount,
+            Self::ConnectionsOpened {} => Aspect::ConnectionsOpened,
             Self::Through { destination, pid } => Aspect::Through {
                 destination: destination.into(),
                 process: pid,
@@ -154,6 +161,9 @@ impl<'a> SeenLine<'a> {
         match seen {
             Seen::Setting(setting) => Self::Setting(SettingLine::new(setting, limits)),
             Seen::ConntrackCount(entries) => Self::ConntrackCount { entries: *entries },
+            Seen::ConnectionsOpened(connections) => Self::ConnectionsOpened {
+                connections: *connections,
+            },
             Seen::Through(through) => Self::Through {
                 legs: limits.list(&through.legs).iter().map(Into::into).collect(),
                 left_out: Some(through.left_out).filter(|count| *count != 0),
@@ -170,6 +180,7 @@ impl<'a> SeenLine<'a> {
                 value: setting.value.into(),
             }),
             Self::ConntrackCount { entries } => Seen::ConntrackCount(entries),
+            Self::ConnectionsOpened { connections } => Seen::ConnectionsOpened(connections),
             Self::Through { legs, left_out } => Seen::Through(Through {
                 legs: legs.into_iter().map(Into::into).collect(),
                 left_out: left_out.unwrap_or(0),

@@ -1,6 +1,6 @@
 //! `event` lines.
 
-use crate::model::event::{Change, ConntrackChange, Dropped, EventKind, Retransmit, RstMaker, RstSent};
+use crate::model::event::{Change, ConntrackChange, Destroyed, Dropped, EventKind, Retransmit, RstMaker, RstSent};
 use crate::model::identity::{Owner, SocketCookie};
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::TcpState;
@@ -34,6 +34,9 @@ pub struct Event<'a> {
     pub process: Option<Process>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thread: Option<Id>,
+    /// Who destroyed the socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Process>,
     /// Of `failed` and `closed`; absent where the application gave up, or closed in order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errno: Option<u32>,
@@ -56,6 +59,7 @@ pub enum EventName {
     Retransmit,
     RstSent,
     RstReceived,
+    Destroyed,
     Drop,
     ConntrackNew,
     ConntrackUpdate,
@@ -71,6 +75,7 @@ spelled! {
         Retransmit = "retransmit",
         RstSent = "rst-sent",
         RstReceived = "rst-received",
+        Destroyed = "destroyed",
         Drop = "drop",
         ConntrackNew = "conntrack-new",
         ConntrackUpdate = "conntrack-update",
@@ -150,6 +155,7 @@ impl<'a> Event<'a> {
             connection: Connection::default(),
             process: None,
             thread: None,
+            by: None,
             errno: None,
             rst: None,
             drop: None,
@@ -182,6 +188,10 @@ impl<'a> Event<'a> {
                 }
             }
             EventKind::RstReceived { state } => self.connection.state = state.map(Spelled),
+            EventKind::Destroyed(Destroyed { state, by }) => {
+                self.connection.state = state.map(Spelled);
+                self.by = by.map(Into::into);
+            }
             EventKind::Drop(dropped) => {
                 self.connection.state = dropped.state.map(Spelled);
                 self.drop = Some(Drop {
@@ -248,6 +258,10 @@ impl<'a> Event<'a> {
             EventName::Retransmit => EventKind::Retransmit(self.retransmit(state)?),
             EventName::RstSent => EventKind::RstSent(self.rst_sent(state)?),
             EventName::RstReceived => EventKind::RstReceived { state },
+            EventName::Destroyed => EventKind::Destroyed(Destroyed {
+                state,
+                by: self.by.map(Into::into),
+            }),
             EventName::Drop => EventKind::Drop(self.dropped(state)?),
             EventName::ConntrackNew => EventKind::Conntrack(self.changed(Change::New)?),
             EventName::ConntrackUpdate => EventKind::Conntrack(self.changed(Change::Update)?),
@@ -311,6 +325,7 @@ impl EventName {
             EventKind::Retransmit(_) => Self::Retransmit,
             EventKind::RstSent(_) => Self::RstSent,
             EventKind::RstReceived { .. } => Self::RstReceived,
+            EventKind::Destroyed(_) => Self::Destroyed,
             EventKind::Drop(_) => Self::Drop,
             EventKind::Conntrack(changed) => match changed.change {
                 Change::New => Self::ConntrackNew,

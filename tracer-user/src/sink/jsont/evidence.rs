@@ -12,7 +12,7 @@ use crate::sink::clock::Clock;
 use crate::sink::jsont::aspect::SeenLine;
 use crate::sink::jsont::inspected::InspectedLine;
 use crate::sink::jsont::socket::{Listener, Socket};
-use crate::sink::jsont::{Conntrack, Endpoint, Flags, Limits, Netns, Rule, Spelled, Time, Tuple};
+use crate::sink::jsont::{Conntrack, Endpoint, Flags, Limits, Netns, Process, Rule, Spelled, Time, Tuple};
 use crate::sink::words;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -63,6 +63,12 @@ pub enum Observation<'a> {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         state: Option<Spelled<TcpState>>,
     },
+    Destroyed {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        state: Option<Spelled<TcpState>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Process>,
+    },
     Errno {
         errno: u32,
     },
@@ -95,6 +101,12 @@ pub enum Observation<'a> {
     },
     GaveUp {
         count: u32,
+    },
+    /// `opened` counts connections of the namespace to wherever.
+    ResetsRecur {
+        since: Time,
+        resets: u32,
+        opened: u64,
     },
     RulesWalked(#[serde(borrow)] PassageLine<'a>),
     MarkSetter {
@@ -225,6 +237,10 @@ impl<'a> Observation<'a> {
             Seen::RstReceived { state, .. } => Self::RstReceived {
                 state: state.map(Spelled),
             },
+            Seen::Destroyed { state, by, .. } => Self::Destroyed {
+                state: state.map(Spelled),
+                by: by.map(Into::into),
+            },
             Seen::Errno { errno, .. } => Self::Errno { errno: *errno },
             Seen::Retransmits {
                 since,
@@ -262,6 +278,13 @@ impl<'a> Observation<'a> {
                 receive_queue: *receive_queue,
             },
             Seen::GaveUp { count, .. } => Self::GaveUp { count: *count },
+            Seen::ResetsRecur {
+                since, resets, opened, ..
+            } => Self::ResetsRecur {
+                since: Time::new(*since, clock),
+                resets: *resets,
+                opened: *opened,
+            },
             Seen::RulesWalked { netns, passage, .. } => Self::RulesWalked(PassageLine::new(*netns, passage, limits)),
             Seen::MarkSetter {
                 netns,

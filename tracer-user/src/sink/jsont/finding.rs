@@ -79,6 +79,7 @@ pub enum Culprit<'a> {
         #[serde(flatten, borrow)]
         setting: SettingLine<'a>,
     },
+    Process(Process),
     Peer {
         address: std::net::IpAddr,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -198,6 +199,7 @@ impl<'a> Culprit<'a> {
                 netns: Netns::new(*netns, enter.as_deref()),
                 setting: SettingLine::new(setting, limits),
             },
+            finding::Culprit::Process(process) => Self::Process((*process).into()),
             finding::Culprit::Peer { endpoint, maker } => {
                 let Endpoint { address, port } = (*endpoint).into();
                 Self::Peer {

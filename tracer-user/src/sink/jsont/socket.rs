@@ -5,6 +5,7 @@ use crate::model::tcp::TcpState;
 use crate::sink::jsont::{Endpoint, Process, Spelled};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -22,6 +23,60 @@ pub struct Socket {
     pub inode: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<Process>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sending: Option<Sending>,
+}
+
+/// How far it came with what it sends, of `struct tcp_info`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Sending {
+    pub mss: u32,
+    pub path_mtu: u32,
+    pub in_flight_bytes: u32,
+    /// Unacknowledged segments that the peer has, behind a gap.
+    pub sacked: u32,
+    pub acked_bytes: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<u32>,
+    pub last_heard_ms: u64,
+}
+
+impl From<inquiry::Sending> for Sending {
+    fn from(sending: inquiry::Sending) -> Self {
+        let inquiry::Sending {
+            mss,
+            path_mtu,
+            in_flight,
+            sacked,
+            acknowledged,
+            window,
+            last_heard,
+        } = sending;
+        Self {
+            mss,
+            path_mtu,
+            in_flight_bytes: in_flight,
+            sacked,
+            acked_bytes: acknowledged,
+            window,
+            last_heard_ms: u64::try_from(last_heard.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+impl From<Sending> for inquiry::Sending {
+    fn from(sending: Sending) -> Self {
+        Self {
+            mss: sending.mss,
+            path_mtu: sending.path_mtu,
+            in_flight: sending.in_flight_bytes,
+            sacked: sending.sacked,
+            acknowledged: sending.acked_bytes,
+            window: sending.window,
+            last_heard: Duration::from_millis(sending.last_heard_ms),
+        }
+    }
 }
 
 impl From<&inquiry::SocketInfo> for Socket {
@@ -35,6 +90,7 @@ impl From<&inquiry::SocketInfo> for Socket {
             uid,
             inode,
             process,
+            sending,
         } = socket;
         Self {
             state: state.map(Spelled),
@@ -45,6 +101,7 @@ impl From<&inquiry::SocketInfo> for Socket {
             uid,
             inode: (inode != 0).then_some(inode),
             process: process.map(Into::into),
+            sending: sending.map(Into::into),
         }
     }
 }
@@ -60,6 +117,7 @@ impl From<Socket> for inquiry::SocketInfo {
             uid: socket.uid,
             inode: socket.inode.unwrap_or(0),
             process: socket.process.map(Into::into),
+            sending: socket.sending.map(Into::into),
         }
     }
 }

@@ -14,6 +14,7 @@ pub(in crate::sink) fn aspects() -> Vec<Aspect> {
             ifindex: 2,
         },
         Aspect::ConntrackCount,
+        Aspect::ConnectionsOpened,
         Aspect::Through {
             destination: endpoint("10.77.0.3:9000"),
             process: 4711,
@@ -30,6 +31,7 @@ pub(in crate::sink) fn seen() -> Vec<Seen> {
     vec![
         Seen::Setting(setting()),
         Seen::ConntrackCount(262_144),
+        Seen::ConnectionsOpened(1_234),
         Seen::Through(Through {
             legs: vec![leg()],
             left_out: 7,

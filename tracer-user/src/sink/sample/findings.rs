@@ -12,7 +12,7 @@ use crate::model::inquiry::SocketInfo;
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::{ACK, ConntrackState, SYN, TcpState};
 use crate::model::tuple::Tuple;
-use crate::sink::sample::{POD, endpoint, entry, inspected, listener, local, ms, tuple};
+use crate::sink::sample::{POD, endpoint, entry, inspected, listener, local, ms, sockets, tuple};
 
 fn owner() -> Owner {
     Owner {
@@ -125,6 +125,7 @@ pub(super) fn socket() -> SocketInfo {
         uid: 1000,
         inode: 8_100,
         process: None,
+        sending: Some(super::sending()),
     }
 }
 
@@ -158,6 +159,8 @@ pub(in crate::sink) fn finding_of(cause: Cause) -> Finding {
         Cause::LoopbackOnlyMismatch => local::loopback_only_mismatch(),
         Cause::PortExhausted => local::port_exhausted(),
         Cause::NoEndpoints => local::no_endpoints(),
+        Cause::SocketDestroyed => sockets::destroyed(),
+        Cause::PathMtuBlackhole => sockets::path_mtu_blackhole(),
         other => finding(other, connection(), vec![syn_again()]),
     }
 }

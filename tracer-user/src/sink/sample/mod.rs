@@ -6,6 +6,7 @@ mod inspected;
 mod local;
 mod ports;
 mod rules;
+mod sockets;
 
 pub(super) use aspect::{aspects, seen, setting, sockets_to};
 pub(super) use findings::{finding_of, findings};
@@ -16,7 +17,7 @@ use crate::model::conntrack::Conntrack;
 use crate::model::finding::Cause;
 use crate::model::hook::How;
 use crate::model::identity::{Comm, Netns, Process};
-use crate::model::inquiry::Listener;
+use crate::model::inquiry::{Listener, Sending};
 use crate::model::tcp::ConntrackState;
 use crate::model::time::Timestamp;
 use crate::model::tuple::{Endpoint, Tuple};
@@ -25,6 +26,19 @@ use crate::sink::record::{Hello, Hook, HookStats, Loss, LossSource, Stats, Summa
 use std::time::Duration;
 
 /// Milliseconds after the connect, which was at 100 s.
+/// Of a socket whose full-sized segments do not arrive.
+pub(in crate::sink) fn sending() -> Sending {
+    Sending {
+        mss: 1448,
+        path_mtu: 1500,
+        in_flight: 5001,
+        sacked: 1,
+        acknowledged: 7,
+        window: Some(64_256),
+        last_heard: Duration::from_millis(3_000),
+    }
+}
+
 pub(super) fn ms(millis: u64) -> Timestamp {
     Timestamp::from_nanos(100_000_000_000 + millis * 1_000_000)
 }

@@ -64,6 +64,7 @@ pub(super) fn event(event: &Event, clock: Clock, page: &mut Page<'_>) {
         | EventKind::Failed { .. }
         | EventKind::Closed { .. }
         | EventKind::Retransmit(_)
+        | EventKind::Destroyed(_)
         | EventKind::RstReceived { .. } => None,
     });
     let mut text = tuple.map_or_else(|| "unknown addresses".to_owned(), |tuple| tuple.to_string());
@@ -105,6 +106,10 @@ fn details(event: &Event) -> String {
             format!("  {maker}{reason}")
         }
         EventKind::RstReceived { state } => state.map_or(String::new(), |state| format!("  in {}", state.name())),
+        EventKind::Destroyed(destroyed) => {
+            let by = destroyed.by.map(|by| format!("  by {}", process(by.pid, by.comm)));
+            by.unwrap_or_default()
+        }
         EventKind::Drop(dropped) => {
             let location = dropped.location.as_deref().unwrap_or("an unknown function");
             format!("  {} in {}", dropped.reason.name(), Shown(location.as_bytes()))

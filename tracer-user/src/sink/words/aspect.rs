@@ -8,6 +8,7 @@ pub(super) fn source(seen: &Seen) -> &'static str {
     match seen {
         Seen::Setting(_) => "sysctl",
         Seen::ConntrackCount(_) => "ctnetlink",
+        Seen::ConnectionsOpened(_) => "snmp",
         Seen::Through(_) | Seen::SocketsTo(_) | Seen::Listening(_) => "sock_diag",
     }
 }
@@ -19,6 +20,10 @@ pub(super) fn sentence(netns: &str, seen: &Seen) -> String {
         Seen::ConntrackCount(entries) => {
             format!("conntrack has {} entries in {netns}", thousands(u64::from(*entries)))
         }
+        Seen::ConnectionsOpened(connections) => format!(
+            "{} TCP connections were opened and accepted in {netns} so far",
+            thousands(*connections)
+        ),
         Seen::Through(through) => {
             let legs = u64::try_from(through.legs.len()).unwrap_or(u64::MAX) + u64::from(through.left_out);
             let go = if legs == 1 { "goes" } else { "go" };

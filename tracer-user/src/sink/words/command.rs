@@ -130,6 +130,11 @@ pub(super) fn listeners(port: u16) -> String {
     format!("ss -Hltnp 'sport = :{port}'")
 }
 
+/// Shows the socket of a connection: its timers and counters.
+pub(super) fn socket(tuple: Tuple) -> String {
+    format!("ss -tino 'src {} and dst {}'", tuple.source, tuple.destination)
+}
+
 /// Shows what a process is doing: its state and where in the kernel it sleeps.
 pub(super) fn process(pid: u32) -> String {
     format!("ps -L -o pid,tid,stat,wchan:24,comm -p {pid}")

@@ -4,8 +4,10 @@ use crate::model::conntrack::Conntrack;
 use crate::model::event::RstMaker;
 use crate::model::evidence::{Evidence, Passage};
 use crate::model::finding::Finding;
+use crate::model::identity::Process;
 use crate::model::inquiry::{Listener, SocketInfo};
 use crate::model::rules::{End, Located, Reject};
+use crate::model::tcp::TcpState;
 use crate::model::time::Timestamp;
 use crate::sink::text::Shown;
 use crate::sink::words::{aspect, count, errno, facts, flags, inspected, netns, process, rule_name, seconds, status};
@@ -17,6 +19,7 @@ pub fn at(evidence: &Evidence) -> Timestamp {
         Evidence::Drop { at, .. }
         | Evidence::RstSent { at, .. }
         | Evidence::RstReceived { at, .. }
+        | Evidence::Destroyed { at, .. }
         | Evidence::Errno { at, .. }
         | Evidence::Retransmits { at, .. }
         | Evidence::Conntrack { at, .. }
@@ -26,6 +29,7 @@ pub fn at(evidence: &Evidence) -> Timestamp {
         | Evidence::Socket { at, .. }
         | Evidence::NotAccepted { at, .. }
         | Evidence::GaveUp { at, .. }
+        | Evidence::ResetsRecur { at, .. }
         | Evidence::RulesWalked { at, .. }
         | Evidence::MarkSetter { at, .. }
         | Evidence::RulesNotRead { at, .. }
@@ -46,6 +50,7 @@ pub fn source(evidence: &Evidence) -> Option<&'static str> {
             RstMaker::Netfilter | RstMaker::Remote | RstMaker::Unknown => None,
         },
         Evidence::RstReceived { .. } => Some("tcp_receive_reset"),
+        Evidence::Destroyed { .. } => Some("inet_sock_set_state"),
         Evidence::Retransmits { queried: false, .. } => Some("tcp_retransmit_skb"),
         Evidence::Conntrack { queried: false, .. } => Some("skb"),
         Evidence::Conntrack { queried: true, .. } | Evidence::NoConntrack { .. } => Some("ctnetlink"),
@@ -62,6 +67,7 @@ pub fn source(evidence: &Evidence) -> Option<&'static str> {
         Evidence::Aspect { seen, .. } => Some(aspect::source(seen)),
         Evidence::Errno { .. }
         | Evidence::GaveUp { .. }
+        | Evidence::ResetsRecur { .. }
         | Evidence::RulesNotRead { .. }
         | Evidence::NotExamined { .. } => None,
     }
@@ -90,18 +96,9 @@ pub fn sentence(finding: &Finding, evidence: &Evidence) -> String {
             let state = state.map_or(String::new(), |state| format!(" in state {}", state.name()));
             format!("the socket received a RST{state}")
         }
+        Evidence::Destroyed { state, by, .. } => destroyed(*state, *by),
         Evidence::Errno { errno: number, .. } => format!("the connection failed with {}", errno(*number)),
-        Evidence::Retransmits {
-            at,
-            since,
-            count: times,
-            unacked,
-            syn,
-            queried,
-        } => {
-            let before = if *queried { ", before tracing began" } else { "" };
-            sent_again(*times, at.since(*since), (!syn).then_some(*unacked)) + before
-        }
+        Evidence::Retransmits { .. } => sent_again(evidence),
         Evidence::Conntrack { entry, queried, .. } => conntrack(entry, *queried),
         Evidence::NoConntrack { .. } => "conntrack has no entry for the connection".to_owned(),
         Evidence::NoListener { endpoint, .. } => format!("nobody listens on {endpoint}"),
@@ -123,6 +120,7 @@ pub fn sentence(finding: &Finding, evidence: &Evidence) -> String {
                 count(u64::from(*times), "connect")
             )
         }
+        Evidence::ResetsRecur { .. } => resets_recur(evidence),
         Evidence::RulesWalked { netns: of, passage, .. } => walked(&netns(finding, *of), passage),
         Evidence::MarkSetter {
             netns: of,
@@ -145,16 +143,50 @@ pub fn sentence(finding: &Finding, evidence: &Evidence) -> String {
     }
 }
 
-/// `unacked` bytes of data, or a SYN.
-fn sent_again(times: u32, waited: Duration, unacked: Option<u32>) -> String {
-    let (times, waited) = (count(u64::from(times), "time"), seconds(waited));
-    match unacked {
-        None => format!("the SYN was sent again {times}, unanswered for {waited}"),
-        Some(bytes) => {
-            let bytes = count(u64::from(bytes), "byte");
-            format!("{bytes} sent again {times}, unacknowledged for {waited}")
-        }
+fn destroyed(state: Option<TcpState>, by: Option<Process>) -> String {
+    let state = state.map_or(String::new(), |state| format!(" in state {}", state.name()));
+    let by = by.map_or("somebody".to_owned(), |by| process(by.pid, by.comm));
+    format!("{by} destroyed the socket{state}: its connection ended with ECONNABORTED")
+}
+
+fn sent_again(evidence: &Evidence) -> String {
+    let Evidence::Retransmits {
+        at,
+        since,
+        count: times,
+        unacked,
+        syn,
+        queried,
+    } = evidence
+    else {
+        return String::new();
+    };
+    let (times, waited) = (count(u64::from(*times), "time"), seconds(at.since(*since)));
+    let before = if *queried { ", before tracing began" } else { "" };
+    if *syn {
+        format!("the SYN was sent again {times}, unanswered for {waited}{before}")
+    } else {
+        let bytes = count(u64::from(*unacked), "byte");
+        format!("{bytes} sent again {times}, unacknowledged for {waited}{before}")
     }
+}
+
+fn resets_recur(evidence: &Evidence) -> String {
+    let Evidence::ResetsRecur {
+        at,
+        since,
+        resets,
+        opened,
+    } = evidence
+    else {
+        return String::new();
+    };
+    format!(
+        "{} by this peer within {}, of {} that the namespace opened or accepted in that time, to wherever",
+        count(u64::from(*resets), "reset"),
+        seconds(at.since(*since)),
+        count(*opened, "connection")
+    )
 }
 
 fn repeated(first: &Located, second: &Located) -> String {
@@ -340,5 +372,13 @@ fn own_socket(socket: &SocketInfo) -> String {
     if socket.inode == 0 {
         parts.push("held by no process".to_owned());
     }
+    parts.extend(socket.sending.filter(|sending| sending.in_flight > 0).map(|sending| {
+        let sacked = match sending.sacked {
+            0 => String::new(),
+            sacked => format!(" ({} of the peer's behind a gap)", count(u64::from(sacked), "segment")),
+        };
+        let bytes = count(u64::from(sending.in_flight), "byte");
+        format!("{bytes} under way in segments of up to {}{sacked}", sending.mss)
+    }));
     parts.join(", ")
 }

@@ -4,10 +4,11 @@ use crate::model::aspect::Seen;
 use crate::model::conntrack::Conntrack;
 use crate::model::evidence::{Evidence, Place};
 use crate::model::finding::{Connection, Culprit, Finding, RuleRole, Way};
-use crate::model::identity::Netns;
+use crate::model::identity::{Netns, Process};
 use crate::model::inquiry::{Listener, SocketInfo};
 use crate::model::reason::DropReason;
 use crate::model::rules::Located;
+use crate::model::tcp::TcpState;
 use crate::model::tuple::{Endpoint, Tuple};
 use crate::sink::words::{phrase, rule};
 use std::time::Duration;
@@ -170,6 +171,32 @@ impl<'a> Facts<'a> {
                 return None;
             };
             Some(*errno)
+        })
+    }
+
+    /// Who destroyed its socket, and in which state that was.
+    pub(super) fn destroyed(self) -> Option<(Option<Process>, Option<TcpState>)> {
+        self.find(|evidence| {
+            let Evidence::Destroyed { by, state, .. } = evidence else {
+                return None;
+            };
+            Some((*by, *state))
+        })
+    }
+
+    /// How many resets make it a pattern, of how many connections, and in which time.
+    pub(super) fn recurring(self) -> Option<(u32, u64, Duration)> {
+        self.find(|evidence| {
+            let Evidence::ResetsRecur {
+                at,
+                since,
+                resets,
+                opened,
+            } = evidence
+            else {
+                return None;
+            };
+            Some((*resets, *opened, at.since(*since)))
         })
     }
 

@@ -8,5 +8,6 @@ mod controls;
 mod local;
 mod order;
 mod rules;
+mod sockets;
 mod storms;
 mod world;

@@ -220,6 +220,7 @@ pub(super) fn socket(state: TcpState, retransmits: u8, unacked: u32) -> SocketIn
         uid: 1000,
         inode: 42,
         process: None,
+        sending: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! One connection when it is judged, and what the theories ask of it.
 
 use super::super::flow::{Certainty, DropSeen, Flow, Phase, ResetSeen};
+use super::super::recurring::Before;
 use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::event::RstMaker;
 use crate::model::evidence::Place;
@@ -33,6 +34,8 @@ pub(in crate::track) struct Surroundings<'a> {
     pub(in crate::track) give_ups: Option<u32>,
     /// A refusal by this destination was not looked at lately.
     pub(in crate::track) may_look: bool,
+    /// What came before its reset by the same peer.
+    pub(in crate::track) resets: Before,
     /// How a person enters a namespace, by its identity.
     pub(in crate::track) entrances: &'a BTreeMap<u64, Arc<str>>,
 }

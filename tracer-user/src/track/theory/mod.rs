@@ -105,6 +105,8 @@ pub(super) struct Explanation {
     culprits: Vec<Culprit>,
     /// Beside what was seen of the connection itself.
     evidence: Vec<Evidence>,
+    /// Where it is another than the theory's.
+    severity: Option<Severity>,
 }
 
 impl Explanation {
@@ -114,6 +116,14 @@ impl Explanation {
             target,
             culprits: Vec::new(),
             evidence: Vec::new(),
+            severity: None,
+        }
+    }
+
+    fn of_severity(self, severity: Severity) -> Self {
+        Self {
+            severity: Some(severity),
+            ..self
         }
     }
 
@@ -206,7 +216,7 @@ fn diagnosis(case: &Case<'_>, theory: &Theory, explanation: Explanation, conside
     evidence.extend(explanation.evidence);
     Diagnosis {
         cause: theory.cause,
-        severity: theory.severity,
+        severity: explanation.severity.unwrap_or(theory.severity),
         confidence: explanation.confidence,
         target: explanation.target,
         evidence,

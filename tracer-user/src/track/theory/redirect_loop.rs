@@ -11,9 +11,11 @@ pub(super) const THEORY: Theory = Theory::new(Cause::RedirectLoop, Severity::Err
 /// Only where a connection of the listener's own process waits for it, its sockets to the destination are asked for. One
 /// is legal (a pod behind a sidecar that calls itself).
 pub(super) fn refine(diagnosis: &mut Diagnosis, answers: &[Answered]) {
-    let process = diagnosis.culprits.iter().find_map(|culprit| match culprit {
-        Culprit::Listener(listener) => listener.process,
-        Culprit::Rule { .. } | Culprit::ConntrackEntry(_) | Culprit::Sysctl { .. } | Culprit::Peer { .. } => None,
+    let process = diagnosis.culprits.iter().find_map(|culprit| {
+        let Culprit::Listener(listener) = culprit else {
+            return None;
+        };
+        listener.process
     });
     for answered in answers {
         let Some(sockets) = sockets_to(answered.seen()) else {

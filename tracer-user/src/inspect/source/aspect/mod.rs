@@ -21,6 +21,15 @@ pub(super) fn look(probe: &mut Probe, zones: &mut Zones, inode: u32, aspects: &[
             Aspect::Setting(path) => seen.extend(setting(path)),
             Aspect::DeviceSetting { path, ifindex } => seen.extend(device_setting(path, *ifindex)),
             Aspect::ConntrackCount => seen.extend(probe.conntrack_count().ok().map(Seen::ConntrackCount)),
+            // The counters are those of the reading thread's namespace.
+            Aspect::ConnectionsOpened => {
+                let counters = fs::read_to_string("/proc/thread-self/net/snmp").ok();
+                seen.extend(
+                    counters
+                        .and_then(|counters| opened(&counters))
+                        .map(Seen::ConnectionsOpened),
+                );
+            }
             Aspect::Through { destination, process } => {
                 let through = through::look(probe, zones, inode, *destination, *process);
                 seen.extend(through.ok().map(Seen::Through));
@@ -37,6 +46,16 @@ pub(super) fn look(probe: &mut Probe, zones: &mut Zones, inode: u32, aspects: &[
 fn device_setting(path: &str, ifindex: u32) -> Option<Seen> {
     let device = netdevice::index_to_name(socket().ok()?, ifindex).ok()?;
     setting(&path.replace("{}", &device))
+}
+
+/// `ActiveOpens` and `PassiveOpens`: a line of names, and a line of numbers below it.
+fn opened(counters: &str) -> Option<u64> {
+    let mut tcp = counters.lines().filter_map(|line| line.strip_prefix("Tcp: "));
+    let (names, numbers) = (tcp.next()?.split(' '), tcp.next()?.split(' '));
+    let is_open = |name: &str| matches!(name, "ActiveOpens" | "PassiveOpens");
+    let opens = names.zip(numbers).filter(|(name, _)| is_open(name));
+    let opens: Vec<u64> = opens.filter_map(|(_, number)| number.parse().ok()).collect();
+    (opens.len() == 2).then(|| opens.iter().sum())
 }
 
 /// Of the namespace, to ask about its devices.
@@ -65,6 +84,16 @@ fn value(path: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_opened_is_added_up() {
+        let counters =
+            "Ip: Forwarding\nIp: 1\nTcp: RtoMin ActiveOpens PassiveOpens InSegs\nTcp: 200 5 7 90\nUdp: X\nUdp: 3";
+        assert_eq!(opened(counters), Some(12));
+        assert_eq!(opened("Tcp: ActiveOpens\nTcp: 5"), None);
+        assert_eq!(opened("Tcp: ActiveOpens PassiveOpens"), None);
+        assert!(opened(&fs::read_to_string("/proc/thread-self/net/snmp").unwrap()).is_some());
+    }
 
     #[test]
     fn a_setting_is_read_from_below_proc_sys_only() {

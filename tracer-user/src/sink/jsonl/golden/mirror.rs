@@ -164,6 +164,7 @@ objects! {
         connection: Connection,
         process: Option<Process>,
         thread: Option<Id>,
+        by: Option<Process>,
         errno: Option<u32>,
         rst: Option<Rst>,
         drop: Option<Drop>,
@@ -289,6 +290,16 @@ objects! {
         uid: u32,
         inode: Option<u32>,
         process: Option<Process>,
+        sending: Option<Sending>,
+    }
+    Sending {
+        mss: u32,
+        path_mtu: u32,
+        in_flight_bytes: u32,
+        sacked: u32,
+        acked_bytes: u64,
+        window: Option<u32>,
+        last_heard_ms: u64,
     }
     Listener {
         address: IpAddr,
@@ -416,6 +427,7 @@ enum Culprit {
         path: String,
         value: String,
     },
+    Process(Process),
     Peer {
         address: IpAddr,
         port: Option<u16>,
@@ -454,6 +466,12 @@ enum Evidence {
         time: String,
         from: String,
         state: Option<String>,
+    },
+    Destroyed {
+        time: String,
+        from: String,
+        state: Option<String>,
+        by: Option<Process>,
     },
     Errno {
         time: String,
@@ -499,6 +517,12 @@ enum Evidence {
         since: String,
         connection: Tuple,
         receive_queue: u32,
+    },
+    ResetsRecur {
+        time: String,
+        since: String,
+        resets: u32,
+        opened: u64,
     },
     GaveUp {
         time: String,

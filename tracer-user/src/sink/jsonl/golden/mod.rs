@@ -1,7 +1,9 @@
 //! One line of each type, compared byte for byte and read by types that know every field and no other.
 
 use crate::model::conntrack::Conntrack;
-use crate::model::event::{Change, ConntrackChange, Dropped, Event, EventKind, Packet, Retransmit, RstMaker, RstSent};
+use crate::model::event::{
+    Change, ConntrackChange, Destroyed, Dropped, Event, EventKind, Packet, Retransmit, RstMaker, RstSent,
+};
 use crate::model::evidence::Place;
 use crate::model::finding::{Cause, RuleRole};
 use crate::model::identity::{Comm, Owner, Process, SocketCookie};
@@ -88,6 +90,13 @@ fn events() -> Vec<Event> {
             location: Some("nf_hook_slow".into()),
             state: Some(TcpState::SynSent),
             packet: packet(),
+        }),
+        EventKind::Destroyed(Destroyed {
+            state: Some(TcpState::Established),
+            by: Some(Process {
+                pid: 4802,
+                comm: Comm::new(b"ss"),
+            }),
         }),
     ];
     let event = |kind| Event {
@@ -183,6 +192,7 @@ fn answers() -> [Answer; 7] {
         uid: 1000,
         inode: 8_100,
         process: None,
+        sending: Some(sample::sending()),
     };
     let listener = sample::listener("0.0.0.0:37673", 1, 128);
     let waiting = Waiting {
@@ -200,7 +210,10 @@ fn answers() -> [Answer; 7] {
         at: sample::ms(2),
         tuple: sample::tuple("10.77.0.2:35468", "10.77.0.3:9000"),
         cookie: SocketCookie::new(9_007_199_254_740_993),
-        socket: socket.clone(),
+        socket: SocketInfo {
+            sending: None,
+            ..socket.clone()
+        },
         unacked: 9,
         backoff: 4,
         rto: Some(Duration::from_millis(3_200)),
