@@ -94,6 +94,7 @@ const NEEDS_ROOT: &[&str] = &[
     "cleanup",
     "cli",
     "ctnetlink",
+    "grpc",
     "inspect",
     "lab",
     "ports",
@@ -102,6 +103,7 @@ const NEEDS_ROOT: &[&str] = &[
     "rules",
     "scenarios",
     "soak",
+    "storm",
     "walk",
     "xtables",
 ];

@@ -1,5 +1,8 @@
 //! What is looked at in a namespace only where a theory of what is wrong needs it, and what was seen.
 
+use crate::model::conntrack::Conntrack;
+use crate::model::inquiry::SocketInfo;
+use crate::model::tuple::{Endpoint, Tuple};
 use std::sync::Arc;
 
 /// One thing to look at.
@@ -11,6 +14,8 @@ pub enum Aspect {
     DeviceSetting { path: Arc<str>, ifindex: u32 },
     /// How many entries conntrack has for the namespace.
     ConntrackCount,
+    /// Connections of the namespace to this destination that are redirected to a listener of this process.
+    Through { destination: Endpoint, process: u32 },
 }
 
 /// One thing that was seen. What could not be read is not there.
@@ -18,6 +23,25 @@ pub enum Aspect {
 pub enum Seen {
     Setting(Setting),
     ConntrackCount(u32),
+    Through(Through),
+}
+
+/// Connections that a process of the namespace takes on their way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Through {
+    /// At most [`LEGS_MAX`].
+    pub legs: Vec<Leg>,
+    /// How many more there were than are told.
+    pub left_out: u32,
+}
+
+/// The first leg of a connection that a proxy forwards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leg {
+    /// As its socket has it.
+    pub tuple: Tuple,
+    pub entry: Conntrack,
+    pub socket: SocketInfo,
 }
 
 /// A setting and its value.
@@ -50,5 +74,7 @@ pub fn setting<'a>(seen: &'a [Seen], path: &str) -> Option<&'a Setting> {
     })
 }
 
+/// Connections of one answer.
+pub const LEGS_MAX: usize = 5;
 /// Aspects of one question, and of one answer.
 pub const ASPECTS_MAX: usize = 16;

@@ -108,4 +108,6 @@ pub(super) fn absorb(to: &mut Finding, from: Finding) {
     to.last = to.last.max(from.last);
     let room = Finding::EXAMPLES.saturating_sub(to.examples.len());
     to.examples.extend(from.examples.into_iter().take(room));
+    let room = Finding::EXAMPLES.saturating_sub(to.victims.len());
+    to.victims.extend(from.victims.into_iter().take(room));
 }

@@ -1,6 +1,8 @@
 //! Looks at aspects of the namespace that the thread is in. What cannot be read is left out.
 
 use super::probe::Probe;
+use super::through;
+use super::zones::Zones;
 use crate::model::aspect::{ASPECTS_MAX, Aspect, Seen, Setting};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, netdevice};
@@ -9,12 +11,14 @@ use std::os::fd::OwnedFd;
 use std::path::{Component, Path};
 use std::sync::Arc;
 
-pub(super) fn look(probe: &mut Probe, aspects: &[Aspect]) -> Vec<Seen> {
+/// `inode` is the namespace's.
+pub(super) fn look(probe: &mut Probe, zones: &mut Zones, inode: u32, aspects: &[Aspect]) -> Vec<Seen> {
     let aspects = aspects.get(..ASPECTS_MAX).unwrap_or(aspects);
-    aspects.iter().filter_map(|aspect| one(probe, aspect)).collect()
+    let seen = aspects.iter().filter_map(|aspect| one(probe, zones, inode, aspect));
+    seen.collect()
 }
 
-fn one(probe: &mut Probe, aspect: &Aspect) -> Option<Seen> {
+fn one(probe: &mut Probe, zones: &mut Zones, inode: u32, aspect: &Aspect) -> Option<Seen> {
     match aspect {
         Aspect::Setting(path) => setting(path),
         Aspect::DeviceSetting { path, ifindex } => {
@@ -22,6 +26,9 @@ fn one(probe: &mut Probe, aspect: &Aspect) -> Option<Seen> {
             setting(&path.replace("{}", &device))
         }
         Aspect::ConntrackCount => probe.conntrack_count().ok().map(Seen::ConntrackCount),
+        Aspect::Through { destination, process } => through::look(probe, zones, inode, *destination, *process)
+            .ok()
+            .map(Seen::Through),
     }
 }
 

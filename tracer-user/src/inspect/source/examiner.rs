@@ -28,6 +28,7 @@ pub struct Examiner {
     namespaces: Namespaces,
     zones: Zones,
     rulebook: Rulebook,
+    holders: process::Remembered,
 }
 
 impl Examiner {
@@ -37,6 +38,7 @@ impl Examiner {
             namespaces: Namespaces::new()?,
             zones: Zones::default(),
             rulebook: Rulebook::default(),
+            holders: process::Remembered::default(),
         })
     }
 
@@ -76,11 +78,16 @@ impl Examiner {
                 aspects,
             } => self.at(inquiry, |examiner, found| {
                 let Self {
-                    namespaces, rulebook, ..
+                    namespaces,
+                    rulebook,
+                    zones,
+                    ..
                 } = examiner;
                 let mut walked = walking::walk(namespaces, rulebook, found, packets, *connmark, deadline)?;
                 if !aspects.is_empty() {
-                    walked.seen = namespaces.inside(found, |_| aspect::look(&mut Probe::new(deadline), aspects))?;
+                    walked.seen = namespaces.inside(found, |_| {
+                        aspect::look(&mut Probe::new(deadline), zones, found.inode, aspects)
+                    })?;
                 }
                 Ok(Reply::Walked(Box::new(walked)))
             }),
@@ -117,15 +124,14 @@ impl Examiner {
         aspects: &[Aspect],
         deadline: Instant,
     ) -> Result<Reply, ExamineError> {
-        let zones = &mut self.zones;
-        let entry = self
-            .namespaces
-            .inside(found, |_| Probe::new(deadline).conntrack(tuple, zones))??;
+        let Self { namespaces, zones, .. } = self;
+        let entry = namespaces.inside(found, |_| Probe::new(deadline).conntrack(tuple, zones))??;
         let entry = entry.filter(|entry| !misleads(entry) || self.tracks(found, tuple, deadline));
+        let zones = &mut self.zones;
         let seen = self.namespaces.inside(found, |_| {
             let mut probe = Probe::new(deadline);
             let mut seen = look(&mut probe, tuple, target, entry)?;
-            seen.aspects = aspect::look(&mut probe, aspects);
+            seen.aspects = aspect::look(&mut probe, zones, found.inode, aspects);
             Ok::<_, ProbeError>(seen)
         })??;
         let inodes = seen
@@ -134,7 +140,7 @@ impl Examiner {
             .chain(&seen.socket)
             .map(|socket| socket.inode)
             .collect();
-        let processes = process::holders(inodes, &HashSet::from([found.inode]));
+        let processes = self.holders.holders(inodes, &HashSet::from([found.inode]));
         let process = |socket: &Socket| processes.get(&socket.inode).copied();
         Ok(Reply::Connection(Box::new(Examined {
             conntrack: seen.conntrack,

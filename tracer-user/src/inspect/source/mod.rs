@@ -18,6 +18,7 @@ mod reader;
 mod rulebook;
 pub(crate) mod rules;
 mod sweep;
+mod through;
 mod walking;
 pub mod xt;
 mod zones;

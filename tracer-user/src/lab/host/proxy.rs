@@ -56,14 +56,17 @@ struct Pool {
 }
 
 impl Pool {
+    /// Where the pooled connection fails, a new one is tried once: Istio's default.
     fn ask(&self, destination: SocketAddr, request: &str) -> io::Result<String> {
         let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut upstream = match upstreams.remove(&destination) {
-            Some(upstream) => upstream,
-            None => self.connect(destination)?,
-        };
-        upstream.write_all(format!("{request}\n").as_bytes())?;
-        let answer = read_line(&mut *upstream)?;
+        if let Some(mut pooled) = upstreams.remove(&destination)
+            && let Ok(answer) = exchange(&mut pooled, request)
+        {
+            upstreams.insert(destination, pooled);
+            return Ok(answer);
+        }
+        let mut upstream = self.connect(destination)?;
+        let answer = exchange(&mut upstream, request)?;
         upstreams.insert(destination, upstream);
         Ok(answer)
     }
@@ -78,4 +81,13 @@ impl Pool {
         net::connect(&socket, &to)?;
         Stream::new(socket)
     }
+}
+
+fn exchange(upstream: &mut Stream, request: &str) -> io::Result<String> {
+    upstream.write_all(format!("{request}\n").as_bytes())?;
+    let answer = read_line(&mut **upstream)?;
+    if answer.is_empty() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(answer)
 }

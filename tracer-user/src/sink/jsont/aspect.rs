@@ -1,7 +1,8 @@
 //! What is looked at because a theory needs it: in inquiries, answers and evidence.
 
-use crate::model::aspect::{Aspect, Seen, Setting};
-use crate::sink::jsont::Limits;
+use crate::model::aspect::{Aspect, Leg, Seen, Setting, Through};
+use crate::sink::jsont::socket::Socket;
+use crate::sink::jsont::{Conntrack, Endpoint, Limits, Tuple};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -21,6 +22,11 @@ pub enum AspectLine<'a> {
         ifindex: u32,
     },
     ConntrackCount {},
+    /// Connections to a destination that are redirected to a listener of a process.
+    Through {
+        destination: Endpoint,
+        pid: u32,
+    },
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,6 +38,22 @@ pub enum SeenLine<'a> {
     ConntrackCount {
         entries: u32,
     },
+    Through {
+        legs: Vec<LegLine>,
+        /// How many more there were.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        left_out: Option<u32>,
+    },
+}
+
+/// The first leg of a connection that a proxy forwards.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LegLine {
+    /// As its socket has it.
+    pub connection: Tuple,
+    pub conntrack: Conntrack,
+    pub socket: Socket,
 }
 
 /// A setting and its value.
@@ -57,6 +79,10 @@ impl<'a> AspectLine<'a> {
                 ifindex: *ifindex,
             },
             Aspect::ConntrackCount => Self::ConntrackCount {},
+            Aspect::Through { destination, process } => Self::Through {
+                destination: (*destination).into(),
+                pid: *process,
+            },
         }
     }
 
@@ -68,6 +94,10 @@ impl<'a> AspectLine<'a> {
                 ifindex,
             },
             Self::ConntrackCount {} => Aspect::ConntrackCount,
+            Self::Through { destination, pid } => Aspect::Through {
+                destination: destination.into(),
+                process: pid,
+            },
         }
     }
 }
@@ -77,6 +107,10 @@ impl<'a> SeenLine<'a> {
         match seen {
             Seen::Setting(setting) => Self::Setting(SettingLine::new(setting, limits)),
             Seen::ConntrackCount(entries) => Self::ConntrackCount { entries: *entries },
+            Seen::Through(through) => Self::Through {
+                legs: limits.list(&through.legs).iter().map(Into::into).collect(),
+                left_out: Some(through.left_out).filter(|count| *count != 0),
+            },
         }
     }
 
@@ -87,6 +121,30 @@ impl<'a> SeenLine<'a> {
                 value: setting.value.into(),
             }),
             Self::ConntrackCount { entries } => Seen::ConntrackCount(entries),
+            Self::Through { legs, left_out } => Seen::Through(Through {
+                legs: legs.into_iter().map(Into::into).collect(),
+                left_out: left_out.unwrap_or(0),
+            }),
+        }
+    }
+}
+
+impl From<&Leg> for LegLine {
+    fn from(leg: &Leg) -> Self {
+        Self {
+            connection: leg.tuple.into(),
+            conntrack: (&leg.entry).into(),
+            socket: (&leg.socket).into(),
+        }
+    }
+}
+
+impl From<LegLine> for Leg {
+    fn from(line: LegLine) -> Self {
+        Self {
+            tuple: line.connection.into(),
+            entry: line.conntrack.into(),
+            socket: line.socket.into(),
         }
     }
 }

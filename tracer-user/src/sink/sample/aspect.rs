@@ -1,6 +1,9 @@
 //! One of each thing that is looked at because a theory needs it.
 
-use crate::model::aspect::{Aspect, Seen, Setting};
+use super::findings::socket;
+use super::{endpoint, entry, tuple};
+use crate::model::aspect::{Aspect, Leg, Seen, Setting, Through};
+use crate::model::tcp::ConntrackState;
 
 pub(in crate::sink) fn aspects() -> Vec<Aspect> {
     vec![
@@ -10,11 +13,30 @@ pub(in crate::sink) fn aspects() -> Vec<Aspect> {
             ifindex: 2,
         },
         Aspect::ConntrackCount,
+        Aspect::Through {
+            destination: endpoint("10.77.0.3:9000"),
+            process: 4711,
+        },
     ]
 }
 
 pub(in crate::sink) fn seen() -> Vec<Seen> {
-    vec![Seen::Setting(setting()), Seen::ConntrackCount(262_144)]
+    vec![
+        Seen::Setting(setting()),
+        Seen::ConntrackCount(262_144),
+        Seen::Through(Through {
+            legs: vec![leg()],
+            left_out: 7,
+        }),
+    ]
+}
+
+fn leg() -> Leg {
+    Leg {
+        tuple: tuple("10.77.0.2:41000", "10.77.0.3:9000"),
+        entry: entry(ConntrackState::Established, 0, Some("127.0.0.1:15001")),
+        socket: socket(),
+    }
 }
 
 pub(in crate::sink) fn setting() -> Setting {

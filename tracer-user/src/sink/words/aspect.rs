@@ -1,13 +1,14 @@
 //! What was looked at because a theory needed it, in words.
 
 use crate::model::aspect::Seen;
-use crate::sink::words::thousands;
+use crate::sink::words::{count, thousands};
 
 /// Where it was read.
 pub(super) fn source(seen: &Seen) -> &'static str {
     match seen {
         Seen::Setting(_) => "sysctl",
         Seen::ConntrackCount(_) => "ctnetlink",
+        Seen::Through(_) => "sock_diag",
     }
 }
 
@@ -17,6 +18,11 @@ pub(super) fn sentence(netns: &str, seen: &Seen) -> String {
         Seen::Setting(setting) => format!("{} is {} in {netns}", setting.name(), setting.value),
         Seen::ConntrackCount(entries) => {
             format!("conntrack has {} entries in {netns}", thousands(u64::from(*entries)))
+        }
+        Seen::Through(through) => {
+            let legs = u64::try_from(through.legs.len()).unwrap_or(u64::MAX) + u64::from(through.left_out);
+            let go = if legs == 1 { "goes" } else { "go" };
+            format!("{} in {netns} {go} through the process", count(legs, "connection"))
         }
     }
 }

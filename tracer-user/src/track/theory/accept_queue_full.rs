@@ -43,14 +43,10 @@ pub(super) fn full_queue(case: &Case<'_>) -> Option<(Confidence, Endpoint, Optio
         return None;
     }
     let culprit = || case.listener().cloned().map(Culprit::Listener);
-    match case.drop() {
-        Some(drop) => {
-            let overflows = drop.reason == DropReason::TcpListenOverflow;
-            overflows.then(|| (confidence(drop), case.target(drop), culprit()))
-        }
-        None => {
-            let full = case.listener().is_some_and(Listener::is_full);
-            full.then(|| (Confidence::Proved, case.leaving(), culprit()))
-        }
+    if let Some(drop) = case.drop() {
+        let overflows = drop.reason == DropReason::TcpListenOverflow;
+        return overflows.then(|| (confidence(drop), case.target(drop), culprit()));
     }
+    let full = case.listener().is_some_and(Listener::is_full);
+    full.then(|| (Confidence::Proved, case.leaving(), culprit()))
 }
