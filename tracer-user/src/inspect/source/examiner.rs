@@ -124,10 +124,8 @@ impl Examiner {
         aspects: &[Aspect],
         deadline: Instant,
     ) -> Result<Reply, ExamineError> {
-        let zones = &mut self.zones;
-        let entry = self
-            .namespaces
-            .inside(found, |_| Probe::new(deadline).conntrack(tuple, zones))??;
+        let Self { namespaces, zones, .. } = self;
+        let entry = namespaces.inside(found, |_| Probe::new(deadline).conntrack(tuple, zones))??;
         let entry = entry.filter(|entry| !misleads(entry) || self.tracks(found, tuple, deadline));
         let zones = &mut self.zones;
         let seen = self.namespaces.inside(found, |_| {
