@@ -16,7 +16,11 @@ pub(super) fn source(seen: &Seen) -> &'static str {
 /// A sentence without its full stop; `netns` is where it was seen.
 pub(super) fn sentence(netns: &str, seen: &Seen) -> String {
     match seen {
-        Seen::Setting(setting) => format!("{} is {} in {netns}", setting.name(), setting.value),
+        Seen::Setting(setting) => {
+            // The kernel separates several numbers by tabs.
+            let value: Vec<_> = setting.value.split_whitespace().collect();
+            format!("{} is {} in {netns}", setting.name(), value.join(" "))
+        }
         Seen::ConntrackCount(entries) => {
             format!("conntrack has {} entries in {netns}", thousands(u64::from(*entries)))
         }
