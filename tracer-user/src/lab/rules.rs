@@ -4,7 +4,8 @@
 
 use crate::lab::options::{Backend, Family};
 
-/// The same rules twice. `{lo}`, `{lo6}` (Istio's 127.0.0.6 or ::6), `{icmp}` and `{ip}` depend on the family.
+/// The same rules twice. `{lo}`, `{lo6}` (Istio's 127.0.0.6 or ::6), `{icmp}`, `{ip}` and
+/// `{nobody}` (an address of the link that nobody has) depend on the family.
 pub(super) struct Rules {
     /// Arguments of iptables or ip6tables, a line each.
     pub iptables: &'static [&'static str],
@@ -65,14 +66,15 @@ fn iptables(line: &str, backend: Backend, family: Family) -> Invocation {
 }
 
 fn fill_in(text: &str, family: Family) -> String {
-    let (lo, lo6, icmp, ip) = match family {
-        Family::Ipv4 => ("127.0.0.1", "127.0.0.6", "icmp-port-unreachable", "ip"),
-        Family::Ipv6 => ("::1", "::6", "icmp6-port-unreachable", "ip6"),
+    let (lo, lo6, icmp, ip, nobody) = match family {
+        Family::Ipv4 => ("127.0.0.1", "127.0.0.6", "icmp-port-unreachable", "ip", "10.77.0.9"),
+        Family::Ipv6 => ("::1", "::6", "icmp6-port-unreachable", "ip6", "[fd77::9]"),
     };
     text.replace("{lo}", lo)
         .replace("{lo6}", lo6)
         .replace("{icmp}", icmp)
         .replace("{ip}", ip)
+        .replace("{nobody}", nobody)
 }
 
 /// nft's text for a table with one base chain of one rule: table, chain type, hook, priority, rule.

@@ -1,5 +1,7 @@
 //! What is looked at in a namespace only where a theory of what is wrong needs it, and what was seen.
 
+use crate::model::named::named;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// One thing to look at.
@@ -11,6 +13,12 @@ pub enum Aspect {
     DeviceSetting { path: Arc<str>, ifindex: u32 },
     /// How many entries conntrack has for the namespace.
     ConntrackCount,
+    /// What conntrack counted for the namespace, since that was made.
+    ConntrackStatistics,
+    /// Whether a host on a link answers; `None`: the one that the connection's packets go to.
+    Neighbour(Option<IpAddr>),
+    /// What is attached to a device and may drop packets.
+    Attached { ifindex: u32 },
 }
 
 /// One thing that was seen. What could not be read is not there.
@@ -18,6 +26,73 @@ pub enum Aspect {
 pub enum Seen {
     Setting(Setting),
     ConntrackCount(u32),
+    ConntrackStatistics(ConntrackStatistics),
+    Neighbour(Neighbour),
+    Attached(Attached),
+}
+
+/// Sums over all processors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConntrackStatistics {
+    /// Packets dropped for want of an entry.
+    pub drop: u32,
+    /// Entries that had to make room for others.
+    pub early_drop: u32,
+    /// Entries that clashed with another.
+    pub insert_failed: u32,
+}
+
+/// A host on a link of the namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Neighbour {
+    pub address: IpAddr,
+    pub state: NeighbourState,
+}
+
+named! {
+    /// `NUD_*`.
+    NeighbourState {
+        None = "NONE",
+        Incomplete = "INCOMPLETE",
+        Reachable = "REACHABLE",
+        Stale = "STALE",
+        Delay = "DELAY",
+        Probe = "PROBE",
+        Failed = "FAILED",
+        NoArp = "NOARP",
+        Permanent = "PERMANENT",
+    }
+}
+
+/// What is attached to a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// Untrusted.
+    pub device: Arc<str>,
+    /// Of its clsact or ingress queueing discipline, in their order; at most [`Attached::FILTERS`].
+    pub filters: Vec<Filter>,
+    /// Of the XDP program; 0 where there is none.
+    pub xdp: u32,
+}
+
+impl Attached {
+    pub const FILTERS: usize = 16;
+}
+
+/// A filter of `tc`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// It sees what leaves the device, not what arrives.
+    pub egress: bool,
+    /// Such as `flower`. Untrusted, as `program` is.
+    pub kind: Arc<str>,
+    /// Its priority.
+    pub preference: u16,
+    pub handle: u32,
+    /// An action of it drops what it matches.
+    pub drops: bool,
+    /// The name of its BPF program.
+    pub program: Option<Arc<str>>,
 }
 
 /// A setting and its value.

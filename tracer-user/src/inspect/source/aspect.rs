@@ -1,28 +1,42 @@
 //! Looks at aspects of the namespace that the thread is in. What cannot be read is left out.
 
 use super::probe::Probe;
-use crate::model::aspect::{ASPECTS_MAX, Aspect, Seen, Setting};
+use crate::model::aspect::{ASPECTS_MAX, Aspect, Attached, Neighbour, Seen, Setting};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, netdevice};
 use std::fs;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path};
 use std::sync::Arc;
 
-pub(super) fn look(probe: &mut Probe, aspects: &[Aspect]) -> Vec<Seen> {
+/// `target` is where the packets of the connection go that is asked about, if one is.
+pub(super) fn look(probe: &mut Probe, aspects: &[Aspect], target: Option<IpAddr>) -> Vec<Seen> {
     let aspects = aspects.get(..ASPECTS_MAX).unwrap_or(aspects);
-    aspects.iter().filter_map(|aspect| one(probe, aspect)).collect()
+    aspects.iter().filter_map(|aspect| one(probe, aspect, target)).collect()
 }
 
-fn one(probe: &mut Probe, aspect: &Aspect) -> Option<Seen> {
+fn one(probe: &mut Probe, aspect: &Aspect, target: Option<IpAddr>) -> Option<Seen> {
     match aspect {
         Aspect::Setting(path) => setting(path),
-        Aspect::DeviceSetting { path, ifindex } => {
-            let device = netdevice::index_to_name(socket().ok()?, *ifindex).ok()?;
-            setting(&path.replace("{}", &device))
-        }
+        Aspect::DeviceSetting { path, ifindex } => setting(&path.replace("{}", &device(*ifindex)?)),
         Aspect::ConntrackCount => probe.conntrack_count().ok().map(Seen::ConntrackCount),
+        Aspect::ConntrackStatistics => probe.conntrack_statistics().ok().map(Seen::ConntrackStatistics),
+        Aspect::Neighbour(address) => {
+            let address = address.or(target)?;
+            let state = probe.neighbour(address).ok()??;
+            Some(Seen::Neighbour(Neighbour { address, state }))
+        }
+        Aspect::Attached { ifindex } => Some(Seen::Attached(Attached {
+            device: device(*ifindex)?.into(),
+            filters: probe.filters(*ifindex).unwrap_or_default(),
+            xdp: probe.xdp(*ifindex).unwrap_or_default(),
+        })),
     }
+}
+
+fn device(ifindex: u32) -> Option<String> {
+    netdevice::index_to_name(socket().ok()?, ifindex).ok()
 }
 
 /// Of the namespace, to ask about its devices.

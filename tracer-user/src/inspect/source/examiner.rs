@@ -78,7 +78,7 @@ impl Examiner {
                 } = examiner;
                 let mut walked = walking::walk(namespaces, rulebook, found, packets, *connmark, deadline)?;
                 if !aspects.is_empty() {
-                    walked.seen = namespaces.inside(found, |_| aspect::look(&mut Probe::new(deadline), aspects))?;
+                    walked.seen = namespaces.inside(found, |_| aspect::look(&mut Probe::new(deadline), aspects, None))?;
                 }
                 Ok(Reply::Walked(Box::new(walked)))
             }),
@@ -119,7 +119,7 @@ impl Examiner {
         let seen = self.namespaces.inside(found, |_| {
             let mut probe = Probe::new(deadline);
             let mut seen = look(&mut probe, tuple, target, zones)?;
-            seen.aspects = aspect::look(&mut probe, aspects);
+            seen.aspects = aspect::look(&mut probe, aspects, Some(seen.target.address));
             Ok::<_, ProbeError>(seen)
         })??;
         let inodes = seen

@@ -2,11 +2,14 @@
 //!
 //! A scenario says what happens, never how it would be recognised.
 
+mod attached;
 mod control;
 mod peer;
 mod policy;
 mod redirect;
 mod reply;
+mod routing;
+mod table;
 
 use crate::lab::error::LabError;
 use crate::lab::options::{Backend, Family, Options, PeerKind};
@@ -156,6 +159,14 @@ static SCENARIOS: &[Scenario] = &[
     peer::RESET_BY_PEER,
     peer::UNANSWERED,
     peer::DROPPED_IN_KERNEL,
+    attached::TC,
+    routing::MARTIAN,
+    routing::REVERSE_PATH,
+    routing::REVERSE_PATH_MARK,
+    routing::UNREACHABLE,
+    routing::UNREACHABLE_DOCKER,
+    table::EXHAUSTED,
+    table::RAW_DROP,
     control::REFUSED_PORT,
     control::GRACEFUL_CLOSE,
     control::LINGER_ZERO,

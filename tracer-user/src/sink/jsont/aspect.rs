@@ -1,9 +1,11 @@
 //! What is looked at because a theory needs it: in inquiries, answers and evidence.
 
-use crate::model::aspect::{Aspect, Seen, Setting};
+use crate::model::aspect::{Aspect, Attached, ConntrackStatistics, Filter, Neighbour, NeighbourState, Seen, Setting};
 use crate::sink::jsont::Limits;
+use crate::sink::jsont::spell::Spelled;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -21,6 +23,15 @@ pub enum AspectLine<'a> {
         ifindex: u32,
     },
     ConntrackCount {},
+    ConntrackStatistics {},
+    /// Without an address: the host that the connection's packets go to.
+    Neighbour {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<IpAddr>,
+    },
+    Attached {
+        ifindex: u32,
+    },
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,6 +43,41 @@ pub enum SeenLine<'a> {
     ConntrackCount {
         entries: u32,
     },
+    /// Of the namespace, since that was made.
+    ConntrackStatistics {
+        drop: u32,
+        early_drop: u32,
+        insert_failed: u32,
+    },
+    Neighbour {
+        address: IpAddr,
+        state: Spelled<NeighbourState>,
+    },
+    /// What may drop packets of a device.
+    Attached {
+        #[serde(borrow)]
+        device: Cow<'a, str>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        filters: Vec<FilterLine<'a>>,
+        /// The id of the XDP program.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        xdp: Option<u32>,
+    },
+}
+
+/// A filter of tc.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct FilterLine<'a> {
+    pub egress: bool,
+    #[serde(borrow)]
+    pub kind: Cow<'a, str>,
+    pub preference: u16,
+    pub handle: u32,
+    pub drops: bool,
+    /// The name of its BPF program.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<Cow<'a, str>>,
 }
 
 /// A setting and its value.
@@ -57,6 +103,9 @@ impl<'a> AspectLine<'a> {
                 ifindex: *ifindex,
             },
             Aspect::ConntrackCount => Self::ConntrackCount {},
+            Aspect::ConntrackStatistics => Self::ConntrackStatistics {},
+            Aspect::Neighbour(address) => Self::Neighbour { address: *address },
+            Aspect::Attached { ifindex } => Self::Attached { ifindex: *ifindex },
         }
     }
 
@@ -68,6 +117,9 @@ impl<'a> AspectLine<'a> {
                 ifindex,
             },
             Self::ConntrackCount {} => Aspect::ConntrackCount,
+            Self::ConntrackStatistics {} => Aspect::ConntrackStatistics,
+            Self::Neighbour { address } => Aspect::Neighbour(address),
+            Self::Attached { ifindex } => Aspect::Attached { ifindex },
         }
     }
 }
@@ -77,6 +129,20 @@ impl<'a> SeenLine<'a> {
         match seen {
             Seen::Setting(setting) => Self::Setting(SettingLine::new(setting, limits)),
             Seen::ConntrackCount(entries) => Self::ConntrackCount { entries: *entries },
+            Seen::ConntrackStatistics(statistics) => Self::ConntrackStatistics {
+                drop: statistics.drop,
+                early_drop: statistics.early_drop,
+                insert_failed: statistics.insert_failed,
+            },
+            Seen::Neighbour(neighbour) => Self::Neighbour {
+                address: neighbour.address,
+                state: Spelled(neighbour.state),
+            },
+            Seen::Attached(attached) => Self::Attached {
+                device: limits.text(&attached.device),
+                filters: attached.filters.iter().map(|filter| FilterLine::new(filter, limits)).collect(),
+                xdp: Some(attached.xdp).filter(|&id| id != 0),
+            },
         }
     }
 
@@ -87,6 +153,24 @@ impl<'a> SeenLine<'a> {
                 value: setting.value.into(),
             }),
             Self::ConntrackCount { entries } => Seen::ConntrackCount(entries),
+            Self::ConntrackStatistics {
+                drop,
+                early_drop,
+                insert_failed,
+            } => Seen::ConntrackStatistics(ConntrackStatistics {
+                drop,
+                early_drop,
+                insert_failed,
+            }),
+            Self::Neighbour { address, state } => Seen::Neighbour(Neighbour {
+                address,
+                state: state.0,
+            }),
+            Self::Attached { device, filters, xdp } => Seen::Attached(Attached {
+                device: device.into(),
+                filters: filters.into_iter().map(FilterLine::model).collect(),
+                xdp: xdp.unwrap_or_default(),
+            }),
         }
     }
 }
@@ -96,6 +180,30 @@ impl<'a> SettingLine<'a> {
         Self {
             path: limits.text(&setting.path),
             value: limits.text(&setting.value),
+        }
+    }
+}
+
+impl<'a> FilterLine<'a> {
+    fn new(filter: &'a Filter, limits: Limits) -> Self {
+        Self {
+            egress: filter.egress,
+            kind: limits.text(&filter.kind),
+            preference: filter.preference,
+            handle: filter.handle,
+            drops: filter.drops,
+            program: filter.program.as_deref().map(|name| limits.text(name)),
+        }
+    }
+
+    fn model(self) -> Filter {
+        Filter {
+            egress: self.egress,
+            kind: self.kind.into(),
+            preference: self.preference,
+            handle: self.handle,
+            drops: self.drops,
+            program: self.program.map(Into::into),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One of each thing that is looked at because a theory needs it.
 
-use crate::model::aspect::{Aspect, Seen, Setting};
+use crate::model::aspect::{Aspect, Attached, ConntrackStatistics, Filter, Neighbour, NeighbourState, Seen, Setting};
 
 pub(in crate::sink) fn aspects() -> Vec<Aspect> {
     vec![
@@ -10,11 +10,48 @@ pub(in crate::sink) fn aspects() -> Vec<Aspect> {
             ifindex: 2,
         },
         Aspect::ConntrackCount,
+        Aspect::ConntrackStatistics,
+        Aspect::Neighbour(None),
+        Aspect::Neighbour(Some([10, 77, 0, 9].into())),
+        Aspect::Attached { ifindex: 2 },
     ]
 }
 
 pub(in crate::sink) fn seen() -> Vec<Seen> {
-    vec![Seen::Setting(setting()), Seen::ConntrackCount(262_144)]
+    vec![
+        Seen::Setting(setting()),
+        Seen::ConntrackCount(262_144),
+        statistics(),
+        Seen::Neighbour(Neighbour {
+            address: [10, 77, 0, 9].into(),
+            state: NeighbourState::Failed,
+        }),
+        attached(),
+    ]
+}
+
+pub(in crate::sink) fn statistics() -> Seen {
+    Seen::ConntrackStatistics(ConntrackStatistics {
+        drop: 7,
+        early_drop: 1,
+        insert_failed: 0,
+    })
+}
+
+pub(in crate::sink) fn attached() -> Seen {
+    let filter = |kind: &str, program: Option<&str>| Filter {
+        egress: true,
+        kind: kind.into(),
+        preference: 49_152,
+        handle: 1,
+        drops: program.is_none(),
+        program: program.map(Into::into),
+    };
+    Seen::Attached(Attached {
+        device: "eth0".into(),
+        filters: vec![filter("flower", None), filter("bpf", Some("cil_to_container"))],
+        xdp: 17,
+    })
 }
 
 pub(in crate::sink) fn setting() -> Setting {
