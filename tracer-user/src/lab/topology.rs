@@ -30,7 +30,9 @@ impl World {
         let known = |who, bytes| format!("neighbour replace {who} lladdr {bytes} dev eth1 nud permanent");
         let up = |bytes| format!("link set eth1 address {bytes} up");
         self.made.push(format!("peer: {pod} by eth1"));
-        self.ip("pod", &[up(POD_MAC), known(peer, PEER_MAC)])?;
+        // Loose filtering is strict on a device without an address.
+        let own = "address add 10.79.0.2/24 dev eth1".to_owned();
+        self.ip("pod", &[up(POD_MAC), own, known(peer, PEER_MAC)])?;
         self.ip("peer", &[up(PEER_MAC), format!("route add {pod} dev eth1 src {peer}"), known(pod, POD_MAC)])
     }
 

@@ -7,6 +7,7 @@ use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::evidence::Evidence;
 use crate::model::finding::{Cause, Confidence, Severity};
 use crate::model::reason::DropReason;
+use crate::model::walked::Traveller;
 use crate::track::flow::{DropSeen, Flow, Phase};
 use crate::track::naming::{self, Answered, Ask};
 
@@ -68,7 +69,14 @@ fn gone(flow: &Flow) -> Option<&DropSeen> {
 
 fn asks(flow: &Flow) -> Vec<Ask> {
     let mut ask = match gone(flow) {
-        Some(drop) => Ask::new(drop.netns, naming::passed(flow, drop)),
+        // It was dropped on the device it was to leave by, not on the one it came by.
+        Some(drop) => Ask::new(
+            drop.netns,
+            Traveller {
+                ifindex: None,
+                ..naming::passed(flow, drop)
+            },
+        ),
         None => Ask::new(flow.netns, naming::first(flow)),
     };
     let target = match gone(flow) {
