@@ -93,6 +93,40 @@ const MIRRORD: Rule = Rule {
     )
 };
 
+const TO_LOOPBACK: Rule = rule(
+    "translates",
+    ["peer", "nat", "PREROUTING"],
+    "-A PREROUTING -p tcp -m tcp --dport 9000 -j DNAT --to-destination 127.0.0.1:37673",
+    "tcp dport 9000 dnat ip to 127.0.0.1:37673",
+);
+const TO_NOBODY: Rule = rule(
+    "translates",
+    ["pod", "nat", "OUTPUT"],
+    "-A OUTPUT -p tcp -m tcp --dport 9000 -j DNAT --to-destination {nobody}:9000",
+    "tcp dport 9000 dnat {ip} to {nobody}:9000",
+);
+const PUBLISHED: Rule = Rule {
+    owner: Some("docker"),
+    ..rule(
+        "translates",
+        ["peer", "nat", "DOCKER"],
+        "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 9000 -j DNAT --to-destination 172.17.0.2:80",
+        "",
+    )
+};
+const OVERWRITE_MARK: Rule = rule(
+    "sets-packet-mark",
+    ["pod", "mangle", "PREROUTING"],
+    "-A PREROUTING -p tcp -m tcp --sport 9000 -j MARK --set-xmark 0x1/0xffffffff",
+    "tcp sport 9000 meta mark set 0x00000001",
+);
+const DROP_RAW: Rule = rule(
+    "drops",
+    ["pod", "raw", "OUTPUT"],
+    "-A OUTPUT -p tcp -m tcp --dport 9000 -j DROP",
+    "tcp dport 9000 drop",
+);
+
 fn rules(scenario: &str) -> &'static [Rule] {
     match scenario {
         "reply-rejected" => &[REJECT_MARKED, MARK],
@@ -105,6 +139,11 @@ fn rules(scenario: &str) -> &'static [Rule] {
         "rejected-by-rule" => &[REJECT],
         "rejected-by-rule-icmp" => &[REJECT_ICMP],
         "rejected-by-rule-forward" => &[REJECT_FORWARD],
+        "syn-dropped-full-table" => &[DROP_RAW],
+        "martian-redirect" => &[TO_LOOPBACK],
+        "reverse-path-filtered-mark" => &[OVERWRITE_MARK],
+        "unreachable-target" => &[TO_NOBODY],
+        "unreachable-target-docker" => &[PUBLISHED],
         _ => &[],
     }
 }
@@ -122,6 +161,10 @@ pub(crate) fn expected(scenario: &str, backend: Backend, family: Family) -> Vec<
             Family::Ipv4 => "icmp-port-unreachable",
             Family::Ipv6 => "icmp6-port-unreachable",
         };
+        let nobody = match family {
+            Family::Ipv4 => "10.77.0.9",
+            Family::Ipv6 => "[fd77::9]",
+        };
         let text = if nft { rule.nft } else { rule.iptables };
         let (own_table, hook) = match (nft, chain) {
             (true, "MIRRORD_INPUT_RkDdj") => ("mirrord", chain.to_owned()),
@@ -135,7 +178,7 @@ pub(crate) fn expected(scenario: &str, backend: Backend, family: Family) -> Vec<
             if nft { "inet" } else { ip }.to_owned(),
             own_table.to_owned(),
             hook,
-            text.replace("{icmp}", icmp),
+            text.replace("{icmp}", icmp).replace("{ip}", ip).replace("{nobody}", nobody),
             rule.owner.unwrap_or_default().to_owned(),
         ]
     };

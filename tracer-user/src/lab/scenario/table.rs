@@ -7,6 +7,7 @@ use crate::lab::scenario::{Cure, EITHER_PEER, Outcome, Scenario};
 use crate::lab::wire::Accepts;
 use crate::lab::world::World;
 use crate::model::finding::Cause;
+use std::fs;
 
 pub(super) const EXHAUSTED: Scenario = Scenario {
     name: "conntrack-exhausted",
@@ -42,31 +43,39 @@ fn full(world: &mut World) -> Result<(), LabError> {
     world.wire_pair()?;
     world.add_server("server", "peer", 9000, Accepts::Echo, 128)?;
     world.add_app("app", "pod", 0)?;
-    world.made.push("pod: conntrack --load-file, up to nf_conntrack_max".to_owned());
-    // A part at a time: all of them take a loaded machine longer than one command may.
-    for part in 0..PARTS {
-        let script = FILL.replace("PARTS", &PARTS.to_string()).replace("PART", &part.to_string());
-        world.run_quietly(
-            "pod",
-            Invocation {
-                program: "sh",
-                arguments: vec!["-c".to_owned(), script],
-                input: String::new(),
-            },
-        )?;
+    let max = fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_max").unwrap_or_default();
+    let max: u32 = max.trim().parse().unwrap_or(DEFAULT_MAX);
+    world.made.push(format!("pod: conntrack --load-file - (established connections, up to nf_conntrack_max, {max})"));
+    // A part at a time: a loaded machine takes longer for all of them than one command may.
+    for first in (0..=max).step_by(PART) {
+        let last = first.saturating_add(PART as u32).min(max.saturating_add(1));
+        let load = Invocation {
+            program: "conntrack",
+            arguments: ["--load-file", "-"].map(str::to_owned).to_vec(),
+            input: (first..last).map(entry).collect(),
+        };
+        match world.run_quietly("pod", load) {
+            // It is full: the last one found no room.
+            Err(LabError::Program { .. }) if last > max => {}
+            other => other?,
+        }
     }
     Ok(())
 }
 
-/// Entries that are assured: they make room for nobody.
-const FILL: &str = r#"max=$(cat /proc/sys/net/netfilter/nf_conntrack_max)
-awk -v max="$max" 'BEGIN {
- for (i = int(max / PARTS * PART); i < int(max / PARTS * (PART + 1)) + 1; i++)
-  printf "-A -p tcp -s 10.99.%d.%d -d 10.98.0.1 --sport %d --dport 80 --state ESTABLISHED -u SEEN_REPLY,ASSURED -t 3600\n", \
-   int(i / 250) % 250, i % 250 + 1, 1024 + int(i / 62500)
-}' | conntrack --load-file - >/dev/null 2>&1
-true"#;
-const PARTS: u32 = 8;
+/// A line of `conntrack --load-file`: an entry that is assured makes room for nobody.
+fn entry(number: u32) -> String {
+    let (port, host) = (1024 + number / 62_500, number % 62_500);
+    format!(
+        "-A -p tcp -s 10.99.{}.{} -d 10.98.0.1 --sport {port} --dport 80 --state ESTABLISHED -u SEEN_REPLY,ASSURED -t 3600\n",
+        host / 250,
+        host % 250 + 1
+    )
+}
+
+const PART: usize = 32_768;
+/// The kernel's for a machine with more than 4 GB.
+const DEFAULT_MAX: u32 = 262_144;
 
 const DROP_RAW: Rules = Rules {
     iptables: &["-t raw -A OUTPUT -p tcp --dport 9000 -j DROP"],

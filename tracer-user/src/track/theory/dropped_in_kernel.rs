@@ -1,6 +1,9 @@
 //! The kernel drops its packets for a reason that is no rule's.
 
 use super::case::{Case, confidence};
+use super::martian_redirect::martian;
+use super::reverse_path_filtered::unroutable;
+use super::unreachable_target::gone;
 use super::{Diagnosis, Explanation, Opinion, Theory, seen};
 use crate::model::aspect::Aspect;
 use crate::model::finding::{Cause, Severity};
@@ -16,7 +19,9 @@ pub(super) const THEORY: Theory = Theory {
 
 fn weigh(case: &Case<'_>) -> Opinion {
     let other = |reason| !matches!(reason, DropReason::Netfilter | DropReason::TcpListenOverflow);
-    let drop = case.drop().filter(|drop| other(drop.reason));
+    let flow = case.flow;
+    let own = martian(flow).or_else(|| unroutable(flow)).or_else(|| gone(flow));
+    let drop = case.drop().filter(|drop| other(drop.reason) && own.is_none());
     match drop.filter(|_| case.hangs()) {
         Some(drop) => Explanation::new(confidence(drop), case.target(drop)).into(),
         None => Opinion::Silent,

@@ -22,7 +22,7 @@ fn weigh(case: &Case<'_>) -> Opinion {
 }
 
 /// A packet from outside that was translated to loopback, and dropped for that.
-fn martian(flow: &Flow) -> Option<&DropSeen> {
+pub(super) fn martian(flow: &Flow) -> Option<&DropSeen> {
     let drop = flow.main_drop()?;
     let translated = drop.conntrack.is_some_and(|entry| entry.redirects());
     let is_one = drop.reason == DropReason::IpLocalnet && drop.packet.destination.address.is_loopback();

@@ -22,7 +22,7 @@ fn weigh(case: &Case<'_>) -> Opinion {
     }
 }
 
-fn unroutable(flow: &Flow) -> Option<&DropSeen> {
+pub(super) fn unroutable(flow: &Flow) -> Option<&DropSeen> {
     let drop = flow.main_drop()?;
     matches!(drop.reason, DropReason::IpRpfilter | DropReason::IpOutNoRoutes).then_some(drop)
 }

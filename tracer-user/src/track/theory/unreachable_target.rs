@@ -60,7 +60,7 @@ fn is_silent(neighbour: &Neighbour) -> bool {
 }
 
 /// A translated packet that was dropped for want of a neighbour.
-fn gone(flow: &Flow) -> Option<&DropSeen> {
+pub(super) fn gone(flow: &Flow) -> Option<&DropSeen> {
     let drop = flow.main_drop()?;
     let translated = drop.conntrack.as_ref().is_some_and(Conntrack::redirects);
     let own = drop.reason == DropReason::NeighFailed && drop.direction == Direction::Original;

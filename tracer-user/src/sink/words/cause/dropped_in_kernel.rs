@@ -35,8 +35,9 @@ fn who(facts: Facts<'_>) -> Option<String> {
     let may: Vec<_> = suspects(attached, drop).collect();
     match may.as_slice() {
         [] => None,
-        [only] => Some(format!("{} of {device} does it", aspect::filter(only))),
-        several => Some(format!("one of {} filters of {device} does it", several.len())),
+        [only] if only.drops => Some(format!("{} of {device} does it", aspect::filter(only))),
+        [only] => Some(format!("{} is attached to {device}", aspect::filter(only))),
+        several => Some(format!("{} filters that may do it are attached to {device}", several.len())),
     }
 }
 
