@@ -202,7 +202,9 @@ mod tests {
     #[test]
     fn a_device_tells_its_xdp_program() {
         let message = Request::new(16, 0, 1, &[0; LINK])
-            .with_nested(XDP, |inside| inside.with(2, &[2]).with(XDP_PROGRAM, &17_u32.to_ne_bytes()))
+            .with_nested(XDP, |inside| {
+                inside.with(2, &[2]).with(XDP_PROGRAM, &17_u32.to_ne_bytes())
+            })
             .finish();
         assert_eq!((xdp(&message[16..]), xdp(&[0; LINK])), (Ok(17), Ok(0)));
     }

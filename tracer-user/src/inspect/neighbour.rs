@@ -14,7 +14,12 @@ pub struct ShortNeighbour(usize);
 pub fn get(sequence: u32, address: IpAddr, ifindex: u32) -> Vec<u8> {
     let family = if address.is_ipv4() { IPV4 } else { IPV6 };
     let [i0, i1, i2, i3] = ifindex.to_ne_bytes();
-    let request = Request::new(GET_NEIGHBOUR, ONE, sequence, &[family, 0, 0, 0, i0, i1, i2, i3, 0, 0, 0, 0]);
+    let request = Request::new(
+        GET_NEIGHBOUR,
+        ONE,
+        sequence,
+        &[family, 0, 0, 0, i0, i1, i2, i3, 0, 0, 0, 0],
+    );
     match address {
         IpAddr::V4(address) => request.with(DESTINATION, &address.octets()).finish(),
         IpAddr::V6(address) => request.with(DESTINATION, &address.octets()).finish(),

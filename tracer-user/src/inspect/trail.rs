@@ -9,8 +9,8 @@ use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::evidence::Place;
 use crate::model::finding::RuleRole;
 use crate::model::rules::{
-    Action, Assign, Bypass, Effect, End, Fact, Hook, Item, Journey, Located, NatKind, Outcome, Packet, Ruleset, Snapshot,
-    Source, Step, Target, Tracking, Walk,
+    Action, Assign, Bypass, Effect, End, Fact, Hook, Item, Journey, Located, NatKind, Outcome, Packet, Ruleset,
+    Snapshot, Source, Step, Target, Tracking, Walk,
 };
 use crate::model::tuple::Endpoint;
 use crate::model::walked::{Named, Trail, Traveller, Walked};
@@ -264,7 +264,9 @@ fn acted<'o>(ruleset: &Ruleset, outcome: &'o Outcome) -> Vec<(RuleRole, &'o Step
     acted.extend(marked(Target::Connmark).map(|step| (RuleRole::SetsMark, step)));
     // The mark that counts is the one the packet is routed with.
     let routed = |step: &&Step| matches!(step.hook, Hook::Prerouting | Hook::Output);
-    let marked = marked(Target::Mark).filter(routed).filter(|step| is_constant(ruleset, step));
+    let marked = marked(Target::Mark)
+        .filter(routed)
+        .filter(|step| is_constant(ruleset, step));
     acted.extend(marked.map(|step| (RuleRole::SetsPacketMark, step)));
     let role = match outcome.end {
         End::Dropped | End::Queued => Some(RuleRole::Drops),

@@ -33,7 +33,14 @@ impl World {
         // Loose filtering is strict on a device without an address.
         let own = "address add 10.79.0.2/24 dev eth1".to_owned();
         self.ip("pod", &[up(POD_MAC), own, known(peer, PEER_MAC)])?;
-        self.ip("peer", &[up(PEER_MAC), format!("route add {pod} dev eth1 src {peer}"), known(pod, POD_MAC)])
+        self.ip(
+            "peer",
+            &[
+                up(PEER_MAC),
+                format!("route add {pod} dev eth1 src {peer}"),
+                known(pod, POD_MAC),
+            ],
+        )
     }
 
     /// `pod`, `router` and `peer` in a row, with connection tracking in pod and router.

@@ -178,7 +178,9 @@ pub(crate) fn expected(scenario: &str, backend: Backend, family: Family) -> Vec<
             if nft { "inet" } else { ip }.to_owned(),
             own_table.to_owned(),
             hook,
-            text.replace("{icmp}", icmp).replace("{ip}", ip).replace("{nobody}", nobody),
+            text.replace("{icmp}", icmp)
+                .replace("{ip}", ip)
+                .replace("{nobody}", nobody),
             rule.owner.unwrap_or_default().to_owned(),
         ]
     };

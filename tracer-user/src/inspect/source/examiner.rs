@@ -78,7 +78,8 @@ impl Examiner {
                 } = examiner;
                 let mut walked = walking::walk(namespaces, rulebook, found, packets, *connmark, deadline)?;
                 if !aspects.is_empty() {
-                    walked.seen = namespaces.inside(found, |_| aspect::look(&mut Probe::new(deadline), aspects, None))?;
+                    walked.seen =
+                        namespaces.inside(found, |_| aspect::look(&mut Probe::new(deadline), aspects, None))?;
                 }
                 Ok(Reply::Walked(Box::new(walked)))
             }),

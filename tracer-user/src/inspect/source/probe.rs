@@ -237,7 +237,10 @@ impl Probe {
         match answer {
             Ok(()) => Ok(state),
             Err(NetlinkError::Refused(_)) => Ok(None),
-            Err(error) => Err(ProbeError { what: "neighbour", error }),
+            Err(error) => Err(ProbeError {
+                what: "neighbour",
+                error,
+            }),
         }
     }
 
@@ -273,7 +276,9 @@ impl Probe {
                 Ok::<_, attached::AttachedError>(ControlFlow::Continue(()))
             },
         );
-        answer.map(|()| id).map_err(|error| ProbeError { what: "device", error })
+        answer
+            .map(|()| id)
+            .map_err(|error| ProbeError { what: "device", error })
     }
 
     /// The namespace's TCP entries, until `each` has enough.

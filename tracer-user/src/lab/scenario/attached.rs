@@ -1,11 +1,11 @@
 //! Packets that something attached to a device drops.
 
+use crate::lab::error::LabError;
 use crate::lab::options::{Backend, Family};
 use crate::lab::rules::Invocation;
 use crate::lab::scenario::{Cure, EITHER_PEER, Outcome, Scenario};
 use crate::lab::wire::Accepts;
 use crate::lab::world::World;
-use crate::lab::error::LabError;
 use crate::model::finding::Cause;
 
 pub(super) const TC: Scenario = Scenario {
@@ -25,7 +25,17 @@ pub(super) const TC: Scenario = Scenario {
             Family::Ipv6 => DROP_V6,
         };
         tc(world, &["qdisc", "add", "dev", "eth0", "clsact"])?;
-        let filter = ["filter", "add", "dev", "eth0", "egress", "bpf", "direct-action", "bytecode", code];
+        let filter = [
+            "filter",
+            "add",
+            "dev",
+            "eth0",
+            "egress",
+            "bpf",
+            "direct-action",
+            "bytecode",
+            code,
+        ];
         tc(world, &filter)
     },
     drive: |script| script.connect("app", 9000, Outcome::Hangs),

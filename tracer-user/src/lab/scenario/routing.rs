@@ -101,7 +101,11 @@ pub(super) const UNREACHABLE_DOCKER: Scenario = Scenario {
         world.add_server("server", "peer", 9000, Accepts::Echo, 128)?;
         world.add_app("app", "pod", 0)?;
         world.set("peer", "ipv4/ip_forward", "1")?;
-        let lines = ["link add docker0 type bridge", "address add 172.17.0.1/16 dev docker0", "link set docker0 up"];
+        let lines = [
+            "link add docker0 type bridge",
+            "address add 172.17.0.1/16 dev docker0",
+            "link set docker0 up",
+        ];
         world.run("peer", ip(&lines.map(str::to_owned)))?;
         world.add_rules("peer", &PUBLISHED)
     },

@@ -45,7 +45,9 @@ fn full(world: &mut World) -> Result<(), LabError> {
     world.add_app("app", "pod", 0)?;
     let max = fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_max").unwrap_or_default();
     let max: u32 = max.trim().parse().unwrap_or(DEFAULT_MAX);
-    world.made.push(format!("pod: conntrack --load-file - (established connections, up to nf_conntrack_max, {max})"));
+    world.made.push(format!(
+        "pod: conntrack --load-file - (established connections, up to nf_conntrack_max, {max})"
+    ));
     // A part at a time: a loaded machine takes longer for all of them than one command may.
     for first in (0..=max).step_by(PART) {
         let last = first.saturating_add(PART as u32).min(max.saturating_add(1));

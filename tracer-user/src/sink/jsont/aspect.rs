@@ -140,7 +140,11 @@ impl<'a> SeenLine<'a> {
             },
             Seen::Attached(attached) => Self::Attached {
                 device: limits.text(&attached.device),
-                filters: attached.filters.iter().map(|filter| FilterLine::new(filter, limits)).collect(),
+                filters: attached
+                    .filters
+                    .iter()
+                    .map(|filter| FilterLine::new(filter, limits))
+                    .collect(),
                 xdp: Some(attached.xdp).filter(|&id| id != 0),
             },
         }

@@ -12,7 +12,7 @@ use crate::model::inquiry::SocketInfo;
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::{ACK, ConntrackState, SYN, TcpState};
 use crate::model::tuple::Tuple;
-use crate::sink::sample::{POD, endpoint, entry, inspected, listener, ms, tuple};
+use crate::sink::sample::{POD, drops, endpoint, entry, inspected, listener, ms, tuple};
 
 fn owner() -> Owner {
     Owner {
@@ -25,7 +25,7 @@ fn owner() -> Owner {
     }
 }
 
-fn connection() -> Connection {
+pub(super) fn connection() -> Connection {
     Connection {
         id: 12,
         tuple: tuple("10.77.0.2:35468", "10.77.0.3:9000"),
@@ -44,14 +44,14 @@ fn connection() -> Connection {
     }
 }
 
-fn redirected() -> Connection {
+pub(super) fn redirected() -> Connection {
     Connection {
         translated: Some(tuple("10.77.0.2:35468", "127.0.0.1:37673")),
         ..connection()
     }
 }
 
-fn finding(cause: Cause, connection: Connection, evidence: Vec<Evidence>) -> Finding {
+pub(super) fn finding(cause: Cause, connection: Connection, evidence: Vec<Evidence>) -> Finding {
     Finding {
         id: 3,
         revision: 0,
@@ -80,7 +80,13 @@ fn finding(cause: Cause, connection: Connection, evidence: Vec<Evidence>) -> Fin
     }
 }
 
-fn dropped(place: Place, packet: Tuple, flags: u8, conntrack: Option<Conntrack>, rejected: bool) -> Evidence {
+pub(super) fn dropped(
+    place: Place,
+    packet: Tuple,
+    flags: u8,
+    conntrack: Option<Conntrack>,
+    rejected: bool,
+) -> Evidence {
     Evidence::Drop {
         at: ms(1),
         count: 3,
@@ -98,7 +104,7 @@ fn dropped(place: Place, packet: Tuple, flags: u8, conntrack: Option<Conntrack>,
     }
 }
 
-fn syn_again() -> Evidence {
+pub(super) fn syn_again() -> Evidence {
     Evidence::Retransmits {
         at: ms(3_050),
         since: ms(0),
@@ -138,7 +144,9 @@ pub(in crate::sink) fn finding_of(cause: Cause) -> Finding {
         Cause::AcceptQueueFull => accept_queue_full(),
         Cause::ResetByPeer => reset_by_peer(),
         Cause::Unanswered => unanswered(),
-        Cause::DroppedInKernel => dropped_in_kernel(),
+        Cause::DroppedInKernel | Cause::ReversePathFiltered | Cause::UnreachableTarget | Cause::ConntrackExhausted => {
+            drops::finding_of(cause)
+        }
         Cause::DeadRedirect
         | Cause::LeftoverChain
         | Cause::DuplicateJump
@@ -166,17 +174,8 @@ fn martian_redirect() -> Finding {
             enter: None,
             setting,
         }],
-        ..finding(Cause::MartianRedirect, connection(), vec![aspect, syn_again()])
+        ..finding(Cause::MartianRedirect, redirected(), vec![aspect, syn_again()])
     }
-}
-
-/// A neighbour that does not answer.
-fn dropped_in_kernel() -> Finding {
-    let mut drop = dropped(Place::Output, connection().tuple, SYN, None, false);
-    if let Evidence::Drop { reason, location, .. } = &mut drop {
-        (*reason, *location) = (DropReason::NeighFailed, Some("arp_error_report".into()));
-    }
-    finding(Cause::DroppedInKernel, connection(), vec![drop, syn_again()])
 }
 
 fn reply_rejected() -> Finding {

@@ -1,12 +1,13 @@
 //! Records as the Tracker and the shell make them, for the tests of the sinks.
 
 mod aspect;
+mod drops;
 mod findings;
 mod inspected;
 mod ports;
 mod rules;
 
-pub(super) use aspect::{aspects, seen, setting};
+pub(super) use aspect::{aspects, attached, seen, setting, statistics};
 pub(super) use findings::{finding_of, findings};
 pub(super) use ports::ports;
 pub(super) use rules::{named_findings, policy, redirect};

@@ -27,7 +27,11 @@ pub(super) fn sentence(netns: &str, seen: &Seen) -> String {
             thousands(u64::from(counted.insert_failed))
         ),
         Seen::Neighbour(neighbour) => {
-            format!("the neighbour {} is {} in {netns}", neighbour.address, neighbour.state.name())
+            format!(
+                "the neighbour {} is {} in {netns}",
+                neighbour.address,
+                neighbour.state.name()
+            )
         }
         Seen::Attached(attached) => self::attached(netns, attached),
     }

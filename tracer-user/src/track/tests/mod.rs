@@ -4,6 +4,7 @@ mod bounds;
 mod causes;
 mod census;
 mod controls;
+mod drops;
 mod order;
 mod rules;
 mod storms;

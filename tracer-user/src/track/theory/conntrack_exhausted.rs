@@ -39,7 +39,9 @@ pub(super) fn take_over(diagnosis: &mut Diagnosis, answers: &[Answered]) -> bool
     if !certain || statistics(answered.seen()).is_none_or(|counted| counted.drop == 0) {
         diagnosis.confidence = diagnosis.confidence.min(Confidence::Likely);
     }
-    diagnosis.culprits.retain(|culprit| !matches!(culprit, Culprit::Rule { rule: None, .. }));
+    diagnosis
+        .culprits
+        .retain(|culprit| !matches!(culprit, Culprit::Rule { rule: None, .. }));
     let max = seen::settings(answers).filter(|(_, setting)| &*setting.path == MAX);
     diagnosis.culprits.extend(max.map(seen::culprit));
     seen::show(diagnosis, answers);

@@ -37,7 +37,8 @@ fn asks(flow: &Flow) -> Vec<Ask> {
             path: format!("net/ipv4/conf/{{}}/{name}").into(),
             ifindex,
         }));
-        ask.aspects.push(Aspect::Setting(format!("net/ipv4/conf/all/{name}").into()));
+        ask.aspects
+            .push(Aspect::Setting(format!("net/ipv4/conf/all/{name}").into()));
     }
     vec![ask]
 }

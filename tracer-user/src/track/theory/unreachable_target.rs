@@ -36,7 +36,10 @@ fn weigh(case: &Case<'_>) -> Opinion {
         return Explanation::new(confidence(drop), case.target(drop)).into();
     }
     let unreachable = case.failed() == Some(EHOSTUNREACH);
-    let Some(examined) = case.examined().filter(|_| case.drop().is_none() && case.is_redirected()) else {
+    let Some(examined) = case
+        .examined()
+        .filter(|_| case.drop().is_none() && case.is_redirected())
+    else {
         return Opinion::Silent;
     };
     if examined.target_is_local || !(unreachable || case.hangs()) {

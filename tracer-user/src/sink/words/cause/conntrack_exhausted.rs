@@ -79,10 +79,16 @@ fn fixes(facts: Facts<'_>) -> Vec<Fix> {
 
 fn checks(facts: Facts<'_>) -> Vec<Check> {
     let of = facts.drop().map_or(facts.1.netns, |drop| drop.netns);
-    let biggest = "sh -c \"conntrack -L 2>/dev/null | grep -o 'src=[^ ]* dst=[^ ]*' | sort | uniq -c | sort -rn | head\"";
+    let biggest =
+        "sh -c \"conntrack -L 2>/dev/null | grep -o 'src=[^ ]* dst=[^ ]*' | sort | uniq -c | sort -rn | head\"";
     vec![
         Check::new(facts.0, of, "conntrack -C", "How many entries there are."),
-        Check::new(facts.0, of, "conntrack -S", "`drop` rises with each packet that gets no entry."),
+        Check::new(
+            facts.0,
+            of,
+            "conntrack -S",
+            "`drop` rises with each packet that gets no entry.",
+        ),
         Check::new(facts.0, of, biggest, "Between whom most entries are."),
     ]
 }

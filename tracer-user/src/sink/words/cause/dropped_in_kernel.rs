@@ -37,7 +37,10 @@ fn who(facts: Facts<'_>) -> Option<String> {
         [] => None,
         [only] if only.drops => Some(format!("{} of {device} does it", aspect::filter(only))),
         [only] => Some(format!("{} is attached to {device}", aspect::filter(only))),
-        several => Some(format!("{} filters that may do it are attached to {device}", several.len())),
+        several => Some(format!(
+            "{} filters that may do it are attached to {device}",
+            several.len()
+        )),
     }
 }
 
@@ -70,7 +73,12 @@ fn fixes(facts: Facts<'_>) -> Vec<Fix> {
     let device = quote(&attached.device);
     if drop.reason == DropReason::Xdp && attached.xdp != 0 {
         let why = format!("Detach the XDP program {}: see who attached it first.", attached.xdp);
-        return vec![Fix::command(facts.0, drop.netns, &format!("ip link set dev {device} xdp off"), why)];
+        return vec![Fix::command(
+            facts.0,
+            drop.netns,
+            &format!("ip link set dev {device} xdp off"),
+            why,
+        )];
     }
     let delete = |filter: &Filter| {
         let way = if filter.egress { "egress" } else { "ingress" };
@@ -84,9 +92,18 @@ fn fixes(facts: Facts<'_>) -> Vec<Fix> {
 fn checks(facts: Facts<'_>) -> Vec<Check> {
     let mut checks: Vec<_> = dropping_rule(facts).into_iter().collect();
     if let (Some(drop), Some(attached)) = (facts.drop(), attached(facts)) {
-        let way = if drop.reason == DropReason::TcEgress { "egress" } else { "ingress" };
+        let way = if drop.reason == DropReason::TcEgress {
+            "egress"
+        } else {
+            "ingress"
+        };
         let command = format!("tc -s filter show dev {} {way}", quote(&attached.device));
-        checks.push(Check::new(facts.0, drop.netns, &command, "The filters, and what each has dropped."));
+        checks.push(Check::new(
+            facts.0,
+            drop.netns,
+            &command,
+            "The filters, and what each has dropped.",
+        ));
     }
     checks
 }

@@ -2,7 +2,7 @@
 
 use super::Words;
 use super::mechanism::translation;
-use super::opening::{whereabouts, redirected};
+use super::opening::{redirected, whereabouts};
 use super::remedy::{dropping_rule, set, translating_rules};
 use crate::sink::words::facts::Facts;
 use crate::sink::words::fixes::{Check, Fix};

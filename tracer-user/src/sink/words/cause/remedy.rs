@@ -23,7 +23,11 @@ pub(super) fn translating_rules(facts: Facts<'_>) -> impl Iterator<Item = Fix> {
 
 /// Deletes the rules that give the packets another mark.
 pub(super) fn marking_rules(facts: Facts<'_>) -> impl Iterator<Item = Fix> {
-    deletions(facts, |role| role == RuleRole::SetsPacketMark, "changes the packets' mark")
+    deletions(
+        facts,
+        |role| role == RuleRole::SetsPacketMark,
+        "changes the packets' mark",
+    )
 }
 
 /// Sets a setting of the namespace.

@@ -18,9 +18,15 @@ pub(super) const WORDS: Words = Words {
 };
 
 fn summary(facts: Facts<'_>) -> String {
-    let tail = facts.remarking().map_or(String::new(), |rule| format!("; {} changed the mark that chooses it", quoted(rule)));
+    let tail = facts.remarking().map_or(String::new(), |rule| {
+        format!("; {} changed the mark that chooses it", quoted(rule))
+    });
     let Some(drop) = facts.drop() else {
-        return format!("Packets of {} to {} have no way", facts.who(), facts.1.tuple.destination);
+        return format!(
+            "Packets of {} to {} have no way",
+            facts.who(),
+            facts.1.tuple.destination
+        );
     };
     let of = netns(facts.0, drop.netns);
     if drop.reason == DropReason::IpOutNoRoutes {
@@ -30,7 +36,11 @@ fn summary(facts: Facts<'_>) -> String {
             facts.1.tuple.destination
         );
     }
-    let what = if is_answer(facts) { "The answers to" } else { "The packets of" };
+    let what = if is_answer(facts) {
+        "The answers to"
+    } else {
+        "The packets of"
+    };
     let filter = facts.settings().next().map_or_else(
         || "the reverse path filter".to_owned(),
         |(setting, _)| format!("the reverse path filter ({} = {})", setting.name(), setting.value),
