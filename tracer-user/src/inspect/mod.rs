@@ -12,6 +12,7 @@ pub mod neighbour;
 pub mod network;
 pub mod nla;
 pub mod queue;
+pub mod repeat;
 pub mod rules;
 pub mod socket;
 pub mod source;

@@ -142,6 +142,16 @@ pub fn acceptable(sequence: u32, family: Family, port: u16) -> Vec<u8> {
     )
 }
 
+/// Asks for the connections to this remote port that are or may become established.
+pub fn towards(sequence: u32, family: Family, port: u16) -> Vec<u8> {
+    let states = StateFlags::ESTABLISHED | StateFlags::SYN_SENT | StateFlags::CLOSE_WAIT;
+    let id = SocketId {
+        destination_port: port,
+        ..any_peer(family, 0)
+    };
+    request(sequence, DUMP, family, id, states, ExtensionFlags::empty())
+}
+
 /// The socket of one message (after the netlink header).
 pub fn parse(payload: &[u8]) -> Result<Socket, SocketError> {
     let header = InetResponseHeader::parse(payload).map_err(|error| SocketError::Header {

@@ -1,6 +1,9 @@
 //! What is looked at in a namespace only where a theory of what is wrong needs it, and what was seen.
 
+use crate::model::conntrack::Conntrack;
+use crate::model::inquiry::SocketInfo;
 use crate::model::named::named;
+use crate::model::tuple::{Endpoint, Tuple};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -19,6 +22,8 @@ pub enum Aspect {
     Neighbour(Option<IpAddr>),
     /// What is attached to a device and may drop packets.
     Attached { ifindex: u32 },
+    /// Connections of the namespace to this destination that are redirected to a listener of this process.
+    Through { destination: Endpoint, process: u32 },
 }
 
 /// One thing that was seen. What could not be read is not there.
@@ -29,6 +34,7 @@ pub enum Seen {
     ConntrackStatistics(ConntrackStatistics),
     Neighbour(Neighbour),
     Attached(Attached),
+    Through(Through),
 }
 
 /// Sums over all processors.
@@ -95,6 +101,24 @@ pub struct Filter {
     pub program: Option<Arc<str>>,
 }
 
+/// Connections that a process of the namespace takes on their way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Through {
+    /// At most [`LEGS_MAX`].
+    pub legs: Vec<Leg>,
+    /// How many more there were than are told.
+    pub left_out: u32,
+}
+
+/// The first leg of a connection that a proxy forwards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leg {
+    /// As its socket has it.
+    pub tuple: Tuple,
+    pub entry: Conntrack,
+    pub socket: SocketInfo,
+}
+
 /// A setting and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
@@ -117,11 +141,15 @@ impl Setting {
 
 /// The value of a setting among what was seen, by its path.
 pub fn setting<'a>(seen: &'a [Seen], path: &str) -> Option<&'a Setting> {
-    seen.iter().find_map(|seen| match seen {
-        Seen::Setting(setting) if *setting.path == *path => Some(setting),
-        _ => None,
+    seen.iter().find_map(|seen| {
+        let Seen::Setting(setting) = seen else {
+            return None;
+        };
+        (*setting.path == *path).then_some(setting)
     })
 }
 
+/// Connections of one answer.
+pub const LEGS_MAX: usize = 5;
 /// Aspects of one question, and of one answer.
 pub const ASPECTS_MAX: usize = 16;

@@ -1,6 +1,8 @@
 //! Looks at aspects of the namespace that the thread is in. What cannot be read is left out.
 
 use super::probe::Probe;
+use super::through;
+use super::zones::Zones;
 use crate::model::aspect::{ASPECTS_MAX, Aspect, Attached, Neighbour, Seen, Setting};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, netdevice};
@@ -10,20 +12,29 @@ use std::os::fd::OwnedFd;
 use std::path::{Component, Path};
 use std::sync::Arc;
 
-/// `target` is where the packets of the connection go that is asked about, if one is.
-pub(super) fn look(probe: &mut Probe, aspects: &[Aspect], target: Option<IpAddr>) -> Vec<Seen> {
-    let aspects = aspects.get(..ASPECTS_MAX).unwrap_or(aspects);
-    aspects.iter().filter_map(|aspect| one(probe, aspect, target)).collect()
+/// Where to look.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scope {
+    /// The namespace's.
+    pub(super) inode: u32,
+    /// Where the packets of the connection go that is asked about, if one is.
+    pub(super) target: Option<IpAddr>,
 }
 
-fn one(probe: &mut Probe, aspect: &Aspect, target: Option<IpAddr>) -> Option<Seen> {
+pub(super) fn look(probe: &mut Probe, zones: &mut Zones, scope: Scope, aspects: &[Aspect]) -> Vec<Seen> {
+    let aspects = aspects.get(..ASPECTS_MAX).unwrap_or(aspects);
+    let seen = aspects.iter().filter_map(|aspect| one(probe, zones, scope, aspect));
+    seen.collect()
+}
+
+fn one(probe: &mut Probe, zones: &mut Zones, scope: Scope, aspect: &Aspect) -> Option<Seen> {
     match aspect {
         Aspect::Setting(path) => setting(path),
         Aspect::DeviceSetting { path, ifindex } => setting(&path.replace("{}", &device(*ifindex)?)),
         Aspect::ConntrackCount => probe.conntrack_count().ok().map(Seen::ConntrackCount),
         Aspect::ConntrackStatistics => probe.conntrack_statistics().ok().map(Seen::ConntrackStatistics),
         Aspect::Neighbour(address) => {
-            let address = address.or(target)?;
+            let address = address.or(scope.target)?;
             let state = probe.neighbour(address).ok()??;
             Some(Seen::Neighbour(Neighbour { address, state }))
         }
@@ -32,6 +43,9 @@ fn one(probe: &mut Probe, aspect: &Aspect, target: Option<IpAddr>) -> Option<See
             filters: probe.filters(*ifindex).unwrap_or_default(),
             xdp: probe.xdp(*ifindex).unwrap_or_default(),
         })),
+        Aspect::Through { destination, process } => through::look(probe, zones, scope.inode, *destination, *process)
+            .ok()
+            .map(Seen::Through),
     }
 }
 

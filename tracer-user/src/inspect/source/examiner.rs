@@ -26,6 +26,7 @@ pub struct Examiner {
     namespaces: Namespaces,
     zones: Zones,
     rulebook: Rulebook,
+    holders: process::Remembered,
 }
 
 impl Examiner {
@@ -35,6 +36,7 @@ impl Examiner {
             namespaces: Namespaces::new()?,
             zones: Zones::default(),
             rulebook: Rulebook::default(),
+            holders: process::Remembered::default(),
         })
     }
 
@@ -74,12 +76,20 @@ impl Examiner {
                 aspects,
             } => self.at(inquiry, |examiner, found| {
                 let Self {
-                    namespaces, rulebook, ..
+                    namespaces,
+                    rulebook,
+                    zones,
+                    ..
                 } = examiner;
                 let mut walked = walking::walk(namespaces, rulebook, found, packets, *connmark, deadline)?;
                 if !aspects.is_empty() {
-                    walked.seen =
-                        namespaces.inside(found, |_| aspect::look(&mut Probe::new(deadline), aspects, None))?;
+                    let scope = aspect::Scope {
+                        inode: found.inode,
+                        target: None,
+                    };
+                    walked.seen = namespaces.inside(found, |_| {
+                        aspect::look(&mut Probe::new(deadline), zones, scope, aspects)
+                    })?;
                 }
                 Ok(Reply::Walked(Box::new(walked)))
             }),
@@ -120,7 +130,11 @@ impl Examiner {
         let seen = self.namespaces.inside(found, |_| {
             let mut probe = Probe::new(deadline);
             let mut seen = look(&mut probe, tuple, target, zones)?;
-            seen.aspects = aspect::look(&mut probe, aspects, Some(seen.target.address));
+            let scope = aspect::Scope {
+                inode: found.inode,
+                target: Some(seen.target.address),
+            };
+            seen.aspects = aspect::look(&mut probe, zones, scope, aspects);
             Ok::<_, ProbeError>(seen)
         })??;
         let inodes = seen
@@ -129,7 +143,7 @@ impl Examiner {
             .chain(&seen.socket)
             .map(|socket| socket.inode)
             .collect();
-        let processes = process::holders(inodes, &HashSet::from([found.inode]));
+        let processes = self.holders.holders(inodes, &HashSet::from([found.inode]));
         let process = |socket: &Socket| processes.get(&socket.inode).copied();
         Ok(Reply::Connection(Box::new(Examined {
             conntrack: seen.conntrack,

@@ -1,8 +1,11 @@
 //! What is looked at because a theory needs it: in inquiries, answers and evidence.
 
-use crate::model::aspect::{Aspect, Attached, ConntrackStatistics, Filter, Neighbour, NeighbourState, Seen, Setting};
-use crate::sink::jsont::Limits;
+use crate::model::aspect::{
+    Aspect, Attached, ConntrackStatistics, Filter, Leg, Neighbour, NeighbourState, Seen, Setting, Through,
+};
+use crate::sink::jsont::socket::Socket;
 use crate::sink::jsont::spell::Spelled;
+use crate::sink::jsont::{Conntrack, Endpoint, Limits, Tuple};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -31,6 +34,11 @@ pub enum AspectLine<'a> {
     },
     Attached {
         ifindex: u32,
+    },
+    /// Connections to a destination that are redirected to a listener of a process.
+    Through {
+        destination: Endpoint,
+        pid: u32,
     },
 }
 
@@ -63,6 +71,12 @@ pub enum SeenLine<'a> {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         xdp: Option<u32>,
     },
+    Through {
+        legs: Vec<LegLine>,
+        /// How many more there were.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        left_out: Option<u32>,
+    },
 }
 
 /// A filter of tc.
@@ -78,6 +92,16 @@ pub struct FilterLine<'a> {
     /// The name of its BPF program.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub program: Option<Cow<'a, str>>,
+}
+
+/// The first leg of a connection that a proxy forwards.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LegLine {
+    /// As its socket has it.
+    pub connection: Tuple,
+    pub conntrack: Conntrack,
+    pub socket: Socket,
 }
 
 /// A setting and its value.
@@ -106,6 +130,10 @@ impl<'a> AspectLine<'a> {
             Aspect::ConntrackStatistics => Self::ConntrackStatistics {},
             Aspect::Neighbour(address) => Self::Neighbour { address: *address },
             Aspect::Attached { ifindex } => Self::Attached { ifindex: *ifindex },
+            Aspect::Through { destination, process } => Self::Through {
+                destination: (*destination).into(),
+                pid: *process,
+            },
         }
     }
 
@@ -120,6 +148,10 @@ impl<'a> AspectLine<'a> {
             Self::ConntrackStatistics {} => Aspect::ConntrackStatistics,
             Self::Neighbour { address } => Aspect::Neighbour(address),
             Self::Attached { ifindex } => Aspect::Attached { ifindex },
+            Self::Through { destination, pid } => Aspect::Through {
+                destination: destination.into(),
+                process: pid,
+            },
         }
     }
 }
@@ -146,6 +178,10 @@ impl<'a> SeenLine<'a> {
                     .map(|filter| FilterLine::new(filter, limits))
                     .collect(),
                 xdp: Some(attached.xdp).filter(|&id| id != 0),
+            },
+            Seen::Through(through) => Self::Through {
+                legs: limits.list(&through.legs).iter().map(Into::into).collect(),
+                left_out: Some(through.left_out).filter(|count| *count != 0),
             },
         }
     }
@@ -175,6 +211,30 @@ impl<'a> SeenLine<'a> {
                 filters: filters.into_iter().map(FilterLine::model).collect(),
                 xdp: xdp.unwrap_or_default(),
             }),
+            Self::Through { legs, left_out } => Seen::Through(Through {
+                legs: legs.into_iter().map(Into::into).collect(),
+                left_out: left_out.unwrap_or(0),
+            }),
+        }
+    }
+}
+
+impl From<&Leg> for LegLine {
+    fn from(leg: &Leg) -> Self {
+        Self {
+            connection: leg.tuple.into(),
+            conntrack: (&leg.entry).into(),
+            socket: (&leg.socket).into(),
+        }
+    }
+}
+
+impl From<LegLine> for Leg {
+    fn from(line: LegLine) -> Self {
+        Self {
+            tuple: line.connection.into(),
+            entry: line.conntrack.into(),
+            socket: line.socket.into(),
         }
     }
 }

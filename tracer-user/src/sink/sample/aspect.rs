@@ -1,6 +1,11 @@
 //! One of each thing that is looked at because a theory needs it.
 
-use crate::model::aspect::{Aspect, Attached, ConntrackStatistics, Filter, Neighbour, NeighbourState, Seen, Setting};
+use super::findings::socket;
+use super::{endpoint, entry, tuple};
+use crate::model::aspect::{
+    Aspect, Attached, ConntrackStatistics, Filter, Leg, Neighbour, NeighbourState, Seen, Setting, Through,
+};
+use crate::model::tcp::ConntrackState;
 
 pub(in crate::sink) fn aspects() -> Vec<Aspect> {
     vec![
@@ -14,6 +19,10 @@ pub(in crate::sink) fn aspects() -> Vec<Aspect> {
         Aspect::Neighbour(None),
         Aspect::Neighbour(Some([10, 77, 0, 9].into())),
         Aspect::Attached { ifindex: 2 },
+        Aspect::Through {
+            destination: endpoint("10.77.0.3:9000"),
+            process: 4711,
+        },
     ]
 }
 
@@ -27,6 +36,10 @@ pub(in crate::sink) fn seen() -> Vec<Seen> {
             state: NeighbourState::Failed,
         }),
         attached(),
+        Seen::Through(Through {
+            legs: vec![leg()],
+            left_out: 7,
+        }),
     ]
 }
 
@@ -52,6 +65,14 @@ pub(in crate::sink) fn attached() -> Seen {
         filters: vec![filter("flower", None), filter("bpf", Some("cil_to_container"))],
         xdp: 17,
     })
+}
+
+fn leg() -> Leg {
+    Leg {
+        tuple: tuple("10.77.0.2:41000", "10.77.0.3:9000"),
+        entry: entry(ConntrackState::Established, 0, Some("127.0.0.1:15001")),
+        socket: socket(),
+    }
 }
 
 pub(in crate::sink) fn setting() -> Setting {

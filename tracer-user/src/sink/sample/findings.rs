@@ -27,7 +27,7 @@ fn owner() -> Owner {
 
 pub(super) fn connection() -> Connection {
     Connection {
-        id: 12,
+        id: Some(12),
         tuple: tuple("10.77.0.2:35468", "10.77.0.3:9000"),
         translated: None,
         way: Way::Outbound,
@@ -115,7 +115,7 @@ pub(super) fn syn_again() -> Evidence {
     }
 }
 
-fn socket() -> SocketInfo {
+pub(super) fn socket() -> SocketInfo {
     SocketInfo {
         state: Some(TcpState::Established),
         receive_queue: 0,
@@ -189,7 +189,7 @@ fn reply_rejected() -> Finding {
     let answer = tuple("10.77.0.3:9000", "10.77.0.2:35468");
     let close = entry(ConntrackState::Close, 1, None);
     let waiting = Connection {
-        id: 11,
+        id: None,
         tuple: tuple("10.77.0.2:41000", "10.77.0.3:9000"),
         state: Some(TcpState::Established),
         ..self::connection()

@@ -2,7 +2,7 @@
 
 use crate::model::aspect::{Attached, Filter, Seen};
 use crate::sink::text::Shown;
-use crate::sink::words::thousands;
+use crate::sink::words::{count, thousands};
 
 /// Where it was read.
 pub(super) fn source(seen: &Seen) -> &'static str {
@@ -10,6 +10,7 @@ pub(super) fn source(seen: &Seen) -> &'static str {
         Seen::Setting(_) => "sysctl",
         Seen::ConntrackCount(_) | Seen::ConntrackStatistics(_) => "ctnetlink",
         Seen::Neighbour(_) | Seen::Attached(_) => "rtnetlink",
+        Seen::Through(_) => "sock_diag",
     }
 }
 
@@ -34,6 +35,11 @@ pub(super) fn sentence(netns: &str, seen: &Seen) -> String {
             )
         }
         Seen::Attached(attached) => self::attached(netns, attached),
+        Seen::Through(through) => {
+            let legs = u64::try_from(through.legs.len()).unwrap_or(u64::MAX) + u64::from(through.left_out);
+            let go = if legs == 1 { "goes" } else { "go" };
+            format!("{} in {netns} {go} through the process", count(legs, "connection"))
+        }
     }
 }
 

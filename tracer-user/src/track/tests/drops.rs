@@ -52,6 +52,7 @@ struct Answer {
 fn walked(answer: &Answer, packets: usize) -> Walked {
     let trail = Trail {
         rules: answer.rules.clone(),
+        repeated: Vec::new(),
         end: answer.end,
         agrees: answer.agrees,
         certain: true,
