@@ -19,7 +19,7 @@ pub(super) const WORDS: Words = Words {
 fn summary(facts: Facts<'_>) -> String {
     let plain = (syn_dropped::WORDS.summary)(facts);
     match who(facts) {
-        Some(who) => format!("{plain}; {who}"),
+        Some(who) => format!("{plain}, and {who}"),
         None => plain,
     }
 }

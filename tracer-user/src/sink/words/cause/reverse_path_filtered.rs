@@ -19,7 +19,7 @@ pub(super) const WORDS: Words = Words {
 
 fn summary(facts: Facts<'_>) -> String {
     let tail = facts.remarking().map_or(String::new(), |rule| {
-        format!("; {} changed the mark that chooses it", quoted(rule))
+        format!(", because {} changed the mark that chooses it", quoted(rule))
     });
     let Some(drop) = facts.drop() else {
         return format!(
