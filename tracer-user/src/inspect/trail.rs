@@ -284,10 +284,17 @@ fn acted<'o>(ruleset: &Ruleset, outcome: &'o Outcome) -> Vec<(RuleRole, &'o Step
         .map(|step| (RuleRole::Translates, step))
         .collect();
     // Only the last one has its mark.
-    let marked = steps
-        .rev()
-        .find(|step| step.effect == Effect::Marked && sets_connmark(ruleset, step));
-    acted.extend(marked.map(|step| (RuleRole::SetsMark, step)));
+    let marked = |target| {
+        let marks = move |step: &&Step| step.effect == Effect::Marked && sets(ruleset, step, target);
+        steps.clone().rfind(marks)
+    };
+    acted.extend(marked(Target::Connmark).map(|step| (RuleRole::SetsMark, step)));
+    // The mark that counts is the one the packet is routed with.
+    let routed = |step: &&Step| matches!(step.hook, Hook::Prerouting | Hook::Output);
+    let marked = marked(Target::Mark)
+        .filter(routed)
+        .filter(|step| is_constant(ruleset, step));
+    acted.extend(marked.map(|step| (RuleRole::SetsPacketMark, step)));
     let role = match outcome.end {
         End::Dropped | End::Queued => Some(RuleRole::Drops),
         End::Rejected(_) => Some(RuleRole::Rejects),
@@ -297,10 +304,20 @@ fn acted<'o>(ruleset: &Ruleset, outcome: &'o Outcome) -> Vec<(RuleRole, &'o Step
     acted
 }
 
-fn sets_connmark(ruleset: &Ruleset, step: &Step) -> bool {
+fn sets(ruleset: &Ruleset, step: &Step, target: Target) -> bool {
     let rule = step.rule.and_then(|id| ruleset.rule(id));
-    let sets = |item: &Item| matches!(item, Item::Action(Action::Assign(assign)) if assign.target == Target::Connmark);
+    let sets = |item: &Item| matches!(item, Item::Action(Action::Assign(assign)) if assign.target == target);
     rule.is_some_and(|rule| rule.items.iter().any(sets))
+}
+
+/// Whether the packet's mark becomes one that no other mark decides.
+fn is_constant(ruleset: &Ruleset, step: &Step) -> bool {
+    let rule = step.rule.and_then(|id| ruleset.rule(id));
+    let constant = |item: &Item| {
+        matches!(item, Item::Action(Action::Assign(assign))
+            if assign.target == Target::Mark && matches!(assign.source, Source::None))
+    };
+    rule.is_some_and(|rule| rule.items.iter().any(constant))
 }
 
 fn located(ruleset: &Ruleset, step: &Step) -> Option<Located> {

@@ -2,6 +2,7 @@
 //!
 //! A scenario says what happens, never how it would be recognised.
 
+mod attached;
 mod control;
 mod local;
 mod path;
@@ -9,8 +10,10 @@ mod peer;
 mod policy;
 mod redirect;
 mod reply;
+mod routing;
 mod service;
 mod socket;
+mod table;
 
 use crate::lab::error::LabError;
 use crate::lab::options::{Backend, Family, Options, PeerKind};
@@ -190,6 +193,14 @@ static SCENARIOS: &[Scenario] = &[
     peer::UNANSWERED_DUPLICATE_JUMP,
     peer::UNANSWERED_HOOKS_OFF,
     peer::DROPPED_IN_KERNEL,
+    attached::TC,
+    routing::MARTIAN,
+    routing::REVERSE_PATH,
+    routing::REVERSE_PATH_MARK,
+    routing::UNREACHABLE,
+    routing::UNREACHABLE_DOCKER,
+    table::EXHAUSTED,
+    table::RAW_DROP,
     control::refusals::REFUSED_PORT,
     control::refusals::LOCAL_REFUSED_PORT,
     control::refusals::ONE_GIVE_UP,

@@ -1,6 +1,7 @@
 //! Records as the Tracker and the shell make them, for the tests of the sinks.
 
 mod aspect;
+mod drops;
 mod findings;
 mod inspected;
 mod local;
@@ -8,7 +9,7 @@ mod ports;
 mod rules;
 mod sockets;
 
-pub(super) use aspect::{aspects, seen, setting, sockets_to};
+pub(super) use aspect::{aspects, attached, seen, setting, sockets_to, statistics};
 pub(super) use findings::{finding_of, findings};
 pub(super) use ports::ports;
 pub(super) use rules::{named_findings, policy, redirect};

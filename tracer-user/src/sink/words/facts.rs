@@ -1,6 +1,6 @@
 //! What a finding's evidence says, by question.
 
-use crate::model::aspect::Seen;
+use crate::model::aspect::{Seen, Setting};
 use crate::model::conntrack::Conntrack;
 use crate::model::evidence::{Evidence, Place};
 use crate::model::finding::{Connection, Culprit, Finding, RuleRole, Way};
@@ -155,6 +155,29 @@ impl<'a> Facts<'a> {
         named.or_else(seen)
     }
 
+    /// The settings at fault, with their namespaces.
+    pub(super) fn settings(self) -> impl Iterator<Item = (&'a Setting, Netns)> {
+        self.0.culprits.iter().filter_map(|culprit| match culprit {
+            Culprit::Sysctl { netns, setting, .. } => Some((setting, *netns)),
+            _ => None,
+        })
+    }
+
+    /// What was looked at, the last first.
+    pub(super) fn seen(self) -> impl Iterator<Item = &'a Seen> {
+        self.0.evidence.iter().rev().filter_map(|evidence| match evidence {
+            Evidence::Aspect { seen, .. } => Some(seen),
+            _ => None,
+        })
+    }
+
+    /// The rule that changes the mark of the packet, where one is known.
+    pub(super) fn remarking(self) -> Option<&'a Located> {
+        rule::named(self.0, |role| role == RuleRole::SetsPacketMark)
+            .next()
+            .map(|(rule, _)| rule)
+    }
+
     /// The connection's own socket, as last seen.
     pub(super) fn socket(self) -> Option<&'a SocketInfo> {
         self.find(|evidence| {
@@ -210,7 +233,7 @@ impl<'a> Facts<'a> {
     }
 
     /// The last thing that was looked at and that `what` picks.
-    pub(super) fn seen<T>(self, what: impl Fn(&'a Seen) -> Option<T>) -> Option<T> {
+    pub(super) fn find_seen<T>(self, what: impl Fn(&'a Seen) -> Option<T>) -> Option<T> {
         self.find(|evidence| {
             let Evidence::Aspect { seen, .. } = evidence else {
                 return None;

@@ -5,6 +5,7 @@ mod bounds;
 mod causes;
 mod census;
 mod controls;
+mod drops;
 mod local;
 mod order;
 mod rules;
