@@ -142,6 +142,25 @@ pub fn acceptable(sequence: u32, family: Family, port: u16) -> Vec<u8> {
     )
 }
 
+/// Asks for the connections with this local port, whatever their state.
+pub fn connected(sequence: u32, family: Family, port: u16) -> Vec<u8> {
+    let states = StateFlags::ESTABLISHED
+        | StateFlags::SYN_SENT
+        | StateFlags::FIN_WAIT1
+        | StateFlags::FIN_WAIT2
+        | StateFlags::CLOSE_WAIT
+        | StateFlags::LAST_ACK
+        | StateFlags::CLOSING;
+    request(
+        sequence,
+        DUMP,
+        family,
+        any_peer(family, port),
+        states,
+        ExtensionFlags::empty(),
+    )
+}
+
 /// The socket of one message (after the netlink header).
 pub fn parse(payload: &[u8]) -> Result<Socket, SocketError> {
     let header = InetResponseHeader::parse(payload).map_err(|error| SocketError::Header {

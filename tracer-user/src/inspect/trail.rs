@@ -23,10 +23,11 @@ pub type Route = Option<u32>;
 /// The way of the packet through these rules.
 pub fn trail(snapshot: &Snapshot, walker: &Walker<'_>, traveller: &Traveller, route: Route) -> Trail {
     let journey = journey(snapshot, traveller, route);
+    let acts = walker.tracks_family(traveller.tuple.destination.address.is_ipv6());
     let mut first = None;
     for mark in marks(traveller) {
         let walk = walker.walk(&packet(traveller, journey, mark), journey);
-        let trail = of_walk(&snapshot.ruleset, traveller, &walk);
+        let trail = of_walk(&snapshot.ruleset, traveller, &walk, acts);
         if trail.agrees {
             return trail;
         }
@@ -175,9 +176,10 @@ fn tracking(traveller: &Traveller) -> Tracking {
     }
 }
 
-fn of_walk(ruleset: &Ruleset, traveller: &Traveller, walk: &Walk) -> Trail {
+/// `acts`: conntrack is at work, so that its entry is where the packet was sent to.
+fn of_walk(ruleset: &Ruleset, traveller: &Traveller, walk: &Walk, acts: bool) -> Trail {
     let all = &walk.outcomes;
-    let agreeing: Vec<_> = all.iter().filter(|outcome| agrees(outcome, traveller)).collect();
+    let agreeing: Vec<_> = all.iter().filter(|outcome| agrees(outcome, traveller, acts)).collect();
     let sure = !walk.truncated && all.iter().all(|outcome| outcome.end != End::Unknown);
     let told: Vec<_> = if agreeing.is_empty() {
         all.iter().collect()
@@ -198,11 +200,11 @@ fn of_walk(ruleset: &Ruleset, traveller: &Traveller, walk: &Walk) -> Trail {
 }
 
 /// Whether this is what was seen: that it did not get through, and where it was translated to.
-fn agrees(outcome: &Outcome, traveller: &Traveller) -> bool {
+fn agrees(outcome: &Outcome, traveller: &Traveller, acts: bool) -> bool {
     let stopped = matches!(outcome.end, End::Dropped | End::Rejected(_) | End::Queued);
     let expected = traveller
         .conntrack
-        .filter(|_| traveller.first)
+        .filter(|_| traveller.first && acts)
         .map(|entry| leaving(&entry));
     let goes = destination(outcome);
     let arrives = expected.is_none_or(|expected| goes.is_none_or(|goes| goes == expected));

@@ -1,5 +1,7 @@
 //! What is looked at in a namespace only where a theory of what is wrong needs it, and what was seen.
 
+use crate::model::inquiry::SocketInfo;
+use crate::model::tuple::{Endpoint, Tuple};
 use std::sync::Arc;
 
 /// One thing to look at.
@@ -11,6 +13,8 @@ pub enum Aspect {
     DeviceSetting { path: Arc<str>, ifindex: u32 },
     /// How many entries conntrack has for the namespace.
     ConntrackCount,
+    /// The connections that have this local endpoint.
+    Sockets { local: Endpoint },
 }
 
 /// One thing that was seen. What could not be read is not there.
@@ -18,6 +22,19 @@ pub enum Aspect {
 pub enum Seen {
     Setting(Setting),
     ConntrackCount(u32),
+    /// At most [`SOCKETS_MAX`].
+    Sockets {
+        local: Endpoint,
+        sockets: Vec<Connected>,
+    },
+}
+
+/// A socket that has a remote end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connected {
+    /// Local to remote.
+    pub tuple: Tuple,
+    pub socket: SocketInfo,
 }
 
 /// A setting and its value.
@@ -48,5 +65,15 @@ pub fn setting<'a>(seen: &'a [Seen], path: &str) -> Option<&'a Setting> {
     })
 }
 
+/// The connections of a local endpoint, if they were looked at.
+pub fn sockets(seen: &[Seen], of: Endpoint) -> Option<&[Connected]> {
+    seen.iter().find_map(|seen| match seen {
+        Seen::Sockets { local, sockets } if *local == of => Some(&**sockets),
+        _ => None,
+    })
+}
+
+/// Sockets that one aspect tells of.
+pub const SOCKETS_MAX: usize = 8;
 /// Aspects of one question, and of one answer.
 pub const ASPECTS_MAX: usize = 16;

@@ -3,7 +3,7 @@
 use crate::model::aspect::Seen;
 use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::event::RstMaker;
-use crate::model::identity::Netns;
+use crate::model::identity::{Netns, Process};
 use crate::model::inquiry::{Listener, SocketInfo};
 use crate::model::inspected::Inspected;
 use crate::model::reason::{DropReason, RstReason};
@@ -84,6 +84,13 @@ pub enum Evidence {
     /// Asked, and conntrack has no entry.
     NoConntrack {
         at: Timestamp,
+    },
+    /// The entry of a live connection was deleted; as it was.
+    ConntrackDeleted {
+        at: Timestamp,
+        entry: Conntrack,
+        /// Who did it, where that was seen.
+        by: Option<Process>,
     },
     /// Nobody listens there.
     NoListener {

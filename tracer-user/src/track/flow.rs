@@ -1,5 +1,6 @@
 //! One connection under suspicion: everything that was seen of it.
 
+use super::strays::Stray;
 use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::event::{Retransmit, RstMaker};
 use crate::model::evidence::Place;
@@ -40,6 +41,8 @@ pub(super) struct Flow {
     pub(super) reset_received: Option<(Timestamp, Option<TcpState>)>,
     /// From a packet of it.
     pub(super) conntrack: Option<Box<Conntrack>>,
+    /// A packet of it was not translated back.
+    pub(super) stray: Option<Box<Stray>>,
     /// It hung already when tracing began.
     pub(super) counted: Option<Box<Counted>>,
     pub(super) examination: Examination,

@@ -9,9 +9,11 @@ use super::flow::{Examination, Flow, Phase};
 use super::flows::Flows;
 use super::giveup::GiveUps;
 use super::judge::{ECONNREFUSED, ECONNRESET, Ordinary};
+use super::lost::Lost;
 use super::pace::Pace;
 use super::packets::{PacketSeen, Packets, What};
 use super::resets::Resets;
+use super::strays::Strays;
 use super::sweep::Sweeps;
 use super::totals::Totals;
 use crate::model::event::{Event, EventKind, RstMaker, RstSent};
@@ -38,6 +40,8 @@ pub struct Tracker {
     pub(super) inquiries: Inquiries,
     /// Of examinations of single connections.
     pub(super) pace: Pace,
+    pub(super) strays: Strays,
+    pub(super) lost: Lost,
     /// Namespace and device → the namespace behind it, once known.
     pub(super) links: BTreeMap<(u64, u32), Link>,
     /// How a person enters a namespace, by its identity.
@@ -73,6 +77,8 @@ impl Tracker {
             findings: Findings::default(),
             inquiries: Inquiries::default(),
             pace: Pace::new(EXAMINATIONS_PER_SECOND, EXAMINATIONS_BURST),
+            strays: Strays::default(),
+            lost: Lost::default(),
             links: BTreeMap::new(),
             entrances: BTreeMap::new(),
             sweeps,
@@ -101,7 +107,7 @@ impl Tracker {
             }
             EventKind::RstSent(sent) => self.handle_rst_sent(event, sent),
             EventKind::RstReceived { state } => self.handle_rst_received(event, *state),
-            EventKind::Conntrack(changed) => self.handle_conntrack(event.netns, changed),
+            EventKind::Conntrack(changed) => self.handle_conntrack(event, changed),
             EventKind::Drop(dropped) => {
                 if event.socket.is_some() && event.owner.is_some() {
                     let connecting = matches!(dropped.state, None | Some(TcpState::SynSent));
@@ -140,6 +146,8 @@ impl Tracker {
                 self.links.insert((netns, ifindex), Link::Known(far));
                 self.rejoin_packets(netns, ifindex);
             }
+            (Some(Asker::Stray(stray)), reply) => self.stray_answered(stray, at, enter, reply),
+            (Some(Asker::Deleted { netns, reply: tuple }), reply) => self.deleted_answered(netns, tuple, reply),
             (Some(Asker::Sweep), reply) => {
                 self.sweeps.next_at = self.config.sweep.then(|| at + self.config.sweep_interval());
                 if let Reply::Swept(waiting) = reply {
@@ -277,6 +285,7 @@ impl Tracker {
     fn handle_rst_sent(&mut self, event: &Event, sent: &RstSent) {
         if let (true, Some(tuple)) = (sent.active, event.tuple) {
             self.resets.remember(event.at, RstMaker::Socket, tuple);
+            self.ask_reset(event, sent);
         }
         // An active one has no packet, and what it answers is no packet of the receiver's.
         if let Some(packet) = sent.packet {
@@ -389,6 +398,7 @@ pub(super) fn new_flow(event: &Event, tuple: Tuple, phase: Phase) -> Flow {
         rule_reset: None,
         reset_received: None,
         conntrack: None,
+        stray: None,
         counted: None,
         examination: Examination::None,
         asked: None,

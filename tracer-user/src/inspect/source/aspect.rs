@@ -1,7 +1,9 @@
 //! Looks at aspects of the namespace that the thread is in. What cannot be read is left out.
 
 use super::probe::Probe;
-use crate::model::aspect::{ASPECTS_MAX, Aspect, Seen, Setting};
+use crate::model::aspect::{ASPECTS_MAX, Aspect, Connected, SOCKETS_MAX, Seen, Setting};
+use crate::model::identity::Process;
+use crate::model::tuple::Endpoint;
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, netdevice};
 use std::fs;
@@ -22,6 +24,41 @@ fn one(probe: &mut Probe, aspect: &Aspect) -> Option<Seen> {
             setting(&path.replace("{}", &device))
         }
         Aspect::ConntrackCount => probe.conntrack_count().ok().map(Seen::ConntrackCount),
+        Aspect::Sockets { local } => sockets(probe, *local),
+    }
+}
+
+fn sockets(probe: &mut Probe, local: Endpoint) -> Option<Seen> {
+    let all = probe.connected(local.port).ok()?;
+    let own = all.iter().filter(|socket| socket.tuple.source == local);
+    let own = own.map(|socket| Connected {
+        tuple: socket.tuple,
+        socket: socket.info(None),
+    });
+    Some(Seen::Sockets {
+        local,
+        sockets: own.take(SOCKETS_MAX).collect(),
+    })
+}
+
+/// The inodes of the sockets that were seen.
+pub(super) fn inodes(seen: &[Seen]) -> impl Iterator<Item = u32> {
+    seen.iter()
+        .flat_map(|seen| match seen {
+            Seen::Sockets { sockets, .. } => sockets.as_slice(),
+            Seen::Setting(_) | Seen::ConntrackCount(_) => &[],
+        })
+        .map(|connected| connected.socket.inode)
+}
+
+/// Fills in who holds them.
+pub(super) fn name_holders(seen: &mut [Seen], holder: impl Fn(u32) -> Option<Process>) {
+    for seen in seen {
+        if let Seen::Sockets { sockets, .. } = seen {
+            for connected in sockets {
+                connected.socket.process = holder(connected.socket.inode);
+            }
+        }
     }
 }
 

@@ -116,7 +116,7 @@ impl Examiner {
         deadline: Instant,
     ) -> Result<Reply, ExamineError> {
         let zones = &mut self.zones;
-        let seen = self.namespaces.inside(found, |_| {
+        let mut seen = self.namespaces.inside(found, |_| {
             let mut probe = Probe::new(deadline);
             let mut seen = look(&mut probe, tuple, target, zones)?;
             seen.aspects = aspect::look(&mut probe, aspects);
@@ -127,8 +127,10 @@ impl Examiner {
             .iter()
             .chain(&seen.socket)
             .map(|socket| socket.inode)
+            .chain(aspect::inodes(&seen.aspects))
             .collect();
         let processes = process::holders(inodes, &HashSet::from([found.inode]));
+        aspect::name_holders(&mut seen.aspects, |inode| processes.get(&inode).copied());
         let process = |socket: &Socket| processes.get(&socket.inode).copied();
         Ok(Reply::Connection(Box::new(Examined {
             conntrack: seen.conntrack,

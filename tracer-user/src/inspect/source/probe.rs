@@ -94,6 +94,11 @@ impl Probe {
         self.both_families(|sequence, family| socket::acceptable(sequence, family, port))
     }
 
+    /// All connections with this local port, whatever their state.
+    pub(super) fn connected(&mut self, port: u16) -> Result<Vec<Socket>, ProbeError> {
+        self.both_families(|sequence, family| socket::connected(sequence, family, port))
+    }
+
     /// Connections that look as if they hung. What is asked of all of them costs little; more is asked of those few.
     pub(super) fn stalled(&mut self, family: Family) -> Result<Vec<Socket>, ProbeError> {
         self.chosen(

@@ -1,7 +1,8 @@
 //! What is looked at because a theory needs it: in inquiries, answers and evidence.
 
-use crate::model::aspect::{Aspect, Seen, Setting};
-use crate::sink::jsont::Limits;
+use crate::model::aspect::{Aspect, Connected, Seen, Setting};
+use crate::sink::jsont::socket::Socket;
+use crate::sink::jsont::{Endpoint, Limits, Tuple};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -21,6 +22,10 @@ pub enum AspectLine<'a> {
         ifindex: u32,
     },
     ConntrackCount {},
+    /// The connections that have this local endpoint.
+    Sockets {
+        local: Endpoint,
+    },
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,6 +37,19 @@ pub enum SeenLine<'a> {
     ConntrackCount {
         entries: u32,
     },
+    Sockets {
+        local: Endpoint,
+        sockets: Vec<ConnectedLine>,
+    },
+}
+
+/// A socket that has a remote end.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ConnectedLine {
+    /// Local to remote.
+    pub connection: Tuple,
+    pub socket: Socket,
 }
 
 /// A setting and its value.
@@ -57,6 +75,7 @@ impl<'a> AspectLine<'a> {
                 ifindex: *ifindex,
             },
             Aspect::ConntrackCount => Self::ConntrackCount {},
+            Aspect::Sockets { local } => Self::Sockets { local: (*local).into() },
         }
     }
 
@@ -68,6 +87,7 @@ impl<'a> AspectLine<'a> {
                 ifindex,
             },
             Self::ConntrackCount {} => Aspect::ConntrackCount,
+            Self::Sockets { local } => Aspect::Sockets { local: local.into() },
         }
     }
 }
@@ -77,6 +97,10 @@ impl<'a> SeenLine<'a> {
         match seen {
             Seen::Setting(setting) => Self::Setting(SettingLine::new(setting, limits)),
             Seen::ConntrackCount(entries) => Self::ConntrackCount { entries: *entries },
+            Seen::Sockets { local, sockets } => Self::Sockets {
+                local: (*local).into(),
+                sockets: sockets.iter().map(Into::into).collect(),
+            },
         }
     }
 
@@ -87,6 +111,10 @@ impl<'a> SeenLine<'a> {
                 value: setting.value.into(),
             }),
             Self::ConntrackCount { entries } => Seen::ConntrackCount(entries),
+            Self::Sockets { local, sockets } => Seen::Sockets {
+                local: local.into(),
+                sockets: sockets.into_iter().map(Into::into).collect(),
+            },
         }
     }
 }
@@ -96,6 +124,24 @@ impl<'a> SettingLine<'a> {
         Self {
             path: limits.text(&setting.path),
             value: limits.text(&setting.value),
+        }
+    }
+}
+
+impl From<&Connected> for ConnectedLine {
+    fn from(connected: &Connected) -> Self {
+        Self {
+            connection: connected.tuple.into(),
+            socket: (&connected.socket).into(),
+        }
+    }
+}
+
+impl From<ConnectedLine> for Connected {
+    fn from(line: ConnectedLine) -> Self {
+        Self {
+            tuple: line.connection.into(),
+            socket: line.socket.into(),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::sink::clock::Clock;
 use crate::sink::jsont::aspect::SeenLine;
 use crate::sink::jsont::inspected::InspectedLine;
 use crate::sink::jsont::socket::{Listener, Socket};
-use crate::sink::jsont::{Conntrack, Endpoint, Flags, Limits, Netns, Spelled, Time, Tuple};
+use crate::sink::jsont::{Conntrack, Endpoint, Flags, Limits, Netns, Process, Spelled, Time, Tuple};
 use crate::sink::words;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -77,6 +77,12 @@ pub enum Observation<'a> {
         queried: bool,
     },
     NoConntrack {},
+    /// The entry of a live connection was deleted, and by whom, where that was seen.
+    ConntrackDeleted {
+        conntrack: Conntrack,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Process>,
+    },
     NoListener {
         address: std::net::IpAddr,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -223,6 +229,10 @@ impl<'a> Observation<'a> {
                 queried: *queried,
             },
             Seen::NoConntrack { .. } => Self::NoConntrack {},
+            Seen::ConntrackDeleted { entry, by, .. } => Self::ConntrackDeleted {
+                conntrack: entry.into(),
+                by: by.map(Into::into),
+            },
             Seen::NoListener { endpoint, .. } => {
                 let Endpoint { address, port } = (*endpoint).into();
                 Self::NoListener { address, port }

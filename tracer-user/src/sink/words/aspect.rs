@@ -1,13 +1,14 @@
 //! What was looked at because a theory needed it, in words.
 
-use crate::model::aspect::Seen;
-use crate::sink::words::thousands;
+use crate::model::aspect::{Connected, Seen};
+use crate::sink::words::{process, thousands};
 
 /// Where it was read.
 pub(super) fn source(seen: &Seen) -> &'static str {
     match seen {
         Seen::Setting(_) => "sysctl",
         Seen::ConntrackCount(_) => "ctnetlink",
+        Seen::Sockets { .. } => "sock_diag",
     }
 }
 
@@ -18,5 +19,19 @@ pub(super) fn sentence(netns: &str, seen: &Seen) -> String {
         Seen::ConntrackCount(entries) => {
             format!("conntrack has {} entries in {netns}", thousands(u64::from(*entries)))
         }
+        Seen::Sockets { local, sockets } if sockets.is_empty() => {
+            format!("no connection in {netns} has the local end {local}")
+        }
+        Seen::Sockets { sockets, .. } => {
+            let all: Vec<_> = sockets.iter().map(connected).collect();
+            format!("in {netns} there is {}", all.join(" and "))
+        }
     }
+}
+
+fn connected(connected: &Connected) -> String {
+    let Connected { tuple, socket } = connected;
+    let state = socket.state.map_or("in an unknown state", |state| state.name());
+    let holder = socket.process.map(|of| format!(" of {}", process(of.pid, of.comm)));
+    format!("{tuple}{}, {state}", holder.unwrap_or_default())
 }

@@ -67,6 +67,25 @@ pub(super) fn attached(reason: DropReason) -> &'static str {
 
 /// Deletes one conntrack entry.
 pub(super) fn delete(entry: &Conntrack) -> String {
+    on_entry("-D", entry)
+}
+
+/// Prints one conntrack entry.
+pub(super) fn show(entry: &Conntrack) -> String {
+    on_entry("-L", entry)
+}
+
+/// Ends one socket: its process gets ECONNABORTED.
+pub(super) fn end_socket(tuple: Tuple) -> String {
+    format!("ss -K src {} dst {}", tuple.source, tuple.destination)
+}
+
+/// Shows one socket.
+pub(super) fn socket(tuple: Tuple) -> String {
+    format!("ss -Htanop src {} dst {}", tuple.source, tuple.destination)
+}
+
+fn on_entry(action: &str, entry: &Conntrack) -> String {
     let Tuple { source, destination } = entry.original;
     let family = match Family::of(entry.original) {
         Family::V4 => "ipv4",
@@ -77,7 +96,7 @@ pub(super) fn delete(entry: &Conntrack) -> String {
         zone => format!(" --zone {zone}"),
     };
     format!(
-        "conntrack -D -f {family} -p tcp --orig-src {} --orig-dst {} --sport {} --dport {}{zone}",
+        "conntrack {action} -f {family} -p tcp --orig-src {} --orig-dst {} --sport {} --dport {}{zone}",
         source.address, destination.address, source.port, destination.port
     )
 }

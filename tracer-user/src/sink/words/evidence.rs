@@ -20,6 +20,7 @@ pub fn at(evidence: &Evidence) -> Timestamp {
         | Evidence::Retransmits { at, .. }
         | Evidence::Conntrack { at, .. }
         | Evidence::NoConntrack { at }
+        | Evidence::ConntrackDeleted { at, .. }
         | Evidence::NoListener { at, .. }
         | Evidence::Listener { at, .. }
         | Evidence::Socket { at, .. }
@@ -51,6 +52,7 @@ pub fn source(evidence: &Evidence) -> Option<&'static str> {
         | Evidence::Listener { .. }
         | Evidence::Socket { .. }
         | Evidence::NotAccepted { .. } => Some("sock_diag"),
+        Evidence::ConntrackDeleted { .. } => Some("conntrack-destroy"),
         Evidence::RulesWalked { .. } | Evidence::MarkSetter { .. } | Evidence::Inspected { .. } => Some("rules"),
         Evidence::Aspect { seen, .. } => Some(aspect::source(seen)),
         Evidence::Errno { .. }
@@ -103,6 +105,15 @@ pub fn sentence(finding: &Finding, evidence: &Evidence) -> String {
         }
         Evidence::Conntrack { entry, queried, .. } => conntrack(entry, *queried),
         Evidence::NoConntrack { .. } => "conntrack has no entry for the connection".to_owned(),
+        Evidence::ConntrackDeleted { entry, by, .. } => {
+            let by = by.map_or(String::new(), |by| format!(" by {}", process(by.pid, by.comm)));
+            let leaving = entry.leaving();
+            format!(
+                "the conntrack entry was deleted{by} while the connection lived: {}, translated to {leaving}, {}",
+                entry.original,
+                entry_state(entry)
+            )
+        }
         Evidence::NoListener { endpoint, .. } => format!("nobody listens on {endpoint}"),
         Evidence::Listener { listener, .. } => listens(listener),
         Evidence::Socket { socket, .. } => own_socket(socket),

@@ -1,7 +1,7 @@
 //! Nothing that was seen explains it.
 
 use super::case::Case;
-use super::{Diagnosis, Explanation, Opinion, Theory};
+use super::{Diagnosis, Explanation, Opinion, Theory, stale_conntrack};
 use crate::model::conntrack::Direction;
 use crate::model::evidence::Evidence;
 use crate::model::finding::{Cause, Confidence, Severity};
@@ -46,4 +46,5 @@ fn refine(diagnosis: &mut Diagnosis, answers: &[Answered]) {
     if !answers.is_empty() && answers.iter().all(clears) {
         diagnosis.confidence = diagnosis.confidence.max(Confidence::Likely);
     }
+    stale_conntrack::rename(diagnosis, answers);
 }
