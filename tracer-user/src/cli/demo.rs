@@ -199,7 +199,7 @@ fn one(arguments: &DemoArguments, scenario: &'static Scenario) -> Result<Found, 
     let options = Options {
         hang_after: HANG_AFTER,
         events: Events::Suspect,
-        conntrack_events: arguments.conntrack_events,
+        conntrack_events: arguments.conntrack_events || scenario.conntrack_events,
         ladder: arguments.ladder.hooks,
         filter: Filter {
             netns: namespaces.iter().map(|namespace| namespace.inode).collect(),

@@ -4,7 +4,8 @@
 
 use crate::lab::options::{Backend, Family};
 
-/// The same rules twice. `{lo}`, `{lo6}` (Istio's 127.0.0.6 or ::6), `{icmp}` and `{ip}` depend on the family.
+/// The same rules twice. `{lo}`, `{lo6}` (Istio's 127.0.0.6 or ::6), `{icmp}`, `{ip}`, `{peer}` and `{other}` (the
+/// peer's two addresses, the second as it stands before a port) depend on the family.
 pub(super) struct Rules {
     /// Arguments of iptables or ip6tables, a line each.
     pub iptables: &'static [&'static str],
@@ -69,7 +70,13 @@ fn fill_in(text: &str, family: Family) -> String {
         Family::Ipv4 => ("127.0.0.1", "127.0.0.6", "icmp-port-unreachable", "ip"),
         Family::Ipv6 => ("::1", "::6", "icmp6-port-unreachable", "ip6"),
     };
+    let (peer, other) = match family {
+        Family::Ipv4 => ("10.77.0.3", "10.77.0.4"),
+        Family::Ipv6 => ("fd77::3", "[fd77::4]"),
+    };
     text.replace("{lo}", lo)
+        .replace("{peer}", peer)
+        .replace("{other}", other)
         .replace("{lo6}", lo6)
         .replace("{icmp}", icmp)
         .replace("{ip}", ip)

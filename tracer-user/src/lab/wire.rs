@@ -63,6 +63,22 @@ pub(super) enum Command {
     },
     /// Makes the phantom reset every connection it has.
     PhantomReset,
+    /// Makes it answer nothing more to one of its ports.
+    PhantomDeaf {
+        port: u16,
+    },
+    /// Makes it send a segment far out of the window on every connection it has.
+    PhantomForge,
+    /// Listens, and accepts nobody by itself.
+    Listen {
+        listen: SocketAddr,
+    },
+    /// Takes the next connection into a slot; a proxy asks for the original destination first, and closes it if there is
+    /// none.
+    Accept {
+        slot: u8,
+        proxy: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]

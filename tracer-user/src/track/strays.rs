@@ -10,7 +10,7 @@ use super::theory;
 use super::tracker::{Tracker, new_flow};
 use crate::model::aspect::{self, Aspect, Connected, Seen};
 use crate::model::conntrack::Conntrack;
-use crate::model::event::{Event, EventKind, RstSent};
+use crate::model::event::{Event, EventKind, RstMaker, RstSent};
 use crate::model::finding::Way;
 use crate::model::identity::Netns;
 use crate::model::inquiry::{Examined, Question, Reply, SocketInfo};
@@ -28,6 +28,8 @@ pub(super) struct Stray {
     /// It was the other end's last: a FIN, or a RST.
     pub(super) ends: bool,
     pub(super) why: Untranslated,
+    /// It is a RST of a socket's own accord, and answers nothing.
+    pub(super) abort: Option<ResetSeen>,
     /// Of the namespace.
     pub(super) settings: Vec<Seen>,
 }
@@ -201,6 +203,7 @@ impl Tracker {
             packet,
             ends: pending.ends,
             why,
+            abort: None,
             settings: examined.seen.into_iter().filter(is_setting).collect(),
         };
         self.suspect(owner, pending.reset, stray, looked);
@@ -238,7 +241,7 @@ impl Tracker {
             .then(|| (Untranslated::NoEntry(only.clone()), Some(only.socket.clone())))
     }
 
-    fn suspect(&mut self, tuple: Tuple, reset: ResetSeen, stray: Stray, looked: Looked) {
+    fn suspect(&mut self, tuple: Tuple, reset: ResetSeen, mut stray: Stray, looked: Looked) {
         let known = self.flows.by_pair(tuple.into()).iter().copied().find(|id| {
             let flow = self.flows.get(*id);
             flow.is_some_and(|flow| flow.netns == reset.netns && flow.tuple == tuple)
@@ -259,7 +262,11 @@ impl Tracker {
         if let Untranslated::Deleted(deleted) = &stray.why {
             flow.conntrack = Some(Box::new(deleted.entry));
         }
-        flow.reset = Some(Box::new(reset));
+        if reset.maker == RstMaker::Socket {
+            stray.abort = Some(reset);
+        } else {
+            flow.reset = Some(Box::new(reset));
+        }
         flow.stray = Some(Box::new(stray));
         flow.asked.get_or_insert(looked.at);
         flow.examination = Examination::Done(Box::new(looked));

@@ -115,6 +115,10 @@ fn execute(command: Command, client: &mut Client, phantom: &mut Option<Phantom>)
         Command::Abort { slot } => client.abort(slot)?,
         Command::Phantom { device, manner } => *phantom = Some(Phantom::start(&device, manner)?),
         Command::PhantomReset => phantom.as_ref().ok_or(io::ErrorKind::NotConnected)?.reset()?,
+        Command::PhantomDeaf { port } => phantom.as_ref().ok_or(io::ErrorKind::NotConnected)?.ignore(port),
+        Command::PhantomForge => phantom.as_ref().ok_or(io::ErrorKind::NotConnected)?.forge()?,
+        Command::Listen { listen } => client.listen(listen)?,
+        Command::Accept { slot, proxy } => client.accept(slot, proxy)?,
     }
     Ok(Answer::Done)
 }

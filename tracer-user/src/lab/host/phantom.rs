@@ -8,7 +8,7 @@ use crate::lab::wire::Manner;
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 /// A running phantom; it ends with the process.
@@ -31,11 +31,29 @@ impl Phantom {
 
     /// Resets every connection from its peer's point of view.
     pub(super) fn reset(&self) -> io::Result<()> {
-        let mut responder = self.responder.lock().unwrap_or_else(PoisonError::into_inner);
-        responder
-            .reset_all()
+        let resets = self.responder().reset_all();
+        self.send_all(&resets)
+    }
+
+    /// Sends a segment far ahead of the window on every connection.
+    pub(super) fn forge(&self) -> io::Result<()> {
+        let forged = self.responder().forge_all();
+        self.send_all(&forged)
+    }
+
+    /// Answers nothing more to this port.
+    pub(super) fn ignore(&self, port: u16) {
+        self.responder().ignore(port);
+    }
+
+    fn responder(&self) -> MutexGuard<'_, Responder> {
+        self.responder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn send_all(&self, segments: &[([u8; 6], Segment)]) -> io::Result<()> {
+        segments
             .iter()
-            .try_for_each(|(hardware, reset)| send(&self.socket, *hardware, reset))
+            .try_for_each(|(hardware, segment)| send(&self.socket, *hardware, segment))
     }
 }
 

@@ -38,7 +38,8 @@ fn forward(mut downstream: Stream, pool: &Pool) -> io::Result<()> {
     }
 }
 
-fn original_destination(stream: &TcpStream) -> io::Result<SocketAddr> {
+/// Where the connection was meant to go before it was redirected here.
+pub(super) fn original_destination(stream: &TcpStream) -> io::Result<SocketAddr> {
     Ok(if stream.local_addr()?.is_ipv4() {
         sockopt::ip_original_dst(stream)?.into()
     } else {

@@ -3,13 +3,15 @@
 //! It retransmits nothing and keeps no window; like a kernel it resets what belongs to no connection.
 
 use crate::lab::host::frame::{Flags, Segment};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::mem;
 use std::net::SocketAddr;
 
 #[derive(Default)]
 pub(super) struct Responder {
     flows: HashMap<(SocketAddr, SocketAddr), Flow>,
+    /// Ports that nothing is answered to.
+    deaf: HashSet<u16>,
 }
 
 struct Flow {
@@ -22,6 +24,9 @@ struct Flow {
 impl Responder {
     pub(super) fn handle(&mut self, hardware: [u8; 6], segment: Segment) -> Vec<Segment> {
         let key = (segment.destination, segment.source);
+        if self.deaf.contains(&segment.destination.port()) {
+            return Vec::new();
+        }
         if segment.flags.rst {
             self.flows.remove(&key);
             return Vec::new();
@@ -61,6 +66,23 @@ impl Responder {
             return vec![last];
         }
         flow.take(key, segment)
+    }
+
+    pub(super) fn ignore(&mut self, port: u16) {
+        self.deaf.insert(port);
+    }
+
+    /// An acknowledgement of each flow that is far ahead of what was sent, as a segment that took a long way may be.
+    pub(super) fn forge_all(&self) -> Vec<([u8; 6], Segment)> {
+        let flags = Flags {
+            ack: true,
+            ..Flags::default()
+        };
+        let forge = |(&key, flow): (&(SocketAddr, SocketAddr), &Flow)| {
+            let ahead = flow.next_sent.wrapping_add(FAR_AHEAD);
+            (flow.hardware, make(key, ahead, flow.next_expected, flags))
+        };
+        self.flows.iter().map(forge).collect()
     }
 
     pub(super) fn reset_all(&mut self) -> Vec<([u8; 6], Segment)> {
@@ -114,6 +136,7 @@ fn make((source, destination): (SocketAddr, SocketAddr), sequence: u32, acknowle
 }
 
 const FIRST_SEQUENCE: u32 = 1_000_000;
+const FAR_AHEAD: u32 = 0x1000_0000;
 
 #[cfg(test)]
 mod tests {
@@ -171,6 +194,17 @@ mod tests {
         let answers = Responder::default().handle([0; 6], from_client(11, 77, ACK, b"hi\n"));
         assert!(answers[0].flags.rst);
         assert_eq!(answers[0].sequence, 77);
+    }
+
+    #[test]
+    fn a_forged_segment_is_out_of_any_window_and_a_deaf_port_is_silent() {
+        let mut responder = Responder::default();
+        responder.handle([7; 6], from_client(10, 0, SYN, b""));
+        let forged = responder.forge_all();
+        assert_eq!(forged[0].1.sequence, FIRST_SEQUENCE + 1 + FAR_AHEAD);
+        assert_eq!(forged[0].1.acknowledgment, 11);
+        responder.ignore(9000);
+        assert!(responder.handle([7; 6], from_client(11, 0, ACK, b"hi\n")).is_empty());
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub(super) const REFUSED_PORT: Scenario = Scenario {
     set_up: echo_pair,
     drive: |script| script.connect("app", 9999, Outcome::Refused),
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(super) const GRACEFUL_CLOSE: Scenario = Scenario {
@@ -35,6 +36,7 @@ pub(super) const GRACEFUL_CLOSE: Scenario = Scenario {
     set_up: echo_pair,
     drive: |script| ask_once(script, 0),
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(super) const LINGER_ZERO: Scenario = Scenario {
@@ -52,6 +54,7 @@ pub(super) const LINGER_ZERO: Scenario = Scenario {
         script.act("app", "closes with SO_LINGER 0", &Command::Abort { slot: 0 })
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(super) const CLOSE_WITH_UNREAD_DATA: Scenario = Scenario {
@@ -74,6 +77,7 @@ pub(super) const CLOSE_WITH_UNREAD_DATA: Scenario = Scenario {
         script.act("app", "closes without reading it", &Command::Close { slot: 0 })
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(super) const ONE_GIVE_UP: Scenario = Scenario {
@@ -100,6 +104,7 @@ pub(super) const ONE_GIVE_UP: Scenario = Scenario {
         script.connect_as("app", connect, Outcome::GivesUp)
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(super) const PEER_DOES_NOT_READ: Scenario = Scenario {
@@ -127,6 +132,7 @@ pub(super) const PEER_DOES_NOT_READ: Scenario = Scenario {
         )
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(super) const V6_LISTENER: Scenario = Scenario {
@@ -154,6 +160,7 @@ pub(super) const V6_LISTENER: Scenario = Scenario {
     },
     drive: |script| ask_once(script, 0),
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(super) const LATE_LISTENER: Scenario = Scenario {
@@ -181,6 +188,7 @@ pub(super) const LATE_LISTENER: Scenario = Scenario {
         ask_once(script, 0)
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(super) const UNUSED_MARK: Scenario = Scenario {
@@ -197,6 +205,7 @@ pub(super) const UNUSED_MARK: Scenario = Scenario {
         ask_once(script, 1)
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 fn echo_pair(world: &mut World) -> Result<(), LabError> {

@@ -2,6 +2,7 @@
 //!
 //! A scenario says what happens, never how it would be recognised.
 
+mod binding;
 mod control;
 mod peer;
 mod policy;
@@ -30,6 +31,8 @@ pub struct Scenario {
     pub(super) set_up: fn(&mut World) -> Result<(), LabError>,
     pub(super) drive: fn(&mut Script<'_>) -> Result<(), LabError>,
     pub(super) cure: Cure,
+    /// Whether conntrack's changes are to be told for it, where the kernel's hooks cannot tell them by themselves.
+    pub conntrack_events: bool,
 }
 
 /// How it shows that the command which a finding names first was right.
@@ -109,6 +112,8 @@ pub enum Outcome {
     Unreachable,
     /// By its own timeout.
     GivesUp,
+    /// The kernel does not know it.
+    Unknown,
     /// It goes on without an end.
     Hangs,
 }
@@ -121,6 +126,7 @@ impl fmt::Display for Outcome {
             Self::Reset => "is reset",
             Self::Unreachable => "finds no way",
             Self::GivesUp => "gives up",
+            Self::Unknown => "is not known",
             Self::Hangs => "hangs",
         })
     }
@@ -152,6 +158,11 @@ static SCENARIOS: &[Scenario] = &[
     policy::REJECTED,
     policy::REJECTED_ICMP,
     policy::REJECTED_FORWARD,
+    binding::STALE,
+    binding::STALE_UNREPLIED,
+    binding::INVALID_PACKET,
+    binding::BINDING_LOST,
+    binding::ORIGINAL_DESTINATION_LOST,
     peer::ACCEPT_QUEUE_FULL,
     peer::RESET_BY_PEER,
     peer::UNANSWERED,

@@ -23,6 +23,7 @@ pub(super) const ACCEPT_QUEUE_FULL: Scenario = Scenario {
     },
     drive: fill_queue_and_connect,
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(super) const RESET_BY_PEER: Scenario = Scenario {
@@ -46,6 +47,7 @@ pub(super) const RESET_BY_PEER: Scenario = Scenario {
         script.step("app", "waits for more", &Command::Receive { slot: 0 }, Outcome::Reset)
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(super) const UNANSWERED: Scenario = Scenario {
@@ -63,6 +65,7 @@ pub(super) const UNANSWERED: Scenario = Scenario {
     },
     drive: |script| script.connect("app", 9000, Outcome::Hangs),
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(super) const DROPPED_IN_KERNEL: Scenario = Scenario {
@@ -89,4 +92,5 @@ pub(super) const DROPPED_IN_KERNEL: Scenario = Scenario {
         script.connect_as("app", connect, Outcome::Unreachable)
     },
     cure: Cure::None,
+    conntrack_events: false,
 };

@@ -23,6 +23,7 @@ pub(super) const DEAD_PORT: Scenario = Scenario {
     },
     drive: |script| script.connect("app", 9000, Outcome::Refused),
     cure: Cure::Again,
+    conntrack_events: false,
 };
 
 pub(super) const TARGET_BLOCKED: Scenario = Scenario {
@@ -41,6 +42,7 @@ pub(super) const TARGET_BLOCKED: Scenario = Scenario {
     },
     drive: |script| script.connect("app", 9000, Outcome::Hangs),
     cure: Cure::Again,
+    conntrack_events: false,
 };
 
 pub(super) const TARGET_STALLED: Scenario = Scenario {
@@ -61,6 +63,7 @@ pub(super) const TARGET_STALLED: Scenario = Scenario {
         script.request("app", 0, Outcome::Hangs)
     },
     cure: Cure::Again,
+    conntrack_events: false,
 };
 
 pub(super) const TARGET_STALLED_FULL: Scenario = Scenario {
@@ -78,6 +81,7 @@ pub(super) const TARGET_STALLED_FULL: Scenario = Scenario {
     },
     drive: fill_queue_and_connect,
     cure: Cure::Again,
+    conntrack_events: false,
 };
 
 /// The first connection takes the only place in the queue, the second finds none.

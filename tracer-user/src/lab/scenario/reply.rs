@@ -28,6 +28,7 @@ pub(super) const NEW_CONNECT: Scenario = Scenario {
     },
     drive: |script| script.connect("app", 9000, Outcome::Hangs),
     cure: Cure::Again,
+    conntrack_events: false,
 };
 
 pub(super) const POOLED: Scenario = Scenario {
@@ -59,6 +60,7 @@ pub(super) const POOLED: Scenario = Scenario {
         script.request("app", 1, Outcome::Hangs)
     },
     cure: Cure::Again,
+    conntrack_events: false,
 };
 
 /// Everything of the pooled scenario that is there before the mark is set.

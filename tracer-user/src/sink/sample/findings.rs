@@ -12,7 +12,7 @@ use crate::model::inquiry::SocketInfo;
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::{ACK, ConntrackState, SYN, TcpState};
 use crate::model::tuple::Tuple;
-use crate::sink::sample::{POD, endpoint, entry, inspected, listener, ms, tuple};
+use crate::sink::sample::{POD, endpoint, entry, inspected, listener, ms, strays, tuple};
 
 fn owner() -> Owner {
     Owner {
@@ -25,7 +25,7 @@ fn owner() -> Owner {
     }
 }
 
-fn connection() -> Connection {
+pub(super) fn connection() -> Connection {
     Connection {
         id: 12,
         tuple: tuple("10.77.0.2:35468", "10.77.0.3:9000"),
@@ -44,14 +44,14 @@ fn connection() -> Connection {
     }
 }
 
-fn redirected() -> Connection {
+pub(super) fn redirected() -> Connection {
     Connection {
         translated: Some(tuple("10.77.0.2:35468", "127.0.0.1:37673")),
         ..connection()
     }
 }
 
-fn finding(cause: Cause, connection: Connection, evidence: Vec<Evidence>) -> Finding {
+pub(super) fn finding(cause: Cause, connection: Connection, evidence: Vec<Evidence>) -> Finding {
     Finding {
         id: 3,
         revision: 0,
@@ -98,7 +98,7 @@ fn dropped(place: Place, packet: Tuple, flags: u8, conntrack: Option<Conntrack>,
     }
 }
 
-fn syn_again() -> Evidence {
+pub(super) fn syn_again() -> Evidence {
     Evidence::Retransmits {
         at: ms(3_050),
         since: ms(0),
@@ -109,7 +109,7 @@ fn syn_again() -> Evidence {
     }
 }
 
-fn socket() -> SocketInfo {
+pub(super) fn socket() -> SocketInfo {
     SocketInfo {
         state: Some(TcpState::Established),
         receive_queue: 0,
@@ -148,6 +148,9 @@ pub(in crate::sink) fn finding_of(cause: Cause) -> Finding {
         | Cause::BypassedRedirect
         | Cause::StaleEntries => inspected::finding_of(cause),
         Cause::MartianRedirect => martian_redirect(),
+        Cause::StaleConntrack | Cause::InvalidPacketReset | Cause::NatBindingLost | Cause::OriginalDestinationLost => {
+            strays::finding_of(cause)
+        }
         other => finding(other, connection(), vec![syn_again()]),
     }
 }

@@ -5,6 +5,7 @@ mod findings;
 mod inspected;
 mod ports;
 mod rules;
+mod strays;
 
 pub(super) use aspect::{aspects, seen, setting};
 pub(super) use findings::{finding_of, findings};

@@ -4,7 +4,7 @@ use crate::model::conntrack::Conntrack;
 use crate::model::finding::{Finding, State};
 use crate::model::identity::Netns;
 use crate::model::reason::DropReason;
-use crate::model::tuple::Tuple;
+use crate::model::tuple::{Endpoint, Tuple};
 use crate::sink::text::quote;
 use crate::sink::words::phrase;
 use std::net::IpAddr;
@@ -77,12 +77,17 @@ pub(super) fn show(entry: &Conntrack) -> String {
 
 /// Ends one socket: its process gets ECONNABORTED.
 pub(super) fn end_socket(tuple: Tuple) -> String {
-    format!("ss -K src {} dst {}", tuple.source, tuple.destination)
+    format!("ss -K {}", ends(tuple))
 }
 
 /// Shows one socket.
 pub(super) fn socket(tuple: Tuple) -> String {
-    format!("ss -Htanop src {} dst {}", tuple.source, tuple.destination)
+    format!("ss -Htanop {}", ends(tuple))
+}
+
+fn ends(tuple: Tuple) -> String {
+    let of = |end: Endpoint| quote(&end.to_string());
+    format!("src {} dst {}", of(tuple.source), of(tuple.destination))
 }
 
 fn on_entry(action: &str, entry: &Conntrack) -> String {

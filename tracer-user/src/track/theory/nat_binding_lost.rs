@@ -7,7 +7,7 @@ use crate::model::aspect::Seen;
 use crate::model::evidence::Evidence;
 use crate::model::finding::{Cause, Confidence, Severity};
 use crate::track::lost::Deleted;
-use crate::track::strays::Untranslated;
+use crate::track::strays::{Stray, Untranslated};
 
 pub(super) const THEORY: Theory = Theory::new(Cause::NatBindingLost, Severity::Error, weigh);
 
@@ -20,7 +20,7 @@ fn weigh(case: &Case<'_>) -> Opinion {
         Untranslated::Invalid(_) => Opinion::Excluded("its conntrack entry is there"),
         Untranslated::Deleted(_) if is_unaccepted(stray) => Opinion::Silent,
         Untranslated::Deleted(deleted) => Explanation::new(Confidence::Proved, target)
-            .with([deletion(deleted)])
+            .with(deletion(stray, deleted))
             .into(),
         Untranslated::NoEntry(connected) => Explanation::new(Confidence::Likely, target)
             .with([Evidence::Aspect {
@@ -35,10 +35,19 @@ fn weigh(case: &Case<'_>) -> Opinion {
     }
 }
 
-pub(super) fn deletion(deleted: &Deleted) -> Evidence {
-    Evidence::ConntrackDeleted {
+/// That the entry was deleted, and how the other end closed the connection if no packet of it was answered.
+pub(super) fn deletion(stray: &Stray, deleted: &Deleted) -> impl Iterator<Item = Evidence> {
+    let abort = stray.abort.as_ref().map(|abort| Evidence::RstSent {
+        at: abort.at,
+        netns: abort.netns,
+        maker: abort.maker,
+        reason: abort.reason,
+        packet: None,
+    });
+    let deleted = Evidence::ConntrackDeleted {
         at: deleted.at,
         entry: deleted.entry,
         by: deleted.by,
-    }
+    };
+    [deleted].into_iter().chain(abort)
 }

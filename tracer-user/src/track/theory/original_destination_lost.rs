@@ -12,7 +12,7 @@ fn weigh(case: &Case<'_>) -> Opinion {
     let stray = case.flow.stray.as_deref().filter(|stray| is_unaccepted(stray));
     match stray.map(|stray| (stray, &stray.why)) {
         Some((stray, Untranslated::Deleted(deleted))) => Explanation::new(Confidence::Proved, stray.packet.source)
-            .with([deletion(deleted)])
+            .with(deletion(stray, deleted))
             .into(),
         _ => Opinion::Silent,
     }
