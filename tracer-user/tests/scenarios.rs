@@ -74,11 +74,20 @@ fn assert_facts(case: &Case, cause: Cause, best: Confidence, finding: &Value, de
 
     if matches!(
         cause,
-        Cause::RedirectToDeadPort | Cause::RedirectTargetBlocked | Cause::RedirectTargetStalled
+        Cause::RedirectToDeadPort
+            | Cause::RedirectTargetBlocked
+            | Cause::RedirectTargetStalled
+            | Cause::NatBindingLost
+            | Cause::OriginalDestinationLost
     ) {
         let target = &connection["translated"]["destination"];
         assert_eq!(target["address"], loopback(case.family), "{demo}");
         assert_eq!(target["port"], 37673, "{demo}");
+    }
+    if matches!(cause, Cause::StaleConntrack | Cause::InvalidPacketReset) {
+        let target = &connection["translated"]["destination"];
+        assert_eq!(target["address"], other_peer(case.family), "{demo}");
+        assert_eq!(target["port"], 9100, "{demo}");
     }
     assert_culprits(case, finding, demo);
     let count = |list: &str| finding[list].as_array().map_or(0, Vec::len);
@@ -123,6 +132,13 @@ fn peer(case: &Case) -> &'static str {
 
 fn is_routed(case: &Case) -> bool {
     case.scenario.name.ends_with("forward") || case.scenario.name.ends_with("twins")
+}
+
+fn other_peer(family: Family) -> &'static str {
+    match family {
+        Family::Ipv4 => "10.77.0.4",
+        Family::Ipv6 => "fd77::4",
+    }
 }
 
 fn loopback(family: Family) -> &'static str {

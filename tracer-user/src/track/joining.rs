@@ -15,7 +15,7 @@ use crate::model::finding::Way;
 use crate::model::identity::Netns;
 use crate::model::inquiry::Question;
 use crate::model::reason::{DropReason, RstReason};
-use crate::model::tcp::ConntrackState;
+use crate::model::tcp::{self, ConntrackState};
 use crate::model::time::Timestamp;
 use crate::model::tuple::Tuple;
 
@@ -143,7 +143,10 @@ impl Tracker {
         if let Some(entry) = seen.packet.conntrack.filter(|_| seen.netns == flow.netns) {
             flow.conntrack = Some(Box::new(entry));
         }
+        // A RST of its own that is lost is not what its connection waits for.
+        let ends = seen.packet.tcp_flags & tcp::RST != 0;
         match &seen.what {
+            What::Drop(_) if ends && direction == Direction::Original => {}
             What::Drop(dropped) => {
                 let location = dropped.location.clone();
                 let mut rejected = false;

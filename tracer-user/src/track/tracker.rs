@@ -20,7 +20,7 @@ use crate::model::event::{Event, EventKind, RstMaker, RstSent};
 use crate::model::finding::{Finding, Way};
 use crate::model::identity::Netns;
 use crate::model::inquiry::{Answer, Inquiry, Reply};
-use crate::model::tcp::TcpState;
+use crate::model::tcp::{self, TcpState};
 use crate::model::time::Timestamp;
 use crate::model::tuple::Tuple;
 use std::collections::BTreeMap;
@@ -109,7 +109,9 @@ impl Tracker {
             EventKind::RstReceived { state } => self.handle_rst_received(event, *state),
             EventKind::Conntrack(changed) => self.handle_conntrack(event, changed),
             EventKind::Drop(dropped) => {
-                if event.socket.is_some() && event.owner.is_some() {
+                // A socket that resets its connection waits for nothing.
+                let ends = dropped.packet.tcp_flags & tcp::RST != 0;
+                if event.socket.is_some() && event.owner.is_some() && !ends {
                     let connecting = matches!(dropped.state, None | Some(TcpState::SynSent));
                     self.flow_of(
                         event,

@@ -7,4 +7,5 @@ mod controls;
 mod order;
 mod rules;
 mod storms;
+mod strays;
 mod world;
