@@ -119,6 +119,23 @@ fn wrong_arguments_end_with_2_and_one_line_that_names_them() {
 }
 
 #[test]
+fn the_list_of_scenarios_is_text_unless_json_is_asked_for() {
+    let list = output(&["demo", "--list"]);
+    let table = text(&list.stdout);
+    assert_eq!((list.status.code(), list.stderr.len()), (Some(0), 0));
+    assert!(table.contains("\nreply-rejected  ") && !table.contains('{'), "{table}");
+    let lines = text(&output(&["demo", "--list", "--json"]).stdout);
+    let names = lines.lines().map(|line| {
+        let line: Value = serde_json::from_str(line).expect("an object");
+        line["name"].as_str().expect("a name").to_owned()
+    });
+    assert!(
+        names.into_iter().all(|name| table.contains(&format!("\n{name}  "))),
+        "{table}"
+    );
+}
+
+#[test]
 fn help_and_version_are_results() {
     for argument in ["--help", "--version"] {
         let Output { status, stdout, stderr } = output(&[argument]);
@@ -244,6 +261,15 @@ fn a_finding_is_told_by_the_exit_code_only_where_that_was_asked_for() {
         let (_, mut rest) = started(&mut child);
         let demo = output(&["demo", "redirect-to-dead-port", "--json"]);
         assert_eq!(demo.status.code(), Some(0), "{}", text(&demo.stderr));
+        // As `cargo xtask accuracy` reads it.
+        let told = text(&demo.stderr);
+        let found = told
+            .lines()
+            .find_map(|line| line.strip_prefix("demo: found redirect-to-dead-port (proved) "));
+        assert!(
+            found.is_some_and(|when| when.ends_with(" ms after the error")),
+            "{told}"
+        );
         signal(&child, Signal::INT);
         let mut all = Vec::new();
         rest.read_to_end(&mut all).expect("reads");

@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Parser, Subcommand};
 
-use crate::{fuzz, vm};
+use crate::{accuracy, fuzz, vm};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "conntracer's chores")]
@@ -35,6 +35,8 @@ pub(crate) enum Verb {
         /// Only these: probes, connections, stream, memory, ways, rules
         parts: Vec<OsString>,
     },
+    /// Make every failure and control of the demo in every form, as root, and compare what is found with what should be
+    Accuracy(accuracy::Options),
     /// Run the fuzz targets of the decoders on their corpora
     Fuzz(fuzz::Options),
     /// Boot real kernels under QEMU and run the live tests in each; alone, the three cells that CI runs

@@ -5,6 +5,7 @@
     reason = "a chore talks to the person who runs it"
 )]
 
+mod accuracy;
 mod bench;
 mod btf_fixture;
 mod ci;
@@ -54,6 +55,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
         Verb::Run { args } => run::build_and_run(&workspace, args),
         Verb::Test { args } => test::test(&workspace, args),
         Verb::Bench { write, parts } => bench::bench(&workspace, *write, parts),
+        Verb::Accuracy(options) => accuracy::accuracy(&workspace, options),
         Verb::Fuzz(options) => fuzz::fuzz(&workspace, options),
         Verb::Vm(options) => vm::vm(&workspace, options),
         Verb::BtfFixture { label, from } => btf_fixture::btf_fixture(&workspace, label, from.as_deref()),

@@ -78,6 +78,7 @@ const NEEDS_ROOT: &[&str] = &[
     "cleanup",
     "cli",
     "ctnetlink",
+    "grpc",
     "inspect",
     "lab",
     "ports",
@@ -85,6 +86,7 @@ const NEEDS_ROOT: &[&str] = &[
     "ruletext",
     "rules",
     "scenarios",
+    "storm",
     "walk",
     "xtables",
 ];

@@ -47,6 +47,11 @@ impl OutputArguments {
         }
     }
 
+    /// Whether JSON was asked for in so many words.
+    pub(super) fn asks_for_json(&self) -> bool {
+        self.json || self.format == Some(Form::Json)
+    }
+
     /// Opens the output and starts its writer.
     pub(super) fn open(&self, clock: Clock) -> Result<Writer, Failure> {
         let format = if self.is_json() {

@@ -10,6 +10,7 @@ pub mod message;
 pub mod network;
 pub mod nla;
 pub mod queue;
+pub mod repeat;
 pub mod rules;
 pub mod socket;
 pub mod source;

@@ -151,14 +151,18 @@ pub fn connected(sequence: u32, family: Family, port: u16) -> Vec<u8> {
         | StateFlags::CLOSE_WAIT
         | StateFlags::LAST_ACK
         | StateFlags::CLOSING;
-    request(
-        sequence,
-        DUMP,
-        family,
-        any_peer(family, port),
-        states,
-        ExtensionFlags::empty(),
-    )
+    let id = any_peer(family, port);
+    request(sequence, DUMP, family, id, states, ExtensionFlags::empty())
+}
+
+/// Asks for the connections to this remote port that are or may become established.
+pub fn towards(sequence: u32, family: Family, port: u16) -> Vec<u8> {
+    let states = StateFlags::ESTABLISHED | StateFlags::SYN_SENT | StateFlags::CLOSE_WAIT;
+    let id = SocketId {
+        destination_port: port,
+        ..any_peer(family, 0)
+    };
+    request(sequence, DUMP, family, id, states, ExtensionFlags::empty())
 }
 
 /// The socket of one message (after the netlink header).

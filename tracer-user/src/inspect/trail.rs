@@ -2,6 +2,7 @@
 //!
 //! Pure. Accuses nobody: which of the rules are at fault is the Tracker's business.
 
+use crate::inspect::repeat;
 use crate::inspect::rules::locate::{locate, locate_policy};
 use crate::inspect::socket::Socket;
 use crate::inspect::walk::{Walker, culprit};
@@ -9,11 +10,11 @@ use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::evidence::Place;
 use crate::model::finding::RuleRole;
 use crate::model::rules::{
-    Action, Assign, Bypass, Effect, End, Fact, Item, Journey, Located, NatKind, Outcome, Packet, Ruleset, Snapshot,
-    Source, Step, Target, Tracking, Walk,
+    Action, Assign, Bypass, ChainId, Effect, End, Fact, Hook, Item, Journey, Located, NatKind, Outcome, Packet, RuleId,
+    Ruleset, Snapshot, Source, Step, Target, Tracking, Walk,
 };
 use crate::model::tuple::Endpoint;
-use crate::model::walked::{Named, Trail, Traveller, Walked};
+use crate::model::walked::{Named, Repeated, Trail, Traveller, Walked};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -40,6 +41,7 @@ pub fn trail(snapshot: &Snapshot, walker: &Walker<'_>, traveller: &Traveller, ro
         certain: false,
         destination: None,
         connmark: None,
+        repeated: Vec::new(),
     })
 }
 
@@ -196,6 +198,7 @@ fn of_walk(ruleset: &Ruleset, traveller: &Traveller, walk: &Walk, acts: bool) ->
         certain: sure && all.len() == 1 && all.iter().all(|outcome| outcome.certain),
         destination,
         connmark,
+        repeated: repeated(ruleset, &told),
     }
 }
 
@@ -220,6 +223,30 @@ fn destination(outcome: &Outcome) -> Option<Endpoint> {
     outcome
         .destination_known
         .then(|| Endpoint::new(outcome.packet.destination, port))
+}
+
+/// The harmless repeated jumps of the chains that the packet met.
+fn repeated(ruleset: &Ruleset, outcomes: &[&Outcome]) -> Vec<Repeated> {
+    let mut met: Vec<(ChainId, Hook)> = Vec::new();
+    for step in outcomes.iter().flat_map(|outcome| &outcome.steps) {
+        if !met.iter().any(|(chain, _)| *chain == step.chain) {
+            met.push((step.chain, step.hook));
+        }
+    }
+    let pairs = met.into_iter().flat_map(|(id, hook)| {
+        let pairs = ruleset
+            .chain(id)
+            .map_or(Vec::new(), |chain| repeat::pairs(ruleset, chain));
+        pairs.into_iter().map(move |pair| (id, hook, pair))
+    });
+    let located = pairs.filter_map(|(chain, hook, (first, second))| {
+        let located = |index| locate(ruleset, RuleId { chain, index }, Some(hook));
+        Some(Repeated {
+            first: located(first)?,
+            second: located(second)?,
+        })
+    });
+    located.take(Walked::REPEATED).collect()
 }
 
 /// The rules that did something to the packet in any of these outcomes; certain is what did so in all of them.

@@ -1,19 +1,44 @@
 //! The kernel's text symbols: names for addresses, where a function lies, what became of one that was renamed.
 
+use std::collections::HashMap;
 use std::fs;
 use std::ops::Range;
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
-/// The kernel's text symbols, read at the first question.
+/// The kernel's text symbols, read at the first question, and again where modules came or went since.
 #[derive(Default)]
 pub struct Symbols {
     table: Option<Table>,
+    reading: Option<JoinHandle<Table>>,
+    /// Answers that were given.
+    known: HashMap<u64, Option<Arc<str>>>,
 }
 
 impl Symbols {
+    /// Begins to read at once: it takes the kernel a tenth of a second, and the first question cannot wait.
+    pub fn ahead() -> Self {
+        let reading = thread::Builder::new().name("symbols".to_owned()).spawn(Table::read);
+        Self {
+            reading: reading.ok(),
+            ..Self::default()
+        }
+    }
+
     /// The function that the address lies in; `None` where the kernel hides its addresses.
     pub fn name(&mut self, address: u64) -> Option<Arc<str>> {
-        self.table().name(address)
+        if let Some(name) = self.known.get(&address) {
+            return name.clone();
+        }
+        if self.table().modules != modules() {
+            self.table = None;
+        }
+        let name = self.table().name(address);
+        if self.known.len() >= MAX_KNOWN {
+            self.known.clear();
+        }
+        self.known.insert(address, name.clone());
+        name
     }
 
     /// From a function's start to that of the next one; `None` where the kernel hides its addresses.
@@ -28,46 +53,76 @@ impl Symbols {
     }
 
     fn table(&mut self) -> &Table {
-        self.table
-            .get_or_insert_with(|| Table::parse(&fs::read(KALLSYMS).unwrap_or_default()))
+        let reading = self.reading.take();
+        self.table.get_or_insert_with(|| {
+            reading
+                .and_then(|reading| reading.join().ok())
+                .unwrap_or_else(Table::read)
+        })
     }
 }
 
-/// Start addresses and names, sorted.
-struct Table(Vec<(u64, Arc<str>)>);
+struct Table {
+    /// Start addresses and names, sorted.
+    symbols: Vec<(u64, Arc<str>)>,
+    /// What was loaded when it was read.
+    modules: Vec<String>,
+}
 
 impl Table {
+    fn read() -> Self {
+        let modules = modules();
+        Self {
+            modules,
+            ..Self::parse(&fs::read(KALLSYMS).unwrap_or_default())
+        }
+    }
+
     /// Takes the lines of /proc/kallsyms that are functions; whatever else is in the bytes is left out.
     fn parse(bytes: &[u8]) -> Self {
         let mut symbols: Vec<_> = bytes.split(|&byte| byte == b'\n').filter_map(parse_line).collect();
         symbols.sort_by_key(|&(address, _)| address);
-        Self(symbols)
+        Self {
+            symbols,
+            modules: Vec::new(),
+        }
     }
 
     fn name(&self, address: u64) -> Option<Arc<str>> {
-        let after = self.0.partition_point(|&(start, _)| start <= address);
-        let (start, name) = self.0.get(after.checked_sub(1)?)?;
+        let after = self.symbols.partition_point(|&(start, _)| start <= address);
+        let (start, name) = self.symbols.get(after.checked_sub(1)?)?;
         (address - start < LARGEST_FUNCTION).then(|| Arc::clone(name))
     }
 
     fn range(&self, function: &str) -> Option<Range<u64>> {
-        let index = self.0.iter().position(|(_, name)| **name == *function)?;
-        let (start, _) = self.0.get(index)?;
-        let (end, _) = self.0.iter().skip(index).find(|(next, _)| next > start)?;
+        let index = self.symbols.iter().position(|(_, name)| **name == *function)?;
+        let (start, _) = self.symbols.get(index)?;
+        let (end, _) = self.symbols.iter().skip(index).find(|(next, _)| next > start)?;
         Some(*start..*end)
     }
 
     fn renamed(&self, function: &str) -> Vec<String> {
-        if self.0.iter().any(|(_, name)| **name == *function) {
+        if self.symbols.iter().any(|(_, name)| **name == *function) {
             return Vec::new();
         }
         let suffix = |name: &str| name.strip_prefix(function).is_some_and(|rest| rest.starts_with('.'));
         let names = self
-            .0
+            .symbols
             .iter()
             .filter(|(_, name)| suffix(name) && !name.ends_with(".cold"));
         names.map(|(_, name)| name.to_string()).collect()
     }
+}
+
+/// Names of the loaded modules, and where each lies.
+fn modules() -> Vec<String> {
+    let text = fs::read_to_string(MODULES).unwrap_or_default();
+    let module = |line: &str| {
+        let mut words = line.split(' ');
+        let (name, address) = (words.next(), words.nth(4));
+        format!("{} {}", name.unwrap_or_default(), address.unwrap_or_default())
+    };
+    text.lines().map(module).collect()
 }
 
 fn parse_line(line: &[u8]) -> Option<(u64, Arc<str>)> {
@@ -80,6 +135,9 @@ fn parse_line(line: &[u8]) -> Option<(u64, Arc<str>)> {
 }
 
 const KALLSYMS: &str = "/proc/kallsyms";
+const MODULES: &str = "/proc/modules";
+/// Packets are dropped at a few dozen places; past this many the answers are forgotten.
+const MAX_KNOWN: usize = 4096;
 /// An address farther behind a symbol than this is not in its function.
 const LARGEST_FUNCTION: u64 = 1 << 20;
 
@@ -94,6 +152,19 @@ mod tests {
         assert_eq!(table.name(0xffff_ffff_8100_0020).as_deref(), Some("b"));
         assert_eq!(table.name(0xffff_ffff_7fff_ffff), None);
         assert_eq!(table.name(0xffff_ffff_9100_0000), None);
+    }
+
+    #[test]
+    fn an_answer_is_the_same_the_second_time_and_whenever_it_was_read() {
+        let text = fs::read_to_string(KALLSYMS).unwrap();
+        let address = text.lines().find_map(|line| line.strip_suffix(" T tcp_v4_connect"));
+        let address = u64::from_str_radix(address.expect("a kernel with TCP"), 16).unwrap();
+        let expected = (address != 0).then_some("tcp_v4_connect");
+        for mut symbols in [Symbols::ahead(), Symbols::default()] {
+            for _ in 0..2 {
+                assert_eq!(symbols.name(address).as_deref(), expected);
+            }
+        }
     }
 
     #[test]

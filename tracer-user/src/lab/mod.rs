@@ -11,6 +11,7 @@ mod options;
 mod rules;
 mod scenario;
 mod script;
+mod symptom;
 mod topology;
 mod wire;
 mod world;
@@ -19,11 +20,13 @@ pub use error::LabError;
 pub use host::host_main;
 pub use node::SUBCOMMAND;
 pub use options::{Backend, Family, Options, PeerKind};
-pub use scenario::{Outcome, Scenario, find, scenarios};
+pub use scenario::{Outcome, SIDECAR_AND_AGENT, Scenario, find, scenarios};
+pub use symptom::{Symptom, SymptomKind, now};
 
 use script::Script;
 use std::process::{Command, Stdio};
 use std::time::Duration;
+use symptom::Watch;
 use world::World;
 
 /// A network namespace of a lab.
@@ -40,6 +43,7 @@ pub struct Lab {
     scenario: &'static Scenario,
     world: World,
     waiting: Vec<&'static str>,
+    symptom: Option<Symptom>,
 }
 
 impl Lab {
@@ -53,6 +57,7 @@ impl Lab {
             scenario,
             world,
             waiting: Vec::new(),
+            symptom: None,
         })
     }
 
@@ -85,10 +90,16 @@ impl Lab {
             world: &mut self.world,
             narrate: on_step,
             waiting: Vec::new(),
+            watch: Watch::new(self.scenario.client),
         };
         (self.scenario.drive)(&mut script)?;
-        self.waiting = script.waiting;
+        (self.waiting, self.symptom) = (script.waiting, script.watch.symptom);
         Ok(())
+    }
+
+    /// When an application noticed, after [`drive`](Self::drive); nothing where all of them are content.
+    pub fn symptom(&self) -> Option<Symptom> {
+        self.symptom
     }
 
     /// Runs a command that is to end the failure, as a person would, and shows that it is gone. Blocks.
@@ -99,6 +110,7 @@ impl Lab {
             world: &mut self.world,
             narrate: on_step,
             waiting: Vec::new(),
+            watch: Watch::new(Outcome::Works),
         };
         self.scenario.cure.show(&mut script)
     }

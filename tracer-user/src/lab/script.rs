@@ -3,6 +3,7 @@
 use crate::lab::error::LabError;
 use crate::lab::rules::{Invocation, Rules};
 use crate::lab::scenario::Outcome;
+use crate::lab::symptom::{self, Step, Watch};
 use crate::lab::wire::{Answer, Command};
 use crate::lab::world::World;
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ pub(super) struct Script<'a> {
     pub narrate: &'a mut dyn FnMut(&str),
     /// Applications that hang.
     pub waiting: Vec<&'static str>,
+    pub watch: Watch,
 }
 
 impl Script<'_> {
@@ -144,6 +146,7 @@ impl Script<'_> {
     ) -> Result<(), LabError> {
         let (node, host) = self.world.app(app)?;
         (self.narrate)(&format!("{app} in {host} {step}"));
+        let begun = symptom::now();
         node.tell(command)?;
         let within = if expected == Outcome::Hangs {
             HANGS_AFTER
@@ -160,6 +163,11 @@ impl Script<'_> {
                 got,
             });
         }
+        self.watch.made(&Step {
+            begun,
+            outcome: expected,
+            waits: matches!(command, Command::Receive { .. }),
+        });
         if expected == Outcome::Hangs {
             self.waiting.push(app);
         }

@@ -1,5 +1,6 @@
 //! What is looked at in a namespace only where a theory of what is wrong needs it, and what was seen.
 
+use crate::model::conntrack::Conntrack;
 use crate::model::inquiry::SocketInfo;
 use crate::model::tuple::{Endpoint, Tuple};
 use std::sync::Arc;
@@ -13,6 +14,8 @@ pub enum Aspect {
     DeviceSetting { path: Arc<str>, ifindex: u32 },
     /// How many entries conntrack has for the namespace.
     ConntrackCount,
+    /// Connections of the namespace to this destination that are redirected to a listener of this process.
+    Through { destination: Endpoint, process: u32 },
     /// The connections that have this local endpoint.
     Sockets { local: Endpoint },
 }
@@ -22,6 +25,7 @@ pub enum Aspect {
 pub enum Seen {
     Setting(Setting),
     ConntrackCount(u32),
+    Through(Through),
     /// At most [`SOCKETS_MAX`].
     Sockets {
         local: Endpoint,
@@ -34,6 +38,24 @@ pub enum Seen {
 pub struct Connected {
     /// Local to remote.
     pub tuple: Tuple,
+    pub socket: SocketInfo,
+}
+
+/// Connections that a process of the namespace takes on their way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Through {
+    /// At most [`LEGS_MAX`].
+    pub legs: Vec<Leg>,
+    /// How many more there were than are told.
+    pub left_out: u32,
+}
+
+/// The first leg of a connection that a proxy forwards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leg {
+    /// As its socket has it.
+    pub tuple: Tuple,
+    pub entry: Conntrack,
     pub socket: SocketInfo,
 }
 
@@ -59,9 +81,11 @@ impl Setting {
 
 /// The value of a setting among what was seen, by its path.
 pub fn setting<'a>(seen: &'a [Seen], path: &str) -> Option<&'a Setting> {
-    seen.iter().find_map(|seen| match seen {
-        Seen::Setting(setting) if *setting.path == *path => Some(setting),
-        _ => None,
+    seen.iter().find_map(|seen| {
+        let Seen::Setting(setting) = seen else {
+            return None;
+        };
+        (*setting.path == *path).then_some(setting)
     })
 }
 
@@ -75,5 +99,7 @@ pub fn sockets(seen: &[Seen], of: Endpoint) -> Option<&[Connected]> {
 
 /// Sockets that one aspect tells of.
 pub const SOCKETS_MAX: usize = 8;
+/// Connections of one answer.
+pub const LEGS_MAX: usize = 5;
 /// Aspects of one question, and of one answer.
 pub const ASPECTS_MAX: usize = 16;

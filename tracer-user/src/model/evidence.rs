@@ -7,11 +7,12 @@ use crate::model::identity::{Netns, Process};
 use crate::model::inquiry::{Listener, SocketInfo};
 use crate::model::inspected::Inspected;
 use crate::model::reason::{DropReason, RstReason};
-use crate::model::rules::End;
+use crate::model::rules::{End, Located};
 use crate::model::tcp::TcpState;
 use crate::model::time::Timestamp;
 use crate::model::tuple::{Endpoint, Tuple};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Where on its way a packet was dropped, as far as its device and addresses tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +128,8 @@ pub enum Evidence {
     MarkSetter {
         at: Timestamp,
         netns: Netns,
+        /// Whether the same rules would let the packet pass that was dropped if its connection had no mark.
+        decides: Option<bool>,
         connmark: u32,
         rules: u32,
     },
@@ -142,6 +145,20 @@ pub enum Evidence {
         /// How a person enters the namespace.
         enter: Option<Arc<str>>,
         what: Inspected,
+    },
+    /// One jump stands twice in a chain that the packets meet, and the second one changes nothing.
+    RepeatedJump {
+        at: Timestamp,
+        netns: Netns,
+        first: Box<Located>,
+        second: Box<Located>,
+    },
+    /// Conntrack keeps an entry in state CLOSE so long after its last packet.
+    Expiry {
+        at: Timestamp,
+        kept: Duration,
+        /// When the retransmission comes, at about, that finds the entry gone; `None`: none ever waits that long.
+        ends: Option<Timestamp>,
     },
     /// Looked at because a theory needed it.
     Aspect {

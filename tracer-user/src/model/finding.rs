@@ -104,8 +104,8 @@ pub enum Way {
 /// A connection as a finding shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
-    /// The Tracker's number for it.
-    pub id: u64,
+    /// The Tracker's number for it; `None`: it is not under suspicion itself.
+    pub id: Option<u64>,
     /// As the initiating socket has it.
     pub tuple: Tuple,
     /// As the packets travel after NAT, where that differs.

@@ -59,6 +59,8 @@ impl Walked {
     pub const PACKETS: usize = 3;
     /// Rules that an answer names for each packet, and setters.
     pub const RULES: usize = 8;
+    /// Repeated jumps that an answer tells for each packet.
+    pub const REPEATED: usize = 2;
     /// Caveats that an answer tells.
     pub const CAVEATS: usize = 8;
 }
@@ -77,6 +79,23 @@ pub struct Trail {
     pub destination: Option<Endpoint>,
     /// `ct mark` at the end, where that is known.
     pub connmark: Option<u32>,
+    /// Jumps that stand twice in chains that it met, where the second one changes nothing; at most
+    /// [`Walked::REPEATED`].
+    pub repeated: Vec<Repeated>,
+}
+
+/// The same jump at two places of one chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repeated {
+    pub first: Located,
+    pub second: Located,
+}
+
+impl Trail {
+    /// For certain it does not get through.
+    pub fn is_stopped(&self) -> bool {
+        self.certain && matches!(self.end, End::Dropped | End::Rejected(_))
+    }
 }
 
 /// A rule and what it did to the packet.

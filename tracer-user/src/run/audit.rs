@@ -226,10 +226,10 @@ fn stays(finding: &Finding, before: &[Finding]) -> bool {
 
 /// What tells a rule from others, whatever it counted meanwhile.
 fn place_of(culprit: &Culprit) -> Option<(&str, &str, Option<u32>, &str)> {
-    match culprit {
-        Culprit::Rule { rule: Some(rule), .. } => Some((&rule.table, &rule.chain, rule.index, &rule.text)),
-        _ => None,
-    }
+    let Culprit::Rule { rule: Some(rule), .. } = culprit else {
+        return None;
+    };
+    Some((&rule.table, &rule.chain, rule.index, &rule.text))
 }
 
 /// A proxy makes its rules and listens within this time.

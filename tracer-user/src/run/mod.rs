@@ -115,6 +115,7 @@ impl Shell {
             log_level: if options.log_probes { PROBE_LOG_LEVEL } else { 0 },
             ..Settings::default()
         };
+        let symbols = Symbols::ahead();
         let mut probes = Probes::load(&settings)?;
         if options.log_probes {
             host::forward_probe_log(&mut probes);
@@ -137,10 +138,7 @@ impl Shell {
             ..Config::default()
         };
         let tracker = Tracker::new(config, clock::now());
-        let decoder = Decoder {
-            tables,
-            symbols: Symbols::default(),
-        };
+        let decoder = Decoder { tables, symbols };
         Ok(Self {
             options,
             probes,

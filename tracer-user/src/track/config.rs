@@ -65,7 +65,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             hang_after: Duration::from_secs(3),
-            settle: Duration::from_millis(100),
+            settle: Duration::from_millis(50),
             sweep: true,
             census: true,
             walk: true,

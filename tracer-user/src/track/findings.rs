@@ -231,7 +231,7 @@ impl Findings {
         open.active = open.active.saturating_sub(1);
         open.finding.count = open.finding.count.saturating_sub(1);
         if open.finding.count > 0 {
-            open.finding.examples.retain(|example| example.id != connection);
+            open.finding.examples.retain(|example| example.id != Some(connection));
             open.dirty = true;
             return false;
         }
@@ -397,11 +397,12 @@ impl Findings {
             evidence,
             culprits,
             considered,
+            victims,
             target: _,
         } = open.naming.diagnosis();
         let finding = &mut open.finding;
         (finding.confidence, finding.evidence, finding.culprits) = (confidence, evidence, culprits);
-        finding.considered = considered;
+        (finding.considered, finding.victims) = (considered, victims);
         let informs = |severity| usize::from(severity == Severity::Info);
         self.information = self.information + informs(severity) - informs(finding.severity);
         finding.severity = severity;

@@ -228,7 +228,7 @@ impl Flow {
         let socket = examined.and_then(|result| result.examined.as_ref().ok()?.socket.as_ref());
         let counted = self.counted.as_deref();
         Connection {
-            id: self.id,
+            id: Some(self.id),
             tuple: self.tuple,
             translated: (leaving != self.tuple).then_some(leaving),
             way: if self.entry().is_some_and(|entry| entry.reply == self.tuple) {

@@ -7,11 +7,15 @@ use crate::model::event::RstMaker;
 use crate::model::inquiry::Examined;
 use crate::model::tcp::TcpState;
 use crate::model::time::Timestamp;
+use std::time::Duration;
 
 /// errno of a refused connect.
 pub(super) const ECONNREFUSED: u32 = 111;
 /// errno of a reset connection.
 pub(super) const ECONNRESET: u32 = 104;
+
+/// A tail loss probe is sent after twice the round trip and 200 ms.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(400);
 
 #[derive(Debug)]
 pub(super) enum Verdict {
@@ -91,10 +95,7 @@ fn connecting(case: &Case<'_>, now: Timestamp, config: &Config) -> Verdict {
 }
 
 fn established(case: &Case<'_>, now: Timestamp, config: &Config) -> Verdict {
-    let flow = case.flow;
-    // Where nothing was sent again yet, the first drop is where a hang would begin.
-    let first_drop = flow.drops.iter().map(|drop| drop.at).min();
-    let Some(since) = flow.stalled_since.or(first_drop) else {
+    let Some(since) = hangs_since(case.flow) else {
         return Verdict::Ordinary(Ordinary::Recovered);
     };
     let due = since + config.hang_after;
@@ -102,6 +103,16 @@ fn established(case: &Case<'_>, now: Timestamp, config: &Config) -> Verdict {
         return Verdict::Wait(due);
     }
     hanging(case)
+}
+
+/// Where nothing was sent again yet, the first drop is where a hang would begin. It also is where the timer began with
+/// what a tail loss probe had sent again: that went out once more before, and no timeout tells when.
+fn hangs_since(flow: &Flow) -> Option<Timestamp> {
+    let first_drop = flow.drops.iter().map(|drop| drop.at).min();
+    match (flow.stalled_since, first_drop) {
+        (Some(since), Some(drop)) if since.since(drop) <= PROBE_TIMEOUT => Some(since.min(drop)),
+        (since, drop) => since.or(drop),
+    }
 }
 
 fn hanging(case: &Case<'_>) -> Verdict {

@@ -39,14 +39,17 @@ impl RuleId {
 }
 
 fn named(finding: &Finding, does: impl Fn(RuleRole) -> bool) -> Option<(u64, &Located)> {
-    finding.culprits.iter().find_map(|culprit| match culprit {
-        Culprit::Rule {
+    finding.culprits.iter().find_map(|culprit| {
+        let Culprit::Rule {
             netns,
             rule: Some(rule),
             role,
             ..
-        } if does(*role) => Some((netns.id(), &**rule)),
-        _ => None,
+        } = culprit
+        else {
+            return None;
+        };
+        does(*role).then_some((netns.id(), &**rule))
     })
 }
 
@@ -105,4 +108,6 @@ pub(super) fn absorb(to: &mut Finding, from: Finding) {
     to.last = to.last.max(from.last);
     let room = Finding::EXAMPLES.saturating_sub(to.examples.len());
     to.examples.extend(from.examples.into_iter().take(room));
+    let room = Finding::EXAMPLES.saturating_sub(to.victims.len());
+    to.victims.extend(from.victims.into_iter().take(room));
 }

@@ -9,7 +9,7 @@ use crate::model::finding::{Cause, Confidence, Culprit, RuleRole, Way};
 use crate::model::identity::Netns;
 use crate::model::inquiry::{Question, Waiting};
 use crate::model::reason::DropReason;
-use crate::model::rules::Located;
+use crate::model::rules::{End, Located};
 use crate::model::tcp;
 use crate::model::time::Timestamp;
 use crate::model::walked::{Named, Trail, Traveller, Walked};
@@ -58,6 +58,22 @@ impl Answered {
     pub(super) fn trails(&self) -> impl Iterator<Item = (&Traveller, &Trail)> {
         let trails = self.walked.iter().flat_map(|walked| &walked.trails);
         self.ask.packets.iter().zip(trails)
+    }
+
+    /// Whether the packet is one that did not come: the dropped one, if its connection had no mark.
+    fn supposes(&self, packet: &Traveller) -> bool {
+        let unmarked = packet.conntrack.is_some_and(|entry| entry.mark == 0);
+        self.ask.connmark.is_some() && unmarked && !packet.first
+    }
+
+    /// Whether the mark that was asked for decides: without it the same rules let the packet pass.
+    fn decides(&self) -> Option<bool> {
+        let (_, trail) = self.trails().find(|(packet, _)| self.supposes(packet))?;
+        match trail.end {
+            End::Delivered | End::Left => Some(trail.certain).filter(|certain| *certain),
+            End::Dropped | End::Rejected(_) | End::Queued => Some(false),
+            End::Unknown => None,
+        }
     }
 
     /// What was seen of the namespace beside its rules.
@@ -141,12 +157,39 @@ pub(super) fn reply(flow: &Flow) -> Vec<Ask> {
             Place::Forward
         };
         ask.packets.push(Traveller { place, ..begun });
+        ask.packets.push(unmarked(packet, entry));
+    }
+    if netns == flow.netns {
+        ask.aspects = around(flow);
     }
     let mut asks = vec![ask];
     if netns != flow.netns {
         translation(flow, &mut asks);
     }
     asks
+}
+
+/// The same packet if its connection had no mark.
+fn unmarked(packet: Traveller, entry: Conntrack) -> Traveller {
+    Traveller {
+        conntrack: Some(Conntrack { mark: 0, ..entry }),
+        dropped: false,
+        ..packet
+    }
+}
+
+/// Who else waits for the answers, and how long the hang can last.
+fn around(flow: &Flow) -> Vec<Aspect> {
+    let connection = flow.connection();
+    let process = connection.owner.map(|owner| owner.pid);
+    let process = process.or_else(|| connection.holder.map(|holder| holder.pid));
+    let process = process.filter(|_| connection.way == Way::Outbound);
+    let through = process.map(|process| Aspect::Through {
+        destination: flow.tuple.destination,
+        process,
+    });
+    let kept = Aspect::Setting(TIMEOUT_CLOSE.into());
+    std::iter::once(kept).chain(through).collect()
 }
 
 /// The rule of its own namespace that translates the connection.
@@ -270,11 +313,15 @@ pub(super) fn name(diagnosis: &Diagnosis, answers: &[Answered]) -> Diagnosis {
     if let Some(theory) = theory::of(diagnosis.cause) {
         (theory.refine)(&mut named, answers);
     }
+    if named.culprits.iter().any(is_nameless) {
+        accuse_unseen(&mut named, answers);
+    }
     named
 }
 
 fn name_of(named: &mut Diagnosis, answered: &Answered, walked: &Walked) {
-    for (packet, trail) in answered.ask.packets.iter().zip(&walked.trails) {
+    let asked = answered.trails().filter(|(packet, _)| !answered.supposes(packet));
+    for (packet, trail) in asked {
         let evidence = named.evidence.len();
         named
             .evidence
@@ -298,6 +345,40 @@ fn name_of(named: &mut Diagnosis, answered: &Answered, walked: &Walked) {
     name_setter(named, answered, walked);
 }
 
+fn is_nameless(culprit: &Culprit) -> bool {
+    matches!(culprit, Culprit::Rule { rule: None, .. })
+}
+
+/// The rules were asked before a drop was seen: those that stop it for certain are the ones.
+fn accuse_unseen(named: &mut Diagnosis, answers: &[Answered]) {
+    let fits = |packet: &Traveller| is_answer(packet) == (named.cause == Cause::ReplyRejected);
+    let found = answers.iter().find_map(|answered| {
+        let mut trails = answered.trails();
+        let (packet, trail) = trails.find(|(packet, trail)| fits(packet) && trail.is_stopped())?;
+        Some((answered, packet, trail))
+    });
+    if let Some((answered, packet, trail)) = found {
+        accuse(named, answered, packet, trail);
+    }
+}
+
+/// What would come back to the socket, not what it sends.
+pub(super) fn is_answer(packet: &Traveller) -> bool {
+    packet.place == Place::Input && !packet.first
+}
+
+/// Names the rules that stop the packet.
+pub(super) fn accuse(named: &mut Diagnosis, answered: &Answered, packet: &Traveller, trail: &Trail) {
+    let is_walk = |evidence: &Evidence| {
+        matches!(evidence, Evidence::RulesWalked { netns, passage, .. }
+            if *netns == answered.ask.netns && passage.packet == packet.tuple)
+    };
+    let evidence = named.evidence.iter().position(is_walk).unwrap_or_default();
+    for of in trail.rules.iter().filter(|of| ends(of)) {
+        add(named, answered, of.role, of.rule.clone(), evidence);
+    }
+}
+
 /// Who set the mark that the connection carries, where no rule that its first packet met did.
 fn name_setter(named: &mut Diagnosis, answered: &Answered, walked: &Walked) {
     let Some(connmark) = answered.ask.connmark else {
@@ -319,6 +400,7 @@ fn name_setter(named: &mut Diagnosis, answered: &Answered, walked: &Walked) {
     named.evidence.push(Evidence::MarkSetter {
         at: walked.read_at,
         netns: answered.ask.netns,
+        decides: answered.decides(),
         connmark,
         rules: u32::try_from(walked.setters.len()).unwrap_or(u32::MAX),
     });
@@ -396,5 +478,7 @@ fn walk_evidence(netns: Netns, walked: &Walked, packet: &Traveller, trail: &Trai
     }
 }
 
+/// How long conntrack keeps the entry of a connection that it saw a RST of, in seconds.
+pub(super) const TIMEOUT_CLOSE: &str = "net/netfilter/nf_conntrack_tcp_timeout_close";
 /// What a finding names at most.
 const MAX_CULPRITS: usize = 16;

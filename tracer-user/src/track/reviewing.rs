@@ -72,6 +72,7 @@ impl Tracker {
             self.findings.count_unexamined(finding);
         }
         flow.finding = finding;
+        let (connecting, counted) = (flow.phase == Phase::Connecting, flow.counted.is_some());
         if let Some(finding) = finding {
             if self.config.walk && self.findings.is_unasked(finding) {
                 let asks = theory::of(cause).map_or_else(Vec::new, |theory| (theory.asks)(flow));
@@ -83,7 +84,13 @@ impl Tracker {
             self.findings.revise(finding, now);
         }
         if hangs && finding.is_some() {
-            self.arm(id, now + self.config.hang_after.max(Duration::from_secs(1)));
+            // The end of a connect has an event of its own, that of a stalled connection may be an acknowledgement.
+            let patience = if connecting && !counted {
+                REEXAMINE_MAX
+            } else {
+                self.config.hang_after.max(Duration::from_secs(1))
+            };
+            self.arm(id, now + patience);
         } else {
             self.flows.remove(id);
         }
@@ -108,8 +115,6 @@ impl Tracker {
         let ended = flow.is_ended();
         let examined = matches!(flow.examination, Examination::Done(_) | Examination::None);
         let due = flow.deadline.is_none_or(|deadline| deadline <= now);
-        // A connect that began before the tracing may end without an event of its own.
-        let hangs = flow.phase == Phase::Established || flow.counted.is_some();
         match verdict {
             Verdict::Found(diagnosis) if self.findings.is_improved_by(finding, &diagnosis) => {
                 let alone = self.findings.withdraw(finding, id, now, &mut self.totals);
@@ -129,7 +134,7 @@ impl Tracker {
             | Verdict::Found(_) => {
                 if ended {
                     self.finish_flow(id, Ordinary::Recovered, now);
-                } else if hangs && examined && due {
+                } else if examined && due {
                     self.examine(id, Look::default(), now);
                 }
             }
@@ -216,16 +221,20 @@ impl Tracker {
             return;
         };
         let recovered = match &examined {
+            // The event of its end was lost.
+            Ok(examined) if flow.finding.is_some() && examined.socket.is_none() => true,
             Ok(examined) => judge::has_recovered(flow, examined),
             Err(_) => flow.finding.is_some(),
         };
         let before = flow.leaving();
         flow.examination = Examination::Done(Box::new(Examined { at, enter, examined }));
         let leaving = flow.leaving();
-        let (open, since) = (flow.finding.is_some(), flow.stalled_since.unwrap_or(flow.first_seen));
+        let (open, ended) = (flow.finding.is_some(), flow.is_ended());
+        let since = flow.stalled_since.unwrap_or(flow.first_seen);
         self.flows.reindex(id, before);
         self.claim_packets(leaving);
         match (open, recovered) {
+            _ if ended => self.touch(Some(id)),
             (true, true) => self.finish_flow(id, Ordinary::Recovered, at),
             // Twice as long each time, as the kernel does with its retransmits.
             (true, false) => self.arm(id, at + at.since(since).clamp(Duration::from_secs(1), REEXAMINE_MAX)),

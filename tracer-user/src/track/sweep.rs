@@ -160,6 +160,7 @@ fn diagnose(entry: &Entry, now: Timestamp) -> Option<Diagnosis> {
             cause: Cause::RedirectToDeadPort,
             why_not: "a listener is there",
         }],
+        victims: Vec::new(),
     })
 }
 
@@ -176,7 +177,7 @@ fn connection(entry: &Entry, ended: Option<Timestamp>) -> Connection {
     let original = conntrack.map_or(tuple.inverted(), |conntrack| conntrack.original);
     let leaving = tuple.inverted();
     Connection {
-        id: entry.connection,
+        id: Some(entry.connection),
         tuple: original,
         translated: (leaving != original).then_some(leaving),
         way: if client.is_some() { Way::Outbound } else { Way::Inbound },

@@ -1,6 +1,8 @@
 //! Looks at aspects of the namespace that the thread is in. What cannot be read is left out.
 
 use super::probe::Probe;
+use super::through;
+use super::zones::Zones;
 use crate::model::aspect::{ASPECTS_MAX, Aspect, Connected, SOCKETS_MAX, Seen, Setting};
 use crate::model::identity::Process;
 use crate::model::tuple::Endpoint;
@@ -11,12 +13,14 @@ use std::os::fd::OwnedFd;
 use std::path::{Component, Path};
 use std::sync::Arc;
 
-pub(super) fn look(probe: &mut Probe, aspects: &[Aspect]) -> Vec<Seen> {
+/// `inode` is the namespace's.
+pub(super) fn look(probe: &mut Probe, zones: &mut Zones, inode: u32, aspects: &[Aspect]) -> Vec<Seen> {
     let aspects = aspects.get(..ASPECTS_MAX).unwrap_or(aspects);
-    aspects.iter().filter_map(|aspect| one(probe, aspect)).collect()
+    let seen = aspects.iter().filter_map(|aspect| one(probe, zones, inode, aspect));
+    seen.collect()
 }
 
-fn one(probe: &mut Probe, aspect: &Aspect) -> Option<Seen> {
+fn one(probe: &mut Probe, zones: &mut Zones, inode: u32, aspect: &Aspect) -> Option<Seen> {
     match aspect {
         Aspect::Setting(path) => setting(path),
         Aspect::DeviceSetting { path, ifindex } => {
@@ -24,6 +28,9 @@ fn one(probe: &mut Probe, aspect: &Aspect) -> Option<Seen> {
             setting(&path.replace("{}", &device))
         }
         Aspect::ConntrackCount => probe.conntrack_count().ok().map(Seen::ConntrackCount),
+        Aspect::Through { destination, process } => through::look(probe, zones, inode, *destination, *process)
+            .ok()
+            .map(Seen::Through),
         Aspect::Sockets { local } => sockets(probe, *local),
     }
 }
@@ -43,12 +50,11 @@ fn sockets(probe: &mut Probe, local: Endpoint) -> Option<Seen> {
 
 /// The inodes of the sockets that were seen.
 pub(super) fn inodes(seen: &[Seen]) -> impl Iterator<Item = u32> {
-    seen.iter()
-        .flat_map(|seen| match seen {
-            Seen::Sockets { sockets, .. } => sockets.as_slice(),
-            Seen::Setting(_) | Seen::ConntrackCount(_) => &[],
-        })
-        .map(|connected| connected.socket.inode)
+    let sockets = seen.iter().flat_map(|seen| match seen {
+        Seen::Sockets { sockets, .. } => sockets.as_slice(),
+        _ => &[],
+    });
+    sockets.map(|connected| connected.socket.inode)
 }
 
 /// Fills in who holds them.

@@ -26,6 +26,7 @@ pub struct Examiner {
     namespaces: Namespaces,
     zones: Zones,
     rulebook: Rulebook,
+    holders: process::Remembered,
 }
 
 impl Examiner {
@@ -35,6 +36,7 @@ impl Examiner {
             namespaces: Namespaces::new()?,
             zones: Zones::default(),
             rulebook: Rulebook::default(),
+            holders: process::Remembered::default(),
         })
     }
 
@@ -74,11 +76,16 @@ impl Examiner {
                 aspects,
             } => self.at(inquiry, |examiner, found| {
                 let Self {
-                    namespaces, rulebook, ..
+                    namespaces,
+                    rulebook,
+                    zones,
+                    ..
                 } = examiner;
                 let mut walked = walking::walk(namespaces, rulebook, found, packets, *connmark, deadline)?;
                 if !aspects.is_empty() {
-                    walked.seen = namespaces.inside(found, |_| aspect::look(&mut Probe::new(deadline), aspects))?;
+                    walked.seen = namespaces.inside(found, |_| {
+                        aspect::look(&mut Probe::new(deadline), zones, found.inode, aspects)
+                    })?;
                 }
                 Ok(Reply::Walked(Box::new(walked)))
             }),
@@ -119,7 +126,7 @@ impl Examiner {
         let mut seen = self.namespaces.inside(found, |_| {
             let mut probe = Probe::new(deadline);
             let mut seen = look(&mut probe, tuple, target, zones)?;
-            seen.aspects = aspect::look(&mut probe, aspects);
+            seen.aspects = aspect::look(&mut probe, zones, found.inode, aspects);
             Ok::<_, ProbeError>(seen)
         })??;
         let inodes = seen
@@ -129,7 +136,7 @@ impl Examiner {
             .map(|socket| socket.inode)
             .chain(aspect::inodes(&seen.aspects))
             .collect();
-        let processes = process::holders(inodes, &HashSet::from([found.inode]));
+        let processes = self.holders.holders(inodes, &HashSet::from([found.inode]));
         aspect::name_holders(&mut seen.aspects, |inode| processes.get(&inode).copied());
         let process = |socket: &Socket| processes.get(&socket.inode).copied();
         Ok(Reply::Connection(Box::new(Examined {

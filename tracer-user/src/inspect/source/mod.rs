@@ -18,6 +18,7 @@ mod reader;
 mod rulebook;
 pub(crate) mod rules;
 mod sweep;
+mod through;
 mod walking;
 pub mod xt;
 mod zones;
@@ -51,13 +52,13 @@ impl Inspector {
     }
 
     /// Takes an inquiry, or gives it back where too many wait (or nobody takes answers).
-    pub fn ask(&self, inquiry: Inquiry) -> Result<(), Inquiry> {
+    pub fn ask(&self, inquiry: Inquiry) -> Result<(), Box<Inquiry>> {
         let queue = match inquiry.question {
             Question::Sweep | Question::Stalled => &self.sweeps,
             Question::Connection { .. } | Question::Link { .. } | Question::Walk { .. } => &self.inquiries,
         };
         queue.try_send(inquiry).map_err(|error| match error {
-            TrySendError::Full(inquiry) | TrySendError::Disconnected(inquiry) => inquiry,
+            TrySendError::Full(inquiry) | TrySendError::Disconnected(inquiry) => Box::new(inquiry),
         })
     }
 }

@@ -99,6 +99,13 @@ impl Probe {
         self.both_families(|sequence, family| socket::connected(sequence, family, port))
     }
 
+    /// Connections to an endpoint that are or may become established.
+    pub(super) fn towards(&mut self, endpoint: Endpoint) -> Result<Vec<Socket>, ProbeError> {
+        let mut all = self.both_families(|sequence, family| socket::towards(sequence, family, endpoint.port))?;
+        all.retain(|socket| socket.tuple.destination == endpoint);
+        Ok(all)
+    }
+
     /// Connections that look as if they hung. What is asked of all of them costs little; more is asked of those few.
     pub(super) fn stalled(&mut self, family: Family) -> Result<Vec<Socket>, ProbeError> {
         self.chosen(

@@ -14,15 +14,41 @@ pub(super) fn holders(wanted: HashSet<u32>, namespaces: &HashSet<u32>) -> HashMa
     holders_within(TIME_MAX, wanted, namespaces)
 }
 
-pub(crate) fn holders_within(
-    time: Duration,
-    mut wanted: HashSet<u32>,
-    namespaces: &HashSet<u32>,
-) -> HashMap<u32, Process> {
-    let mut found = HashMap::new();
+/// The holders that a search came by, for the questions of the next moment: many connections of one process are looked
+/// at one by one.
+#[derive(Debug, Default)]
+pub(super) struct Remembered {
+    since: Option<Instant>,
+    all: HashMap<u32, Process>,
+}
+
+impl Remembered {
+    /// As [`holders`].
+    pub(super) fn holders(&mut self, wanted: HashSet<u32>, namespaces: &HashSet<u32>) -> HashMap<u32, Process> {
+        let fresh = self.since.is_some_and(|since| since.elapsed() < REMEMBERED);
+        let known = |inode: &u32| *inode == 0 || self.all.contains_key(inode);
+        if !fresh || !wanted.iter().all(known) {
+            self.since = Some(Instant::now());
+            self.all.clear();
+            search(TIME_MAX, wanted.clone(), namespaces, &mut self.all);
+        }
+        let found = |inode| Some((inode, *self.all.get(&inode)?));
+        wanted.into_iter().filter_map(found).collect()
+    }
+}
+
+pub(crate) fn holders_within(time: Duration, wanted: HashSet<u32>, namespaces: &HashSet<u32>) -> HashMap<u32, Process> {
+    let mut all = HashMap::new();
+    search(time, wanted.clone(), namespaces, &mut all);
+    all.retain(|inode, _| wanted.contains(inode));
+    all
+}
+
+/// Looks until all that are wanted are found, and keeps the holders of all sockets on the way.
+fn search(time: Duration, mut wanted: HashSet<u32>, namespaces: &HashSet<u32>, all: &mut HashMap<u32, Process>) {
     wanted.remove(&0);
     if wanted.is_empty() {
-        return found;
+        return;
     }
     let mut budget = Budget {
         links: LINKS_MAX,
@@ -41,19 +67,16 @@ pub(crate) fn holders_within(
             );
             break;
         }
+        let mut holder = None;
         for inode in sockets(process, &mut budget) {
-            if wanted.remove(&inode) {
-                found.insert(
-                    inode,
-                    Process {
-                        pid: process,
-                        comm: comm(process),
-                    },
-                );
-            }
+            wanted.remove(&inode);
+            let new = || Process {
+                pid: process,
+                comm: comm(process),
+            };
+            all.entry(inode).or_insert(*holder.get_or_insert_with(new));
         }
     }
-    found
 }
 
 /// The processes of each namespace; of those that `with_threads` picks, also by the namespaces of their threads.
@@ -124,6 +147,8 @@ pub(crate) fn comm(process: u32) -> Comm {
 
 const LINKS_MAX: usize = 200_000;
 const TIME_MAX: Duration = Duration::from_millis(300);
+/// A socket changes hands rarely, and its inode is not given to another one at once.
+const REMEMBERED: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

@@ -53,15 +53,27 @@ struct Pool {
 }
 
 impl Pool {
+    /// Where the pooled connection fails, a new one is tried once: Istio's default.
     fn ask(&self, destination: SocketAddr, request: &str) -> io::Result<String> {
         let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut upstream = match upstreams.remove(&destination) {
-            Some(upstream) => upstream,
-            None => Stream::new(TcpStream::connect(destination)?)?,
-        };
-        upstream.write_all(format!("{request}\n").as_bytes())?;
-        let answer = read_line(&mut *upstream)?;
+        if let Some(mut pooled) = upstreams.remove(&destination)
+            && let Ok(answer) = exchange(&mut pooled, request)
+        {
+            upstreams.insert(destination, pooled);
+            return Ok(answer);
+        }
+        let mut upstream = Stream::new(TcpStream::connect(destination)?)?;
+        let answer = exchange(&mut upstream, request)?;
         upstreams.insert(destination, upstream);
         Ok(answer)
     }
+}
+
+fn exchange(upstream: &mut Stream, request: &str) -> io::Result<String> {
+    upstream.write_all(format!("{request}\n").as_bytes())?;
+    let answer = read_line(&mut **upstream)?;
+    if answer.is_empty() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(answer)
 }

@@ -16,6 +16,8 @@ use crate::lab::world::World;
 use crate::model::finding::Cause;
 use std::fmt;
 
+pub use reply::SIDECAR_AND_AGENT;
+
 pub struct Scenario {
     pub name: &'static str,
     /// One sentence.

@@ -5,7 +5,7 @@ use crate::lab::error::LabError;
 use crate::lab::options::{Backend, Family};
 use crate::lab::rules::{Invocation, Rules, nft_rule};
 use crate::lab::scenario::redirect::AGENT_PORT;
-use crate::lab::scenario::{Cure, EITHER_PEER, Outcome, Scenario};
+use crate::lab::scenario::{Cure, EITHER_PEER, KERNEL_PEER, Outcome, Scenario};
 use crate::lab::script::{Connect, Script};
 use crate::lab::wire::{Accepts, Command};
 use crate::lab::world::World;
@@ -59,7 +59,26 @@ pub(super) const POOLED: Scenario = Scenario {
         )?;
         script.request("app", 1, Outcome::Hangs)
     },
-    cure: Cure::Again,
+    cure: Cure::Waiting("app"),
+    conntrack_events: false,
+};
+
+/// The pooled scenario's ground without its programs, for tests that bring a server, a sidecar (user 1337, port 15001)
+/// and clients of their own.
+pub static SIDECAR_AND_AGENT: Scenario = Scenario {
+    name: "sidecar-and-agent",
+    summary: "the rules of an Istio sidecar and of a mirrord agent up to 3.133, and nothing that uses them",
+    expected: None,
+    client: Outcome::Works,
+    families: Family::ALL,
+    backends: Backend::ALL,
+    peers: KERNEL_PEER,
+    set_up: |world| {
+        world.wire_pair()?;
+        set_up_rules(world)
+    },
+    drive: |_| Ok(()),
+    cure: Cure::None,
     conntrack_events: false,
 };
 
@@ -75,6 +94,10 @@ pub(super) fn set_up_pooled(world: &mut World) -> Result<(), LabError> {
     world.ask_app("envoy", &Command::Proxy { listen })?;
     world.add_server("mirrord-agent", "pod", AGENT_PORT, Accepts::Echo, 128)?;
     world.add_app("app", "pod", 0)?;
+    set_up_rules(world)
+}
+
+fn set_up_rules(world: &mut World) -> Result<(), LabError> {
     world.add_rules("pod", &ISTIO)?;
     world.add_rules("pod", &MIRRORD)?;
     // With the default of 10 s the hang heals by itself after half a minute.

@@ -14,7 +14,7 @@ use crate::model::rules::{Backend, Component, End, Family, Hook, Located, Reject
 use crate::model::tcp::{ConntrackState, TcpState};
 use crate::model::time::Timestamp;
 use crate::model::tuple::{Endpoint, Tuple};
-use crate::model::walked::{Named, Trail, Traveller, Walked};
+use crate::model::walked::{Named, Repeated, Trail, Traveller, Walked};
 use crate::sink::clock::Clock;
 use crate::sink::jsonl::{Input, read, write};
 use crate::sink::jsont::schema;
@@ -283,16 +283,21 @@ fn trail() -> BoxedStrategy<Trail> {
         rule,
         certain,
     });
+    let repeated = (located(), located()).prop_map(|(first, second)| Repeated { first, second });
     let flags = (any::<bool>(), any::<bool>());
-    (vec(named, 0..3), end, flags, of(endpoint()), of(any::<u32>()))
-        .prop_map(|(rules, end, (agrees, certain), destination, connmark)| Trail {
-            rules,
-            end,
-            agrees,
-            certain,
-            destination,
-            connmark,
-        })
+    let lists = (vec(named, 0..3), vec(repeated, 0..2));
+    (lists, end, flags, of(endpoint()), of(any::<u32>()))
+        .prop_map(
+            |((rules, repeated), end, (agrees, certain), destination, connmark)| Trail {
+                rules,
+                end,
+                agrees,
+                certain,
+                destination,
+                connmark,
+                repeated,
+            },
+        )
         .boxed()
 }
 

@@ -1,8 +1,8 @@
 //! What is looked at because a theory needs it: in inquiries, answers and evidence.
 
-use crate::model::aspect::{Aspect, Connected, Seen, Setting};
+use crate::model::aspect::{Aspect, Connected, Leg, Seen, Setting, Through};
 use crate::sink::jsont::socket::Socket;
-use crate::sink::jsont::{Endpoint, Limits, Tuple};
+use crate::sink::jsont::{Conntrack, Endpoint, Limits, Tuple};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -22,6 +22,11 @@ pub enum AspectLine<'a> {
         ifindex: u32,
     },
     ConntrackCount {},
+    /// Connections to a destination that are redirected to a listener of a process.
+    Through {
+        destination: Endpoint,
+        pid: u32,
+    },
     /// The connections that have this local endpoint.
     Sockets {
         local: Endpoint,
@@ -37,6 +42,12 @@ pub enum SeenLine<'a> {
     ConntrackCount {
         entries: u32,
     },
+    Through {
+        legs: Vec<LegLine>,
+        /// How many more there were.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        left_out: Option<u32>,
+    },
     Sockets {
         local: Endpoint,
         sockets: Vec<ConnectedLine>,
@@ -49,6 +60,16 @@ pub enum SeenLine<'a> {
 pub struct ConnectedLine {
     /// Local to remote.
     pub connection: Tuple,
+    pub socket: Socket,
+}
+
+/// The first leg of a connection that a proxy forwards.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LegLine {
+    /// As its socket has it.
+    pub connection: Tuple,
+    pub conntrack: Conntrack,
     pub socket: Socket,
 }
 
@@ -76,6 +97,10 @@ impl<'a> AspectLine<'a> {
             },
             Aspect::ConntrackCount => Self::ConntrackCount {},
             Aspect::Sockets { local } => Self::Sockets { local: (*local).into() },
+            Aspect::Through { destination, process } => Self::Through {
+                destination: (*destination).into(),
+                pid: *process,
+            },
         }
     }
 
@@ -88,6 +113,10 @@ impl<'a> AspectLine<'a> {
             },
             Self::ConntrackCount {} => Aspect::ConntrackCount,
             Self::Sockets { local } => Aspect::Sockets { local: local.into() },
+            Self::Through { destination, pid } => Aspect::Through {
+                destination: destination.into(),
+                process: pid,
+            },
         }
     }
 }
@@ -100,6 +129,10 @@ impl<'a> SeenLine<'a> {
             Seen::Sockets { local, sockets } => Self::Sockets {
                 local: (*local).into(),
                 sockets: sockets.iter().map(Into::into).collect(),
+            },
+            Seen::Through(through) => Self::Through {
+                legs: limits.list(&through.legs).iter().map(Into::into).collect(),
+                left_out: Some(through.left_out).filter(|count| *count != 0),
             },
         }
     }
@@ -115,15 +148,10 @@ impl<'a> SeenLine<'a> {
                 local: local.into(),
                 sockets: sockets.into_iter().map(Into::into).collect(),
             },
-        }
-    }
-}
-
-impl<'a> SettingLine<'a> {
-    pub fn new(setting: &'a Setting, limits: Limits) -> Self {
-        Self {
-            path: limits.text(&setting.path),
-            value: limits.text(&setting.value),
+            Self::Through { legs, left_out } => Seen::Through(Through {
+                legs: legs.into_iter().map(Into::into).collect(),
+                left_out: left_out.unwrap_or(0),
+            }),
         }
     }
 }
@@ -142,6 +170,35 @@ impl From<ConnectedLine> for Connected {
         Self {
             tuple: line.connection.into(),
             socket: line.socket.into(),
+        }
+    }
+}
+
+impl From<&Leg> for LegLine {
+    fn from(leg: &Leg) -> Self {
+        Self {
+            connection: leg.tuple.into(),
+            conntrack: (&leg.entry).into(),
+            socket: (&leg.socket).into(),
+        }
+    }
+}
+
+impl From<LegLine> for Leg {
+    fn from(line: LegLine) -> Self {
+        Self {
+            tuple: line.connection.into(),
+            entry: line.conntrack.into(),
+            socket: line.socket.into(),
+        }
+    }
+}
+
+impl<'a> SettingLine<'a> {
+    pub fn new(setting: &'a Setting, limits: Limits) -> Self {
+        Self {
+            path: limits.text(&setting.path),
+            value: limits.text(&setting.value),
         }
     }
 }

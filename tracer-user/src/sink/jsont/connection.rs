@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Connection<'a> {
-    /// The Tracker's number.
+    /// The Tracker's number; absent where the connection is not under suspicion itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<u64>,
     /// The socket's cookie.
@@ -60,7 +60,7 @@ impl<'a> Connection<'a> {
     pub fn new(connection: &'a finding::Connection, now: Timestamp) -> Self {
         let end = connection.ended.unwrap_or(now);
         Self {
-            id: Some(connection.id),
+            id: connection.id,
             socket: None,
             source: Some(connection.tuple.source.into()),
             destination: Some(connection.tuple.destination.into()),

@@ -12,7 +12,7 @@ use crate::sink::clock::Clock;
 use crate::sink::jsont::aspect::SeenLine;
 use crate::sink::jsont::inspected::InspectedLine;
 use crate::sink::jsont::socket::{Listener, Socket};
-use crate::sink::jsont::{Conntrack, Endpoint, Flags, Limits, Netns, Process, Spelled, Time, Tuple};
+use crate::sink::jsont::{Conntrack, Endpoint, Flags, Limits, Netns, Process, Rule, Spelled, Time, Tuple};
 use crate::sink::words;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -108,6 +108,9 @@ pub enum Observation<'a> {
         netns: Netns<'a>,
         connmark: u32,
         rules: u32,
+        /// Whether the same rules would let the dropped packet pass without it; absent where that is not known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        decides: Option<bool>,
     },
     RulesNotRead {
         #[serde(borrow)]
@@ -120,6 +123,22 @@ pub enum Observation<'a> {
         netns: Netns<'a>,
         #[serde(flatten, borrow)]
         what: InspectedLine<'a>,
+    },
+    /// The same jump at two places of one chain, where the second one changes nothing.
+    RepeatedJump {
+        #[serde(borrow)]
+        netns: Netns<'a>,
+        #[serde(borrow)]
+        first: Box<Rule<'a>>,
+        #[serde(borrow)]
+        second: Box<Rule<'a>>,
+    },
+    /// How long conntrack keeps a closed entry.
+    Expiry {
+        kept_ms: u64,
+        /// When the retransmission comes, at about, that finds it gone; absent where none ever waits that long.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ends: Option<Time>,
     },
     /// Looked at because a theory needed it; the key `aspect` says what.
     Aspect {
@@ -165,6 +184,7 @@ impl<'a> Evidence<'a> {
 }
 
 impl<'a> Observation<'a> {
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind")]
     fn new(observed: &'a evidence::Evidence, clock: Clock, limits: Limits) -> Self {
         use evidence::Evidence as Seen;
         match observed {
@@ -254,9 +274,14 @@ impl<'a> Observation<'a> {
             Seen::GaveUp { count, .. } => Self::GaveUp { count: *count },
             Seen::RulesWalked { netns, passage, .. } => Self::RulesWalked(PassageLine::new(*netns, passage, limits)),
             Seen::MarkSetter {
-                netns, connmark, rules, ..
+                netns,
+                connmark,
+                rules,
+                decides,
+                ..
             } => Self::MarkSetter {
                 netns: Netns::new(*netns, None),
+                decides: *decides,
                 connmark: *connmark,
                 rules: *rules,
             },
@@ -267,6 +292,17 @@ impl<'a> Observation<'a> {
             Seen::Inspected { netns, enter, what, .. } => Self::Inspected {
                 netns: Netns::new(*netns, enter.as_deref()),
                 what: InspectedLine::new(what, limits),
+            },
+            Seen::RepeatedJump {
+                netns, first, second, ..
+            } => Self::RepeatedJump {
+                netns: Netns::new(*netns, None),
+                first: Box::new(Rule::new(first, limits)),
+                second: Box::new(Rule::new(second, limits)),
+            },
+            Seen::Expiry { kept, ends, .. } => Self::Expiry {
+                kept_ms: u64::try_from(kept.as_millis()).unwrap_or(u64::MAX),
+                ends: ends.map(|ends| Time::new(ends, clock)),
             },
             Seen::Aspect { netns, seen, .. } => Self::Aspect {
                 netns: Netns::new(*netns, None),

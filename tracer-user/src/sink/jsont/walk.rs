@@ -4,7 +4,7 @@ use crate::model::evidence::Place;
 use crate::model::finding::RuleRole;
 use crate::model::rules::End;
 use crate::model::time::Timestamp;
-use crate::model::walked::{Named, Trail, Traveller, Walked};
+use crate::model::walked::{Named, Repeated, Trail, Traveller, Walked};
 use crate::sink::jsont::aspect::SeenLine;
 use crate::sink::jsont::{Conntrack, Decimal, Endpoint, Flags, Limits, Rule, Spelled, Tuple};
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,18 @@ pub struct TrailLine<'a> {
     pub destination: Option<Endpoint>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connmark: Option<u32>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", borrow)]
+    pub repeated: Vec<RepeatedLine<'a>>,
+}
+
+/// The same jump at two places of one chain.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct RepeatedLine<'a> {
+    #[serde(borrow)]
+    pub first: Rule<'a>,
+    #[serde(borrow)]
+    pub second: Rule<'a>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -162,12 +174,14 @@ impl<'a> TrailLine<'a> {
             certain,
             destination,
             connmark,
+            repeated,
         } = trail;
         let named = |of: &'a Named| NamedLine {
             role: Spelled(of.role),
             rule: Rule::new(&of.rule, limits),
             certain: of.certain,
         };
+        let repeated = limits.list(repeated).iter();
         Self {
             rules: limits.list(rules).iter().map(named).collect(),
             end: Spelled(*end),
@@ -175,6 +189,17 @@ impl<'a> TrailLine<'a> {
             certain: *certain,
             destination: destination.map(Into::into),
             connmark: *connmark,
+            repeated: repeated.map(|of| RepeatedLine::new(of, limits)).collect(),
+        }
+    }
+}
+
+impl<'a> RepeatedLine<'a> {
+    fn new(repeated: &'a Repeated, limits: Limits) -> Self {
+        let Repeated { first, second } = repeated;
+        Self {
+            first: Rule::new(first, limits),
+            second: Rule::new(second, limits),
         }
     }
 }
@@ -208,6 +233,16 @@ impl From<TrailLine<'_>> for Trail {
             certain: line.certain,
             destination: line.destination.map(Into::into),
             connmark: line.connmark,
+            repeated: line.repeated.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<RepeatedLine<'_>> for Repeated {
+    fn from(line: RepeatedLine<'_>) -> Self {
+        Self {
+            first: line.first.into(),
+            second: line.second.into(),
         }
     }
 }

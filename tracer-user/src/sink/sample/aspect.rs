@@ -1,9 +1,9 @@
 //! One of each thing that is looked at because a theory needs it.
 
-use crate::model::aspect::{Aspect, Connected, Seen, Setting};
-use crate::model::inquiry::SocketInfo;
-use crate::model::tcp::TcpState;
-use crate::sink::sample::{endpoint, tuple};
+use super::findings::socket;
+use super::{endpoint, entry, tuple};
+use crate::model::aspect::{Aspect, Connected, Leg, Seen, Setting, Through};
+use crate::model::tcp::ConntrackState;
 
 pub(in crate::sink) fn aspects() -> Vec<Aspect> {
     vec![
@@ -13,6 +13,10 @@ pub(in crate::sink) fn aspects() -> Vec<Aspect> {
             ifindex: 2,
         },
         Aspect::ConntrackCount,
+        Aspect::Through {
+            destination: endpoint("10.77.0.3:9000"),
+            process: 4711,
+        },
         Aspect::Sockets {
             local: endpoint("10.77.0.2:35468"),
         },
@@ -23,11 +27,23 @@ pub(in crate::sink) fn seen() -> Vec<Seen> {
     vec![
         Seen::Setting(setting()),
         Seen::ConntrackCount(262_144),
+        Seen::Through(Through {
+            legs: vec![leg()],
+            left_out: 7,
+        }),
         Seen::Sockets {
             local: endpoint("10.77.0.2:35468"),
             sockets: vec![connected()],
         },
     ]
+}
+
+fn leg() -> Leg {
+    Leg {
+        tuple: tuple("10.77.0.2:41000", "10.77.0.3:9000"),
+        entry: entry(ConntrackState::Established, 0, Some("127.0.0.1:15001")),
+        socket: socket(),
+    }
 }
 
 pub(in crate::sink) fn setting() -> Setting {
@@ -37,18 +53,9 @@ pub(in crate::sink) fn setting() -> Setting {
     }
 }
 
-pub(in crate::sink) fn connected() -> Connected {
+fn connected() -> Connected {
     Connected {
         tuple: tuple("10.77.0.2:35468", "10.77.0.3:9000"),
-        socket: SocketInfo {
-            state: Some(TcpState::Established),
-            receive_queue: 0,
-            send_queue: 0,
-            unacked: None,
-            retransmits: 0,
-            uid: 1000,
-            inode: 8_101,
-            process: None,
-        },
+        socket: socket(),
     }
 }

@@ -27,7 +27,7 @@ fn owner() -> Owner {
 
 pub(super) fn connection() -> Connection {
     Connection {
-        id: 12,
+        id: Some(12),
         tuple: tuple("10.77.0.2:35468", "10.77.0.3:9000"),
         translated: None,
         way: Way::Outbound,
@@ -193,7 +193,7 @@ fn reply_rejected() -> Finding {
     let answer = tuple("10.77.0.3:9000", "10.77.0.2:35468");
     let close = entry(ConntrackState::Close, 1, None);
     let waiting = Connection {
-        id: 11,
+        id: None,
         tuple: tuple("10.77.0.2:41000", "10.77.0.3:9000"),
         state: Some(TcpState::Established),
         ..self::connection()

@@ -6,6 +6,7 @@ use crate::model::evidence::{Evidence, Passage};
 use crate::model::finding::{Cause, Culprit, Finding, RuleRole};
 use crate::model::rules::{Backend, Component, End, Family, Hook, Located, Reject};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One with a named rule, one with two and a mark that no rule sets.
 pub(in crate::sink) fn named_findings() -> Vec<Finding> {
@@ -21,6 +22,18 @@ pub(in crate::sink) fn named_findings() -> Vec<Finding> {
             netns: POD,
             connmark: 1,
             rules: 0,
+            decides: Some(true),
+        },
+        Evidence::RepeatedJump {
+            at: ms(3_002),
+            netns: POD,
+            first: Box::new(jump(1)),
+            second: Box::new(jump(2)),
+        },
+        Evidence::Expiry {
+            at: ms(3_002),
+            kept: Duration::from_secs(10),
+            ends: Some(ms(27_000)),
         },
         Evidence::RulesNotRead {
             at: ms(3_002),
@@ -30,6 +43,19 @@ pub(in crate::sink) fn named_findings() -> Vec<Finding> {
     ]);
     rejected.culprits = vec![culprit(RuleRole::Rejects, reject(), 4)];
     vec![dead, rejected]
+}
+
+/// One of Istio's, at its place in the chain.
+fn jump(index: u32) -> Located {
+    Located {
+        table: "nat".into(),
+        chain: "OUTPUT".into(),
+        hook: Some(Hook::Output),
+        index: Some(index),
+        text: "-A OUTPUT -j ISTIO_OUTPUT".into(),
+        owner: Some(Component::Istio),
+        ..redirect()
+    }
 }
 
 fn culprit(role: RuleRole, rule: Located, evidence: usize) -> Culprit {

@@ -1,14 +1,14 @@
 //! What was looked at because a theory needed it, in words.
 
 use crate::model::aspect::{Connected, Seen};
-use crate::sink::words::{process, thousands};
+use crate::sink::words::{count, process, thousands};
 
 /// Where it was read.
 pub(super) fn source(seen: &Seen) -> &'static str {
     match seen {
         Seen::Setting(_) => "sysctl",
         Seen::ConntrackCount(_) => "ctnetlink",
-        Seen::Sockets { .. } => "sock_diag",
+        Seen::Through(_) | Seen::Sockets { .. } => "sock_diag",
     }
 }
 
@@ -25,6 +25,11 @@ pub(super) fn sentence(netns: &str, seen: &Seen) -> String {
         Seen::Sockets { sockets, .. } => {
             let all: Vec<_> = sockets.iter().map(connected).collect();
             format!("in {netns} there is {}", all.join(" and "))
+        }
+        Seen::Through(through) => {
+            let legs = u64::try_from(through.legs.len()).unwrap_or(u64::MAX) + u64::from(through.left_out);
+            let go = if legs == 1 { "goes" } else { "go" };
+            format!("{} in {netns} {go} through the process", count(legs, "connection"))
         }
     }
 }

@@ -92,18 +92,61 @@ fn ends(tuple: Tuple) -> String {
 
 fn on_entry(action: &str, entry: &Conntrack) -> String {
     let Tuple { source, destination } = entry.original;
-    let family = match Family::of(entry.original) {
-        Family::V4 => "ipv4",
-        Family::V6 => "ipv6",
-    };
-    let zone = match entry.zone {
-        0 => String::new(),
-        zone => format!(" --zone {zone}"),
+    format!(
+        "conntrack {action} -f {} -p tcp --orig-src {} --orig-dst {} --sport {} --dport {}{}",
+        family(entry),
+        source.address,
+        destination.address,
+        source.port,
+        destination.port,
+        zone(entry)
+    )
+}
+
+/// Deletes the conntrack entries of all connections there that carry the entry's mark.
+pub(super) fn delete_marked(entry: &Conntrack, towards: Towards) -> String {
+    format!("conntrack -D {}", marked(entry, towards))
+}
+
+/// Lists them.
+pub(super) fn list_marked(entry: &Conntrack, towards: Towards) -> String {
+    format!("conntrack -L {}", marked(entry, towards))
+}
+
+/// Where connections go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Towards {
+    Endpoint(Endpoint),
+    Port(u16),
+    Anywhere,
+}
+
+fn marked(entry: &Conntrack, towards: Towards) -> String {
+    let towards = match towards {
+        Towards::Endpoint(Endpoint { address, port }) => format!(" --orig-dst {address} --dport {port}"),
+        Towards::Port(port) => format!(" --dport {port}"),
+        Towards::Anywhere => String::new(),
     };
     format!(
-        "conntrack {action} -f {family} -p tcp --orig-src {} --orig-dst {} --sport {} --dport {}{zone}",
-        source.address, destination.address, source.port, destination.port
+        "-f {} -p tcp{towards} -m {:#x}{}",
+        family(entry),
+        entry.mark,
+        zone(entry)
     )
+}
+
+fn family(entry: &Conntrack) -> &'static str {
+    match Family::of(entry.original) {
+        Family::V4 => "ipv4",
+        Family::V6 => "ipv6",
+    }
+}
+
+fn zone(entry: &Conntrack) -> String {
+    match entry.zone {
+        0 => String::new(),
+        zone => format!(" --zone {zone}"),
+    }
 }
 
 /// Shows who listens on a port, with its queue.

@@ -8,7 +8,8 @@ use crate::model::inquiry::{Listener, SocketInfo};
 use crate::model::rules::{End, Reject};
 use crate::model::time::Timestamp;
 use crate::sink::text::Shown;
-use crate::sink::words::{aspect, count, errno, facts, flags, inspected, netns, process, seconds, status};
+use crate::sink::words::{aspect, count, errno, facts, flags, inspected, netns, process, rule_name, seconds, status};
+use std::time::Duration;
 
 /// When it was seen.
 pub fn at(evidence: &Evidence) -> Timestamp {
@@ -30,6 +31,8 @@ pub fn at(evidence: &Evidence) -> Timestamp {
         | Evidence::MarkSetter { at, .. }
         | Evidence::RulesNotRead { at, .. }
         | Evidence::Inspected { at, .. }
+        | Evidence::RepeatedJump { at, .. }
+        | Evidence::Expiry { at, .. }
         | Evidence::Aspect { at, .. }
         | Evidence::NotExamined { at, .. } => *at,
     }
@@ -53,7 +56,11 @@ pub fn source(evidence: &Evidence) -> Option<&'static str> {
         | Evidence::Socket { .. }
         | Evidence::NotAccepted { .. } => Some("sock_diag"),
         Evidence::ConntrackDeleted { .. } => Some("conntrack-destroy"),
-        Evidence::RulesWalked { .. } | Evidence::MarkSetter { .. } | Evidence::Inspected { .. } => Some("rules"),
+        Evidence::RulesWalked { .. }
+        | Evidence::MarkSetter { .. }
+        | Evidence::RepeatedJump { .. }
+        | Evidence::Inspected { .. } => Some("rules"),
+        Evidence::Expiry { .. } => Some("sysctl"),
         Evidence::Aspect { seen, .. } => Some(aspect::source(seen)),
         Evidence::Errno { .. }
         | Evidence::GaveUp { .. }
@@ -138,13 +145,21 @@ pub fn sentence(finding: &Finding, evidence: &Evidence) -> String {
             netns: of,
             connmark,
             rules,
+            decides,
             ..
-        } => setters(&netns(finding, *of), *connmark, *rules),
+        } => setters(&netns(finding, *of), *connmark, *rules) + decided(*decides),
         Evidence::RulesNotRead { netns: of, why, .. } => {
             let netns = netns(finding, *of);
             format!("the rules of {netns} could not be read: {}", Shown(why.as_bytes()))
         }
         Evidence::Inspected { what, .. } => inspected::sentence(what),
+        Evidence::RepeatedJump { first, second, .. } => format!(
+            "{} repeats {} (`{}`): harmless, what the first one returns the second one returns as well",
+            rule_name(second),
+            rule_name(first),
+            Shown(second.text.as_bytes())
+        ),
+        Evidence::Expiry { at, kept, ends } => expiry(*at, *kept, *ends),
         Evidence::Aspect { netns: of, seen, .. } => aspect::sentence(&netns(finding, *of), seen),
         Evidence::NotExamined { why, .. } => {
             format!("the namespace could not be looked at: {}", Shown(why.as_bytes()))
@@ -205,6 +220,27 @@ fn setters(netns: &str, connmark: u32, rules: u32) -> String {
         "the first packet of the connection meets no rule in {netns} that sets connmark {connmark:#x}, but {} can set it",
         count(u64::from(rules), "other rule")
     )
+}
+
+fn decided(decides: Option<bool>) -> &'static str {
+    match decides {
+        Some(true) => "; without that mark the same rules let the packet pass",
+        Some(false) => "; without that mark the same rules stop the packet, too",
+        None => "",
+    }
+}
+
+fn expiry(at: Timestamp, kept: Duration, ends: Option<Timestamp>) -> String {
+    let kept = kept.as_secs();
+    let setting =
+        format!("conntrack keeps a closed entry {kept} s after its last packet (nf_conntrack_tcp_timeout_close)");
+    match ends {
+        Some(ends) => format!(
+            "{setting}: left alone, a retransmission finds it gone in about {}, and the hang ends",
+            seconds(ends.since(at))
+        ),
+        None => format!("{setting}, and each retransmission renews it: the hang does not end by itself"),
+    }
 }
 
 fn walked(netns: &str, passage: &Passage) -> String {

@@ -9,6 +9,7 @@ use crate::model::reason::DropReason;
 use crate::model::rules::Located;
 use crate::model::tuple::{Endpoint, Tuple};
 use crate::sink::words::{phrase, rule};
+use std::time::Duration;
 
 /// Looks things up in the finding of a connection.
 #[derive(Clone, Copy)]
@@ -94,6 +95,31 @@ impl<'a> Facts<'a> {
         rule::named(self.0, |role| role == RuleRole::SetsMark)
             .next()
             .map(|(rule, _)| rule)
+    }
+
+    /// How many rules can set the connection's mark that its first packet did not meet, and whether the mark decides.
+    pub(super) fn mark_setter(self) -> Option<(u32, Option<bool>)> {
+        self.find(|evidence| {
+            let Evidence::MarkSetter { rules, decides, .. } = evidence else {
+                return None;
+            };
+            Some((*rules, *decides))
+        })
+    }
+
+    /// Whether the rules were read, and none of them sets the connection's mark.
+    pub(super) fn is_marked_from_outside(self) -> bool {
+        self.marking().is_none() && self.mark_setter().is_some_and(|(rules, _)| rules == 0)
+    }
+
+    /// When a hang ends by itself, counted from the look that told; `Some(None)`: never.
+    pub(super) fn ends_in(self) -> Option<Option<Duration>> {
+        self.find(|evidence| {
+            let Evidence::Expiry { at, ends, .. } = evidence else {
+                return None;
+            };
+            Some(ends.map(|ends| ends.since(*at)))
+        })
     }
 
     /// Whether the rules of the connection's namespace were read.

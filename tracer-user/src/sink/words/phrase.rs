@@ -108,11 +108,11 @@ pub(super) fn enter(finding: &Finding, netns: Netns) -> Option<&str> {
         .chain(&finding.examples)
         .chain(&finding.victims);
     let connection = connection.filter(|connection| connection.netns == netns);
-    let culprits = finding.culprits.iter().filter_map(|culprit| match culprit {
-        Culprit::Rule { netns: of, enter, .. } | Culprit::Sysctl { netns: of, enter, .. } if *of == netns => {
-            enter.as_deref()
-        }
-        _ => None,
+    let culprits = finding.culprits.iter().filter_map(|culprit| {
+        let (Culprit::Rule { netns: of, enter, .. } | Culprit::Sysctl { netns: of, enter, .. }) = culprit else {
+            return None;
+        };
+        enter.as_deref().filter(|_| *of == netns)
     });
     let inspected = finding.evidence.iter().filter_map(|evidence| {
         let Evidence::Inspected { netns: of, enter, .. } = evidence else {

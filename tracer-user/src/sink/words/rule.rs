@@ -45,14 +45,17 @@ pub(super) fn delete(rule: &Located) -> Option<String> {
 
 /// The rules of a finding that are known by name and do this, with their namespaces.
 pub(super) fn named(finding: &Finding, does: impl Fn(RuleRole) -> bool) -> impl Iterator<Item = (&Located, Netns)> {
-    finding.culprits.iter().filter_map(move |culprit| match culprit {
-        Culprit::Rule {
+    finding.culprits.iter().filter_map(move |culprit| {
+        let Culprit::Rule {
             netns,
             rule: Some(rule),
             role,
             ..
-        } if does(*role) => Some((&**rule, *netns)),
-        _ => None,
+        } = culprit
+        else {
+            return None;
+        };
+        does(*role).then_some((&**rule, *netns))
     })
 }
 

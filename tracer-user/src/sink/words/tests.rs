@@ -143,11 +143,14 @@ fn commands_are_of_the_right_family() {
         commands[0],
         "nsenter --net=/run/netns/pod sh -c 'ip6tables-legacy-save; nft list ruleset'"
     );
-    assert_eq!(
-        commands[1],
-        "nsenter --net=/run/netns/pod conntrack -D -f ipv6 -p tcp --orig-src fd77::3 --orig-dst fd77::3 --sport 35468 \
-         --dport 9000 --zone 3"
-    );
+    // The examples go elsewhere.
+    let marked = "-f ipv6 -p tcp --dport 9000 -m 0x1 --zone 3";
+    for (at, verb) in [(1, "-L"), (2, "-D")] {
+        assert_eq!(
+            commands[at],
+            format!("nsenter --net=/run/netns/pod conntrack {verb} {marked}")
+        );
+    }
 }
 
 #[test]
@@ -196,9 +199,6 @@ fn a_finding_that_knows_its_rule_names_it_and_deletes_it() {
          (`-A MIRRORD_INPUT_x;$(id) -p tcp -m connmark --mark 0x1 -j REJECT --reject-with tcp-reset`) in netns pod: only \
          the peer gets the RST, the local socket hangs"
     );
-    let delete = "nsenter --net=/run/netns/pod iptables-nft -t filter -D 'MIRRORD_INPUT_x;$(id)' -p tcp -m \
-                  connmark --mark 0x1 -j REJECT --reject-with tcp-reset";
-    assert_eq!(commands(&rejected)[0], delete);
     let text = text(&rejected);
     assert!(
         text.contains("mirrord before 3.134.0") && !text.contains("If mirrord is used"),
@@ -212,6 +212,35 @@ fn a_finding_that_knows_its_rule_names_it_and_deletes_it() {
 }
 
 #[test]
+fn mirrords_rule_has_three_remedies_and_the_first_cures() {
+    let finding = sample::named_findings().pop().unwrap();
+    let forget = "nsenter --net=/run/netns/pod conntrack -D -f ipv4 -p tcp --orig-dst 10.77.0.3 --dport 9000 -m 0x1";
+    let fixes = fixes(&finding);
+    let told: Vec<_> = fixes.iter().map(|fix| (fix.kind, fix.command.as_deref())).collect();
+    assert_eq!(
+        told,
+        [
+            (FixKind::Command, Some(forget)),
+            (FixKind::Upgrade, None),
+            (FixKind::Setting, Some("MIRRORD_AGENT_STEALER_FLUSH_CONNECTIONS=false")),
+        ]
+    );
+    assert!(fixes[1].why.contains("3.134.0 or later"), "{}", fixes[1].why);
+    let why = why(&finding);
+    for part in [
+        "carries connmark 0x1, and that is why",
+        "No rule here sets it",
+        "`conntrack -U`, as mirrord up to 3.133 does",
+        "that RST goes back to the peer",
+        "waits behind curl (pid 4711)",
+        "Left alone, the hang ends in about 24.0 s.",
+    ] {
+        assert!(why.contains(part), "{part}: {why}");
+    }
+    assert!(text(&finding).contains("nat OUTPUT rule 2 (istio) repeats nat OUTPUT rule 1 (istio)"));
+}
+
+#[test]
 fn another_owners_rule_is_not_taken_for_mirrords() {
     let mut finding = sample::named_findings().pop().unwrap();
     for culprit in &mut finding.culprits {
@@ -221,4 +250,6 @@ fn another_owners_rule_is_not_taken_for_mirrords() {
         }
     }
     assert!(!text(&finding).contains("mirrord"), "{}", text(&finding));
+    let delete = "nsenter --net=/run/netns/pod iptables-nft -t filter -D ufw-input -j DROP";
+    assert_eq!(fixes(&finding)[0].command.as_deref(), Some(delete));
 }

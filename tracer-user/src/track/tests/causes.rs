@@ -288,6 +288,8 @@ fn the_first_drop_of_an_established_socket_is_kept_until_its_data_hangs() {
     let second = rejected_reply(11, ConntrackState::Close);
     world.play(vec![first, second, retransmit(400, 1), retransmit(800, 2)], 4_000);
     assert_eq!(world.only().cause, Cause::ReplyRejected);
+    // The timer ran from a tail loss probe on, 190 ms later.
+    assert_eq!(world.only().at, at(3_010));
     assert!(matches!(
         world.only().evidence.first(),
         Some(Evidence::Drop {

@@ -1,5 +1,6 @@
 //! The Tracker with a virtual clock: each cause, each control, the bounds, and any order of events.
 
+mod bad_input;
 mod bounds;
 mod causes;
 mod census;

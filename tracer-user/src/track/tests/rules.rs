@@ -1,14 +1,16 @@
 //! What findings make of the answers about rules.
 
 use super::world::*;
+use crate::model::aspect::{Leg, Seen, Through};
 use crate::model::event::Event;
 use crate::model::evidence::{Evidence, Place};
-use crate::model::finding::{Cause, Confidence, Culprit, Finding, RuleRole, State};
+use crate::model::finding::{Cause, Confidence, Considered, Culprit, Finding, RuleRole, State};
 use crate::model::inquiry::{Examined, Inquiry, Question, Reply};
 use crate::model::reason::DropReason;
 use crate::model::rules::{Backend, End, Family, Located, Reject};
 use crate::model::tcp::{self, ConntrackState, TcpState};
-use crate::model::walked::{Named, Trail, Traveller, Walked};
+use crate::model::tuple::{Endpoint, Tuple};
+use crate::model::walked::{Named, Repeated, Trail, Traveller, Walked};
 use crate::track::Config;
 use proptest::prelude::*;
 
@@ -44,6 +46,7 @@ pub(super) fn trail(end: End, rules: Vec<Named>) -> Trail {
         certain: true,
         destination: None,
         connmark: None,
+        repeated: Vec::new(),
     }
 }
 
@@ -89,11 +92,14 @@ pub(super) fn answering(examined: Examined, mut rules: impl FnMut(&[Traveller]) 
 }
 
 fn rules(finding: &Finding) -> Vec<(RuleRole, &str)> {
-    let culprits = finding.culprits.iter().filter_map(|culprit| match culprit {
-        Culprit::Rule {
+    let culprits = finding.culprits.iter().filter_map(|culprit| {
+        let Culprit::Rule {
             rule: Some(rule), role, ..
-        } => Some((*role, &*rule.chain)),
-        _ => None,
+        } = culprit
+        else {
+            return None;
+        };
+        Some((*role, &*rule.chain))
     });
     culprits.collect()
 }
@@ -237,12 +243,82 @@ fn a_rejected_answer_names_who_rejects_it_and_who_marked_its_connection() {
         [(RuleRole::Rejects, "INPUT"), (RuleRole::SetsMark, "mangle")]
     );
     let inquiry = asked(&world)[0];
-    let [answer, first] = packets(inquiry) else {
-        panic!("two packets: {inquiry:?}")
+    let [answer, first, unmarked] = packets(inquiry) else {
+        panic!("three packets: {inquiry:?}")
     };
     assert_eq!((answer.tuple, answer.ifindex), (connection().inverted(), Some(2)));
     assert_eq!((first.tuple, first.first, first.dropped), (connection(), true, false));
+    assert_eq!((unmarked.tuple, unmarked.dropped), (answer.tuple, false));
+    assert_eq!(unmarked.conntrack.map(|entry| entry.mark), Some(0));
     assert!(matches!(inquiry.question, Question::Walk { connmark: Some(1), .. }));
+}
+
+#[test]
+fn a_mark_without_which_the_answer_would_pass_is_why_it_is_rejected() {
+    let decides = |unmarked: Trail| {
+        let world = answers_rejected(walked(vec![rejecting(), passing(), unmarked]));
+        let walks = |evidence: &&Evidence| matches!(evidence, Evidence::RulesWalked { .. });
+        let evidence = &world.only().evidence;
+        // The packet that did not come is no evidence.
+        assert_eq!(evidence.iter().filter(walks).count(), 2);
+        evidence.iter().find_map(|evidence| match evidence {
+            Evidence::MarkSetter { decides, .. } => Some(*decides),
+            _ => None,
+        })
+    };
+    assert_eq!(decides(passing()), Some(Some(true)));
+    assert_eq!(decides(rejecting()), Some(Some(false)));
+    let unsure = Trail {
+        certain: false,
+        ..passing()
+    };
+    assert_eq!(decides(unsure), Some(None));
+}
+
+#[test]
+fn a_repeated_jump_is_told_as_harmless_and_is_no_culprit() {
+    let repeated = Repeated {
+        first: located("OUTPUT"),
+        second: located("OUTPUT"),
+    };
+    let met_twice = Trail {
+        repeated: vec![repeated],
+        ..passing()
+    };
+    let world = answers_rejected(walked(vec![rejecting(), met_twice.clone(), met_twice]));
+    let finding = world.only();
+    assert_eq!(rules(finding), [(RuleRole::Rejects, "INPUT")]);
+    let told = |evidence: &&Evidence| matches!(evidence, Evidence::RepeatedJump { .. });
+    assert_eq!(finding.evidence.iter().filter(told).count(), 1);
+    let considered = |of: &&Considered| of.cause == Cause::DuplicateJump;
+    assert_eq!(finding.considered.iter().filter(considered).count(), 1);
+}
+
+#[test]
+fn who_goes_through_the_marked_connections_process_waits_and_the_marked_do_not_count() {
+    let leg = |port: u16, mark: u32| {
+        let mut entry = untranslated();
+        entry.mark = mark;
+        Leg {
+            tuple: Tuple::new(
+                Endpoint {
+                    port,
+                    ..connection().source
+                },
+                connection().destination,
+            ),
+            entry,
+            socket: waiting().socket.unwrap(),
+        }
+    };
+    let mut answer = walked(vec![rejecting(), passing(), passing()]);
+    answer.seen = vec![Seen::Through(Through {
+        legs: vec![leg(41_000, 0), leg(41_001, 1)],
+        left_out: 0,
+    })];
+    let world = answers_rejected(answer);
+    let ports = world.only().victims.iter().map(|victim| victim.tuple.source.port);
+    assert_eq!(ports.collect::<Vec<_>>(), [41_000]);
 }
 
 #[test]
@@ -432,4 +508,55 @@ proptest! {
         prop_assert_eq!(world.only().cause, Cause::SynDropped);
         prop_assert_eq!(rules(world.only()), vec![(RuleRole::Drops, "OUTPUT")]);
     }
+}
+
+/// No drop was seen: the first packet that is asked about is its own, the second what would come back.
+fn silent_hang(stopped: usize, end: End, role: RuleRole) -> Finding {
+    let mut world = answering(waiting(), move |packets| {
+        let trails = (0..packets.len()).map(|index| {
+            if index == stopped {
+                trail(end, vec![named(role, "CHAIN")])
+            } else {
+                trail(End::Left, Vec::new())
+            }
+        });
+        Some(told(trails.collect()))
+    });
+    world.play(vec![syn_retransmit(1_000, 1), syn_retransmit(3_000, 2)], 5_000);
+    world.only().clone()
+}
+
+#[test]
+fn rules_that_stop_it_are_named_although_no_drop_was_seen() {
+    for (stopped, end, role, cause) in [
+        (0, End::Dropped, RuleRole::Drops, Cause::SynDropped),
+        (
+            0,
+            End::Rejected(Reject::TcpReset),
+            RuleRole::Rejects,
+            Cause::RejectedByRule,
+        ),
+        (1, End::Dropped, RuleRole::Drops, Cause::ReplyRejected),
+    ] {
+        let finding = silent_hang(stopped, end, role);
+        assert_eq!((finding.cause, finding.confidence), (cause, Confidence::Likely));
+        assert_eq!(rules(&finding), [(role, "CHAIN")]);
+        assert!(!finding.considered.iter().any(|considered| considered.cause == cause));
+    }
+}
+
+#[test]
+fn rules_that_may_stop_it_are_not_named() {
+    let mut world = answering(waiting(), |packets| {
+        let mut unsure = trail(End::Dropped, vec![named(RuleRole::Drops, "CHAIN")]);
+        unsure.certain = false;
+        Some(told(packets.iter().map(|_| unsure.clone()).collect()))
+    });
+    world.play(vec![syn_retransmit(1_000, 1), syn_retransmit(3_000, 2)], 5_000);
+    let finding = world.only();
+    assert_eq!(
+        (finding.cause, finding.confidence),
+        (Cause::Unanswered, Confidence::Possible)
+    );
+    assert_eq!(rules(finding), []);
 }

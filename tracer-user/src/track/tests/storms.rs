@@ -144,14 +144,14 @@ fn rules_that_differ_are_findings_of_their_own() {
 
 #[test]
 fn a_thousand_silent_destinations_are_few_findings_that_lose_nobody() {
-    let mut world = World::answering(|inquiry| match inquiry.question {
-        Question::Connection { tuple, .. } => {
-            let mut examined = waiting();
-            examined.conntrack = None;
-            examined.target = tuple.destination;
-            Some(crate::model::inquiry::Reply::Connection(Box::new(examined)))
-        }
-        _ => None,
+    let mut world = World::answering(|inquiry| {
+        let Question::Connection { tuple, .. } = inquiry.question else {
+            return None;
+        };
+        let mut examined = waiting();
+        examined.conntrack = None;
+        examined.target = tuple.destination;
+        Some(crate::model::inquiry::Reply::Connection(Box::new(examined)))
     });
     for n in 0..1_000 {
         world.feed([apart(n, syn_retransmit(1_000, 1))]);

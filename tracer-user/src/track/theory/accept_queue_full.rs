@@ -5,6 +5,7 @@ use super::{Explanation, Opinion, Theory};
 use crate::model::conntrack::Conntrack;
 use crate::model::evidence::Evidence;
 use crate::model::finding::{Cause, Confidence, Culprit, Severity};
+use crate::model::inquiry::Listener;
 use crate::model::reason::DropReason;
 use crate::model::tuple::Endpoint;
 
@@ -24,16 +25,16 @@ fn weigh(case: &Case<'_>) -> Opinion {
     if !case.hangs_undropped() {
         return Opinion::Silent;
     }
-    match &case.around.full_listener {
-        Some((at, listener)) => Explanation::new(Confidence::Likely, case.leaving())
-            .by([Culprit::Listener(listener.clone())])
-            .with([Evidence::Listener {
-                at: *at,
-                listener: listener.clone(),
-            }])
-            .into(),
-        None => Opinion::Excluded("no local listener at its destination has a full queue"),
-    }
+    let Some((at, listener)) = &case.around.full_listener else {
+        return Opinion::Excluded("no local listener at its destination has a full queue");
+    };
+    Explanation::new(Confidence::Likely, case.leaving())
+        .by([Culprit::Listener(listener.clone())])
+        .with([Evidence::Listener {
+            at: *at,
+            listener: listener.clone(),
+        }])
+        .into()
 }
 
 /// The queue where its packets arrive is full: seen itself, or by the drop that it makes.
@@ -42,14 +43,10 @@ pub(super) fn full_queue(case: &Case<'_>) -> Option<(Confidence, Endpoint, Optio
         return None;
     }
     let culprit = || case.listener().cloned().map(Culprit::Listener);
-    match case.drop() {
-        Some(drop) => {
-            let overflows = drop.reason == DropReason::TcpListenOverflow;
-            overflows.then(|| (confidence(drop), case.target(drop), culprit()))
-        }
-        None => {
-            let full = case.listener().is_some_and(|listener| listener.is_full());
-            full.then(|| (Confidence::Proved, case.leaving(), culprit()))
-        }
+    if let Some(drop) = case.drop() {
+        let overflows = drop.reason == DropReason::TcpListenOverflow;
+        return overflows.then(|| (confidence(drop), case.target(drop), culprit()));
     }
+    let full = case.listener().is_some_and(Listener::is_full);
+    full.then(|| (Confidence::Proved, case.leaving(), culprit()))
 }

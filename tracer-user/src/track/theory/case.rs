@@ -57,14 +57,15 @@ impl<'a> Case<'a> {
 
     /// The errno of a connect that failed.
     pub(super) fn failed(&self) -> Option<u32> {
-        match self.flow.phase {
-            Phase::Ended {
-                errno,
-                connected: false,
-                ..
-            } => Some(errno),
-            _ => None,
-        }
+        let Phase::Ended {
+            errno,
+            connected: false,
+            ..
+        } = self.flow.phase
+        else {
+            return None;
+        };
+        Some(errno)
     }
 
     /// The drop that decides.

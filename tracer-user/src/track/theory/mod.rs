@@ -35,7 +35,7 @@ use super::flow::Flow;
 use super::naming::{Answered, Ask};
 use crate::model::aspect::{ASPECTS_MAX, Aspect};
 use crate::model::evidence::Evidence;
-use crate::model::finding::{Cause, Confidence, Considered, Culprit, Severity};
+use crate::model::finding::{Cause, Confidence, Connection, Considered, Culprit, Severity};
 use crate::model::tuple::Endpoint;
 
 /// One thing that may be wrong.
@@ -145,6 +145,8 @@ pub(super) struct Diagnosis {
     pub(super) evidence: Vec<Evidence>,
     pub(super) culprits: Vec<Culprit>,
     pub(super) considered: Vec<Considered>,
+    /// Other connections that wait because of it.
+    pub(super) victims: Vec<Connection>,
 }
 
 impl Diagnosis {
@@ -210,6 +212,7 @@ fn diagnosis(case: &Case<'_>, theory: &Theory, explanation: Explanation, conside
         evidence,
         culprits: explanation.culprits,
         considered,
+        victims: Vec::new(),
     }
 }
 

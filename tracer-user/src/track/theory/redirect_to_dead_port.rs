@@ -46,7 +46,8 @@ fn weigh(case: &Case<'_>) -> Opinion {
             return Opinion::Excluded("somebody listens there, and came a moment after the rules");
         }
         Some(_) => Confidence::Proved,
-        None => Confidence::Likely,
+        // Whether somebody came to listen a moment after the rules cannot be told.
+        None => Confidence::Possible,
     };
     let entry = case.reset().and_then(|reset| reset.conntrack);
     Explanation::new(confidence, target)

@@ -1,7 +1,7 @@
 //! Nothing that was seen explains it.
 
 use super::case::Case;
-use super::{Diagnosis, Explanation, Opinion, Theory, stale_conntrack};
+use super::{Diagnosis, Explanation, Opinion, Theory, rejected_by_rule, reply_rejected, stale_conntrack, syn_dropped};
 use crate::model::conntrack::Direction;
 use crate::model::evidence::Evidence;
 use crate::model::finding::{Cause, Confidence, Severity};
@@ -45,6 +45,27 @@ fn refine(diagnosis: &mut Diagnosis, answers: &[Answered]) {
     };
     if !answers.is_empty() && answers.iter().all(clears) {
         diagnosis.confidence = diagnosis.confidence.max(Confidence::Likely);
+        return;
+    }
+    for answered in answers {
+        stopped(diagnosis, answered);
     }
     stale_conntrack::rename(diagnosis, answers);
+}
+
+/// The rules are known to stop it, although no drop was seen: too many at once, or before the tracing began.
+fn stopped(diagnosis: &mut Diagnosis, answered: &Answered) {
+    let knows = answered.walked.as_ref().is_ok_and(|walked| walked.caveats.is_empty());
+    let mut trails = answered.trails();
+    let Some((packet, trail)) = trails.find(|(_, trail)| knows && trail.is_stopped()) else {
+        return;
+    };
+    let theory = match (naming::is_answer(packet), trail.end) {
+        (true, _) => &reply_rejected::THEORY,
+        (false, End::Rejected(_)) => &rejected_by_rule::THEORY,
+        (false, _) => &syn_dropped::THEORY,
+    };
+    diagnosis.rename(theory);
+    diagnosis.confidence = Confidence::Likely;
+    naming::accuse(diagnosis, answered, packet, trail);
 }

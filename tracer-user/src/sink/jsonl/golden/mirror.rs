@@ -251,7 +251,9 @@ objects! {
         certain: bool,
         destination: Option<Endpoint>,
         connmark: Option<u32>,
+        repeated: Option<Vec<Repeated>>,
     }
+    Repeated { first: Rule, second: Rule, }
     Named { role: String, rule: Rule, certain: bool, }
     Rule {
         backend: String,
@@ -527,6 +529,20 @@ enum Evidence {
         netns: Netns,
         connmark: u32,
         rules: u32,
+        decides: Option<bool>,
+    },
+    RepeatedJump {
+        time: String,
+        from: String,
+        netns: Netns,
+        first: Rule,
+        second: Rule,
+    },
+    Expiry {
+        time: String,
+        from: String,
+        kept_ms: u64,
+        ends: Option<String>,
     },
     RulesNotRead {
         time: String,

@@ -10,7 +10,7 @@ use crate::model::reason::{DropReason, RstReason};
 use crate::model::rules::End;
 use crate::model::tcp::{ConntrackState, SYN, TcpState};
 use crate::model::translation::Space;
-use crate::model::walked::{Named, Trail, Traveller, Walked};
+use crate::model::walked::{Named, Repeated, Trail, Traveller, Walked};
 use crate::sink::jsonl::{Input, LINE, read, write};
 use crate::sink::record::Record;
 use crate::sink::sample;
@@ -152,6 +152,10 @@ fn walked() -> Walked {
             certain: true,
             destination: Some(sample::endpoint("127.0.0.1:37673")),
             connmark: Some(0),
+            repeated: vec![Repeated {
+                first: sample::redirect(),
+                second: sample::redirect(),
+            }],
         }],
         setters: vec![sample::redirect()],
         caveats: vec!["br_netfilter leads bridged packets through the rules".into()],
