@@ -226,7 +226,8 @@ const TRANSLATION: Rules = Rules {
 
 const NO_TRANSLATION: Rules = Rules {
     iptables: &["-t nat -D OUTPUT -p tcp -d {peer} --dport 9000 -j DNAT --to-destination {other}:9100"],
-    nft: "delete table inet nat",
+    // Without any chain for it NAT is off, and the entry does not act.
+    nft: "flush table inet nat",
 };
 
 /// Ahead of conntrack, which then does not learn of the end.

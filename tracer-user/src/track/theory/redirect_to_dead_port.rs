@@ -12,7 +12,9 @@ use crate::track::naming;
 pub(super) const THEORY: Theory = Theory {
     look,
     asks: naming::translated,
-    refine: stale_conntrack::rename,
+    refine: |diagnosis, answers| {
+        stale_conntrack::rename(diagnosis, answers);
+    },
     ..Theory::new(Cause::RedirectToDeadPort, Severity::Error, weigh)
 };
 

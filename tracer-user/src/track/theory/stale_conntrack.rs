@@ -42,10 +42,10 @@ fn refine(diagnosis: &mut Diagnosis, answers: &[Answered]) {
     }
 }
 
-/// The current rules would send its first packet elsewhere than the entry does: makes it the cause.
-pub(super) fn rename(diagnosis: &mut Diagnosis, answers: &[Answered]) {
+/// Whether the current rules would send its first packet elsewhere than the entry does: that is the cause then.
+pub(super) fn rename(diagnosis: &mut Diagnosis, answers: &[Answered]) -> bool {
     let Some(entry) = captured(answers) else {
-        return;
+        return false;
     };
     diagnosis.rename(&THEORY);
     diagnosis.confidence = Confidence::Likely;
@@ -53,6 +53,7 @@ pub(super) fn rename(diagnosis: &mut Diagnosis, answers: &[Answered]) {
     if !diagnosis.culprits.contains(&culprit) {
         diagnosis.culprits.push(culprit);
     }
+    true
 }
 
 /// The entry of a first packet whose translation no current rule makes, for sure.

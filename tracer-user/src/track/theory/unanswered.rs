@@ -35,6 +35,9 @@ fn weigh(case: &Case<'_>) -> Opinion {
 
 /// The rules are known not to explain it either: they let its packets and their answers pass.
 fn refine(diagnosis: &mut Diagnosis, answers: &[Answered]) {
+    if stale_conntrack::rename(diagnosis, answers) {
+        return;
+    }
     let clears = |answered: &Answered| {
         let walked = answered.walked.as_ref();
         walked.is_ok_and(|walked| {
@@ -50,7 +53,6 @@ fn refine(diagnosis: &mut Diagnosis, answers: &[Answered]) {
     for answered in answers {
         stopped(diagnosis, answered);
     }
-    stale_conntrack::rename(diagnosis, answers);
 }
 
 /// The rules are known to stop it, although no drop was seen: too many at once, or before the tracing began.
