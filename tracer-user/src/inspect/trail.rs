@@ -10,8 +10,8 @@ use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::evidence::Place;
 use crate::model::finding::RuleRole;
 use crate::model::rules::{
-    Action, Assign, Bypass, ChainId, Effect, End, Fact, Hook, Item, Journey, Located, NatKind, Outcome, Packet, RuleId,
-    Ruleset, Snapshot, Source, Step, Target, Tracking, Walk,
+    Action, Assign, Bypass, ChainId, ChainKind, Effect, End, Fact, Family, Hook, Item, Journey, Located, NatKind,
+    Outcome, Packet, RuleId, Ruleset, Snapshot, Source, Step, Target, Tracking, Walk,
 };
 use crate::model::tuple::Endpoint;
 use crate::model::walked::{Named, Repeated, Trail, Traveller, Walked};
@@ -24,7 +24,8 @@ pub type Route = Option<u32>;
 /// The way of the packet through these rules.
 pub fn trail(snapshot: &Snapshot, walker: &Walker<'_>, traveller: &Traveller, route: Route) -> Trail {
     let journey = journey(snapshot, traveller, route);
-    let acts = walker.tracks_family(traveller.tuple.destination.address.is_ipv6());
+    let ipv6 = traveller.tuple.destination.address.is_ipv6();
+    let acts = walker.tracks_family(ipv6) && translates(&snapshot.ruleset, ipv6);
     let mut first = None;
     for mark in marks(traveller) {
         let walk = walker.walk(&packet(traveller, journey, mark), journey);
@@ -42,6 +43,15 @@ pub fn trail(snapshot: &Snapshot, walker: &Walker<'_>, traveller: &Traveller, ro
         destination: None,
         connmark: None,
         repeated: Vec::new(),
+    })
+}
+
+/// Whether NAT is on for the family: it is while there is a chain for it, even an empty one, and entries act only then.
+fn translates(ruleset: &Ruleset, ipv6: bool) -> bool {
+    let own = if ipv6 { Family::Ip6 } else { Family::Ip };
+    ruleset.chains.iter().any(|chain| {
+        let is_nat = chain.base.as_ref().is_some_and(|base| base.kind == ChainKind::Nat);
+        is_nat && !chain.dormant && (chain.family == own || chain.family == Family::Inet)
     })
 }
 
