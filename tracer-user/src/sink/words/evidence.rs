@@ -4,6 +4,7 @@ use crate::model::conntrack::Conntrack;
 use crate::model::event::RstMaker;
 use crate::model::evidence::{Evidence, Passage};
 use crate::model::finding::Finding;
+use crate::model::identity::Process;
 use crate::model::inquiry::{Listener, SocketInfo};
 use crate::model::rules::{End, Reject};
 use crate::model::time::Timestamp;
@@ -112,28 +113,11 @@ pub fn sentence(finding: &Finding, evidence: &Evidence) -> String {
         }
         Evidence::Conntrack { entry, queried, .. } => conntrack(entry, *queried),
         Evidence::NoConntrack { .. } => "conntrack has no entry for the connection".to_owned(),
-        Evidence::ConntrackDeleted { entry, by, .. } => {
-            let by = by.map_or(String::new(), |by| format!(" by {}", process(by.pid, by.comm)));
-            let leaving = entry.leaving();
-            format!(
-                "the conntrack entry was deleted{by} while the connection lived: {}, translated to {leaving}, {}",
-                entry.original,
-                entry_state(entry)
-            )
-        }
+        Evidence::ConntrackDeleted { entry, by, .. } => deleted(entry, *by),
         Evidence::NoListener { endpoint, .. } => format!("nobody listens on {endpoint}"),
         Evidence::Listener { listener, .. } => listens(listener),
         Evidence::Socket { socket, .. } => own_socket(socket),
-        Evidence::NotAccepted {
-            at,
-            since,
-            tuple,
-            receive_queue,
-        } => format!(
-            "{tuple} is complete and waits to be accepted for {}, with {} unread",
-            seconds(at.since(*since)),
-            count(u64::from(*receive_queue), "byte")
-        ),
+        Evidence::NotAccepted { .. } => not_accepted(evidence),
         Evidence::GaveUp { count: times, .. } => {
             format!(
                 "{} to this destination given up one after the other",
@@ -165,6 +149,33 @@ pub fn sentence(finding: &Finding, evidence: &Evidence) -> String {
             format!("the namespace could not be looked at: {}", Shown(why.as_bytes()))
         }
     }
+}
+
+fn deleted(entry: &Conntrack, by: Option<Process>) -> String {
+    let by = by.map_or(String::new(), |by| format!(" by {}", process(by.pid, by.comm)));
+    format!(
+        "the conntrack entry was deleted{by} while the connection lived: {}, translated to {}, {}",
+        entry.original,
+        entry.leaving(),
+        entry_state(entry)
+    )
+}
+
+fn not_accepted(evidence: &Evidence) -> String {
+    let Evidence::NotAccepted {
+        at,
+        since,
+        tuple,
+        receive_queue,
+    } = evidence
+    else {
+        return String::new();
+    };
+    format!(
+        "{tuple} is complete and waits to be accepted for {}, with {} unread",
+        seconds(at.since(*since)),
+        count(u64::from(*receive_queue), "byte")
+    )
 }
 
 fn dropped(finding: &Finding, evidence: &Evidence) -> String {
