@@ -91,9 +91,11 @@ pub fn setting<'a>(seen: &'a [Seen], path: &str) -> Option<&'a Setting> {
 
 /// The connections of a local endpoint, if they were looked at.
 pub fn sockets(seen: &[Seen], of: Endpoint) -> Option<&[Connected]> {
-    seen.iter().find_map(|seen| match seen {
-        Seen::Sockets { local, sockets } if *local == of => Some(&**sockets),
-        _ => None,
+    seen.iter().find_map(|seen| {
+        let Seen::Sockets { local, sockets } = seen else {
+            return None;
+        };
+        (*local == of).then_some(&**sockets)
     })
 }
 

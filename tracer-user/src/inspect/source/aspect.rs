@@ -52,7 +52,7 @@ fn sockets(probe: &mut Probe, local: Endpoint) -> Option<Seen> {
 pub(super) fn inodes(seen: &[Seen]) -> impl Iterator<Item = u32> {
     let sockets = seen.iter().flat_map(|seen| match seen {
         Seen::Sockets { sockets, .. } => sockets.as_slice(),
-        _ => &[],
+        Seen::Setting(_) | Seen::ConntrackCount(_) | Seen::Through(_) => &[],
     });
     sockets.map(|connected| connected.socket.inode)
 }

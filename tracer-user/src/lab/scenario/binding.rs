@@ -79,7 +79,7 @@ pub(super) const INVALID_PACKET: Scenario = Scenario {
         script.request("app", 0, Outcome::Works)?;
         forge(script)?;
         // The server forgot the connection; who looks at once still finds the client's end.
-        thread::sleep(Duration::from_millis(1_000));
+        thread::sleep(Duration::from_secs(1));
         script.request("app", 0, Outcome::Reset)
     },
     cure: Cure::By(|script| {
@@ -132,7 +132,7 @@ pub(super) const ORIGINAL_DESTINATION_LOST: Scenario = Scenario {
         script.connect("app", 9000, Outcome::Works)?;
         delete_entries(script)?;
         script.say("a second later the agent gets to it");
-        thread::sleep(Duration::from_millis(1_000));
+        thread::sleep(Duration::from_secs(1));
         let step = "accepts, and asks for the original destination";
         let command = Command::Accept { slot: 0, proxy: true };
         script.step("agent", step, &command, Outcome::Unknown)?;

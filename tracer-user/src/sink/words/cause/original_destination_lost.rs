@@ -3,7 +3,7 @@
 use super::Words;
 use super::mechanism::{deletion, untranslated};
 use super::remedy::{half_open, waiting_socket};
-use crate::sink::words::facts::Facts;
+use crate::sink::words::facts::{Deleted, Facts};
 use crate::sink::words::fixes::{Check, Fix, FixKind};
 
 pub(super) const WORDS: Words = Words {
@@ -14,7 +14,7 @@ pub(super) const WORDS: Words = Words {
 };
 
 fn summary(facts: Facts<'_>) -> String {
-    let by = facts.deleted().map_or_else(String::new, |deleted| deleted.by());
+    let by = facts.deleted().map_or_else(String::new, Deleted::by);
     format!(
         "The connection of {} to {} lost its conntrack entry{by} before {} accepted it: it was closed there, and {} is \
          not told",
