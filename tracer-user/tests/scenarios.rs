@@ -100,7 +100,11 @@ fn assert_facts(case: &Case, cause: Cause, best: Confidence, finding: &Value, de
         assert_eq!(connection.get("translated"), None, "{demo}");
     }
     let redirect = match cause {
-        Cause::RedirectToDeadPort | Cause::RedirectTargetBlocked | Cause::RedirectTargetStalled => Some(37673),
+        Cause::RedirectToDeadPort
+        | Cause::RedirectTargetBlocked
+        | Cause::RedirectTargetStalled
+        | Cause::NatBindingLost
+        | Cause::OriginalDestinationLost => Some(37673),
         Cause::RedirectLoop => Some(15001),
         _ => None,
     };
@@ -108,6 +112,11 @@ fn assert_facts(case: &Case, cause: Cause, best: Confidence, finding: &Value, de
         let target = &connection["translated"]["destination"];
         assert_eq!(target["address"], loopback(case.family), "{demo}");
         assert_eq!(target["port"], port, "{demo}");
+    }
+    if matches!(cause, Cause::StaleConntrack | Cause::InvalidPacketReset) {
+        let target = &connection["translated"]["destination"];
+        assert_eq!(target["address"], other_peer(case.family), "{demo}");
+        assert_eq!(target["port"], 9100, "{demo}");
     }
     assert_culprits(case, finding, demo);
     assert_setting(cause, finding, demo);
@@ -180,6 +189,13 @@ fn peer(case: &Case) -> &'static str {
 fn is_routed(case: &Case) -> bool {
     let routed = ["forward", "twins", "path-mtu-blackhole"];
     routed.iter().any(|end| case.scenario.name.ends_with(end))
+}
+
+fn other_peer(family: Family) -> &'static str {
+    match family {
+        Family::Ipv4 => "10.77.0.4",
+        Family::Ipv6 => "fd77::4",
+    }
 }
 
 fn loopback(family: Family) -> &'static str {

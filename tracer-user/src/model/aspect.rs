@@ -36,6 +36,8 @@ pub enum Aspect {
     },
     /// Who listens on a TCP port, at whatever address.
     Listeners(u16),
+    /// The connections that have this local endpoint.
+    Sockets { local: Endpoint },
 }
 
 /// One thing that was seen. What could not be read is not there.
@@ -51,6 +53,11 @@ pub enum Seen {
     SocketsTo(Box<SocketsTo>),
     /// One listener; several of one port make several of these.
     Listening(Listener),
+    /// At most [`SOCKETS_MAX`].
+    Sockets {
+        local: Endpoint,
+        sockets: Vec<Connected>,
+    },
 }
 
 /// Sums over all processors.
@@ -115,6 +122,14 @@ pub struct Filter {
     pub drops: bool,
     /// The name of its BPF program.
     pub program: Option<Arc<str>>,
+}
+
+/// A socket that has a remote end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connected {
+    /// Local to remote.
+    pub tuple: Tuple,
+    pub socket: SocketInfo,
 }
 
 /// Connections that a process of the namespace takes on their way.
@@ -213,6 +228,18 @@ pub fn listeners(seen: &[Seen]) -> impl Iterator<Item = &Listener> {
     })
 }
 
+/// The connections of a local endpoint, if they were looked at.
+pub fn sockets(seen: &[Seen], of: Endpoint) -> Option<&[Connected]> {
+    seen.iter().find_map(|seen| {
+        let Seen::Sockets { local, sockets } = seen else {
+            return None;
+        };
+        (*local == of).then_some(&**sockets)
+    })
+}
+
+/// Sockets that one aspect tells of.
+pub const SOCKETS_MAX: usize = 8;
 /// Connections of one answer.
 pub const LEGS_MAX: usize = 5;
 /// Listeners of one port that are told.

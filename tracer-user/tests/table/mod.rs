@@ -62,6 +62,11 @@ table! {
     redirect_target_stalled: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
     redirect_target_stalled_full: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
     redirect_loop: [nft iptables_nft iptables_legacy] x [ipv4 ipv6 ipv4_phantom];
+    stale_conntrack: [nft iptables_nft iptables_legacy] x [ipv4_phantom ipv6_phantom];
+    stale_conntrack_unreplied: [nft iptables_nft iptables_legacy] x [ipv4_phantom ipv6_phantom];
+    invalid_packet_reset: [nft iptables_nft iptables_legacy] x [ipv4_phantom ipv6_phantom];
+    nat_binding_lost: [nft iptables_nft iptables_legacy] x [ipv4 ipv6 ipv4_phantom];
+    original_destination_lost: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
     syn_dropped: [nft iptables_nft iptables_legacy] x [ipv4 ipv6 ipv4_phantom];
     syn_dropped_forward: [nft iptables_nft iptables_legacy] x [ipv4 ipv6 ipv6_phantom];
     syn_dropped_twins: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];

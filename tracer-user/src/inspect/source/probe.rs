@@ -95,6 +95,11 @@ impl Probe {
         self.both_families(|sequence, family| socket::acceptable(sequence, family, port))
     }
 
+    /// All connections with this local port, whatever their state.
+    pub(super) fn connected(&mut self, port: u16) -> Result<Vec<Socket>, ProbeError> {
+        self.both_families(|sequence, family| socket::connected(sequence, family, port))
+    }
+
     /// Connections to an endpoint that are or may become established.
     pub(super) fn towards(&mut self, endpoint: Endpoint) -> Result<Vec<Socket>, ProbeError> {
         let mut all = self.both_families(|sequence, family| socket::towards(sequence, family, endpoint.port))?;

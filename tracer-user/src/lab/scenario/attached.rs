@@ -40,6 +40,7 @@ pub(super) const TC: Scenario = Scenario {
     },
     drive: |script| script.connect("app", 9000, Outcome::Hangs),
     cure: Cure::Again,
+    conntrack_events: false,
 };
 
 fn tc(world: &mut World, arguments: &[&str]) -> Result<(), LabError> {

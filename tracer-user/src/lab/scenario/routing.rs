@@ -26,6 +26,7 @@ pub(super) const MARTIAN: Scenario = Scenario {
     },
     drive: |script| script.connect("app", 9000, Outcome::Hangs),
     cure: Cure::Again,
+    conntrack_events: false,
 };
 
 pub(super) const REVERSE_PATH: Scenario = Scenario {
@@ -42,6 +43,7 @@ pub(super) const REVERSE_PATH: Scenario = Scenario {
     },
     drive: |script| script.connect("app", 9000, Outcome::Hangs),
     cure: Cure::Again,
+    conntrack_events: false,
 };
 
 pub(super) const REVERSE_PATH_MARK: Scenario = Scenario {
@@ -67,6 +69,7 @@ pub(super) const REVERSE_PATH_MARK: Scenario = Scenario {
     },
     drive: |script| script.connect("app", 9000, Outcome::Hangs),
     cure: Cure::Again,
+    conntrack_events: false,
 };
 
 pub(super) const UNREACHABLE: Scenario = Scenario {
@@ -85,6 +88,7 @@ pub(super) const UNREACHABLE: Scenario = Scenario {
     },
     drive: |script| script.connect("app", 9000, Outcome::Unreachable),
     cure: Cure::Again,
+    conntrack_events: false,
 };
 
 pub(super) const UNREACHABLE_DOCKER: Scenario = Scenario {
@@ -111,6 +115,7 @@ pub(super) const UNREACHABLE_DOCKER: Scenario = Scenario {
     },
     drive: |script| script.connect("app", 9000, Outcome::Unreachable),
     cure: Cure::Again,
+    conntrack_events: false,
 };
 
 /// `pod` and `peer` with two links: the pod sends by eth0, the peer by eth1, and the pod insists on the same way.

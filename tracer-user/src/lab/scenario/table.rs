@@ -21,6 +21,7 @@ pub(super) const EXHAUSTED: Scenario = Scenario {
     drive: |script| script.connect("app", 9000, Outcome::Hangs),
     // The limit is the host's.
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(super) const RAW_DROP: Scenario = Scenario {
@@ -37,6 +38,7 @@ pub(super) const RAW_DROP: Scenario = Scenario {
     },
     drive: |script| script.connect("app", 9000, Outcome::Hangs),
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 fn full(world: &mut World) -> Result<(), LabError> {

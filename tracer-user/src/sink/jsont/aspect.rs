@@ -1,7 +1,8 @@
 //! What is looked at because a theory needs it: in inquiries, answers and evidence.
 
 use crate::model::aspect::{
-    self, Aspect, Attached, ConntrackStatistics, Filter, Leg, Neighbour, NeighbourState, Seen, Setting, Through,
+    self, Aspect, Attached, Connected, ConntrackStatistics, Filter, Leg, Neighbour, NeighbourState, Seen, Setting,
+    Through,
 };
 use crate::sink::jsont::socket::{Listener, Socket};
 use crate::sink::jsont::spell::Spelled;
@@ -50,6 +51,10 @@ pub enum AspectLine<'a> {
     Listeners {
         port: u16,
     },
+    /// The connections that have this local endpoint.
+    Sockets {
+        local: Endpoint,
+    },
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -93,6 +98,10 @@ pub enum SeenLine<'a> {
     },
     SocketsTo(SocketsTo),
     Listening(Listener),
+    Sockets {
+        local: Endpoint,
+        sockets: Vec<ConnectedLine>,
+    },
 }
 
 /// A filter of tc.
@@ -108,6 +117,15 @@ pub struct FilterLine<'a> {
     /// The name of its BPF program.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub program: Option<Cow<'a, str>>,
+}
+
+/// A socket that has a remote end.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ConnectedLine {
+    /// Local to remote.
+    pub connection: Tuple,
+    pub socket: Socket,
 }
 
 /// The first leg of a connection that a proxy forwards.
@@ -172,6 +190,7 @@ impl<'a> AspectLine<'a> {
             Aspect::ConntrackStatistics => Self::ConntrackStatistics {},
             Aspect::Neighbour(address) => Self::Neighbour { address: *address },
             Aspect::Attached { ifindex } => Self::Attached { ifindex: *ifindex },
+            Aspect::Sockets { local } => Self::Sockets { local: (*local).into() },
             Aspect::Through { destination, process } => Self::Through {
                 destination: (*destination).into(),
                 pid: *process,
@@ -196,6 +215,7 @@ impl<'a> AspectLine<'a> {
             Self::ConntrackStatistics {} => Aspect::ConntrackStatistics,
             Self::Neighbour { address } => Aspect::Neighbour(address),
             Self::Attached { ifindex } => Aspect::Attached { ifindex },
+            Self::Sockets { local } => Aspect::Sockets { local: local.into() },
             Self::Through { destination, pid } => Aspect::Through {
                 destination: destination.into(),
                 process: pid,
@@ -235,6 +255,10 @@ impl<'a> SeenLine<'a> {
                     .collect(),
                 xdp: Some(attached.xdp).filter(|&id| id != 0),
             },
+            Seen::Sockets { local, sockets } => Self::Sockets {
+                local: (*local).into(),
+                sockets: sockets.iter().map(Into::into).collect(),
+            },
             Seen::Through(through) => Self::Through {
                 legs: limits.list(&through.legs).iter().map(Into::into).collect(),
                 left_out: Some(through.left_out).filter(|count| *count != 0),
@@ -270,12 +294,34 @@ impl<'a> SeenLine<'a> {
                 filters: filters.into_iter().map(FilterLine::model).collect(),
                 xdp: xdp.unwrap_or_default(),
             }),
+            Self::Sockets { local, sockets } => Seen::Sockets {
+                local: local.into(),
+                sockets: sockets.into_iter().map(Into::into).collect(),
+            },
             Self::Through { legs, left_out } => Seen::Through(Through {
                 legs: legs.into_iter().map(Into::into).collect(),
                 left_out: left_out.unwrap_or(0),
             }),
             Self::SocketsTo(sockets) => Seen::SocketsTo(Box::new(sockets.model())),
             Self::Listening(listener) => Seen::Listening(listener.into()),
+        }
+    }
+}
+
+impl From<&Connected> for ConnectedLine {
+    fn from(connected: &Connected) -> Self {
+        Self {
+            connection: connected.tuple.into(),
+            socket: (&connected.socket).into(),
+        }
+    }
+}
+
+impl From<ConnectedLine> for Connected {
+    fn from(line: ConnectedLine) -> Self {
+        Self {
+            tuple: line.connection.into(),
+            socket: line.socket.into(),
         }
     }
 }

@@ -3,7 +3,8 @@
 use super::findings::socket;
 use super::{endpoint, entry, listener, tuple};
 use crate::model::aspect::{
-    Aspect, Attached, ConntrackStatistics, Filter, Leg, Neighbour, NeighbourState, Seen, Setting, SocketsTo, Through,
+    Aspect, Attached, Connected, ConntrackStatistics, Filter, Leg, Neighbour, NeighbourState, Seen, Setting, SocketsTo,
+    Through,
 };
 use crate::model::identity::{Comm, Process};
 use crate::model::tcp::ConntrackState;
@@ -30,6 +31,9 @@ pub(in crate::sink) fn aspects() -> Vec<Aspect> {
             destination: endpoint("10.77.0.3:9000"),
         },
         Aspect::Listeners(9000),
+        Aspect::Sockets {
+            local: endpoint("10.77.0.2:35468"),
+        },
     ]
 }
 
@@ -50,6 +54,10 @@ pub(in crate::sink) fn seen() -> Vec<Seen> {
         }),
         Seen::SocketsTo(Box::new(sockets_to())),
         Seen::Listening(listener("10.77.0.2:9000", 0, 128)),
+        Seen::Sockets {
+            local: endpoint("10.77.0.2:35468"),
+            sockets: vec![connected()],
+        },
     ]
 }
 
@@ -107,5 +115,12 @@ pub(in crate::sink) fn setting() -> Setting {
     Setting {
         path: "net/ipv4/conf/eth0.7/rp_filter".into(),
         value: "1".into(),
+    }
+}
+
+fn connected() -> Connected {
+    Connected {
+        tuple: tuple("10.77.0.2:35468", "10.77.0.3:9000"),
+        socket: socket(),
     }
 }

@@ -12,7 +12,7 @@ use crate::model::inquiry::SocketInfo;
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::{ACK, ConntrackState, SYN, TcpState};
 use crate::model::tuple::Tuple;
-use crate::sink::sample::{POD, drops, endpoint, entry, inspected, listener, local, ms, sockets, tuple};
+use crate::sink::sample::{POD, drops, endpoint, entry, inspected, listener, local, ms, sockets, strays, tuple};
 
 fn owner() -> Owner {
     Owner {
@@ -163,6 +163,9 @@ pub(in crate::sink) fn finding_of(cause: Cause) -> Finding {
         Cause::NoEndpoints => local::no_endpoints(),
         Cause::SocketDestroyed => sockets::destroyed(),
         Cause::PathMtuBlackhole => sockets::path_mtu_blackhole(),
+        Cause::StaleConntrack | Cause::InvalidPacketReset | Cause::NatBindingLost | Cause::OriginalDestinationLost => {
+            strays::finding_of(cause)
+        }
         other => finding(other, connection(), vec![syn_again()]),
     }
 }

@@ -8,6 +8,7 @@ mod local;
 mod ports;
 mod rules;
 mod sockets;
+mod strays;
 
 pub(super) use aspect::{aspects, attached, seen, setting, sockets_to, statistics};
 pub(super) use findings::{finding_of, findings};

@@ -1,6 +1,6 @@
 //! What was looked at because a theory needed it, in words.
 
-use crate::model::aspect::{Attached, Filter, Seen, SocketsTo};
+use crate::model::aspect::{Attached, Connected, Filter, Seen, SocketsTo};
 use crate::sink::text::Shown;
 use crate::sink::words::{count, evidence, process, thousands};
 
@@ -11,7 +11,7 @@ pub(super) fn source(seen: &Seen) -> &'static str {
         Seen::ConntrackCount(_) | Seen::ConntrackStatistics(_) => "ctnetlink",
         Seen::Neighbour(_) | Seen::Attached(_) => "rtnetlink",
         Seen::ConnectionsOpened(_) => "snmp",
-        Seen::Through(_) | Seen::SocketsTo(_) | Seen::Listening(_) => "sock_diag",
+        Seen::Through(_) | Seen::SocketsTo(_) | Seen::Listening(_) | Seen::Sockets { .. } => "sock_diag",
     }
 }
 
@@ -40,6 +40,13 @@ pub(super) fn sentence(netns: &str, seen: &Seen) -> String {
             )
         }
         Seen::Attached(attached) => self::attached(netns, attached),
+        Seen::Sockets { local, sockets } if sockets.is_empty() => {
+            format!("no connection in {netns} has the local end {local}")
+        }
+        Seen::Sockets { sockets, .. } => {
+            let all: Vec<_> = sockets.iter().map(one_connected).collect();
+            format!("in {netns} there is {}", all.join(" and "))
+        }
         Seen::Through(through) => {
             let legs = u64::try_from(through.legs.len()).unwrap_or(u64::MAX) + u64::from(through.left_out);
             let go = if legs == 1 { "goes" } else { "go" };
@@ -97,4 +104,11 @@ pub(super) fn filter(filter: &Filter) -> String {
         Shown(filter.kind.as_bytes()),
         filter.preference
     )
+}
+
+fn one_connected(connected: &Connected) -> String {
+    let Connected { tuple, socket } = connected;
+    let state = socket.state.map_or("in an unknown state", |state| state.name());
+    let holder = socket.process.map(|of| format!(" of {}", process(of.pid, of.comm)));
+    format!("{tuple}{}, {state}", holder.unwrap_or_default())
 }

@@ -30,6 +30,21 @@ pub(super) struct Drop<'a> {
     pub rejected: bool,
 }
 
+/// The entry that is gone, as it was.
+#[derive(Clone, Copy)]
+pub(super) struct Deleted<'a> {
+    pub entry: &'a Conntrack,
+    by: Option<Process>,
+}
+
+impl Deleted<'_> {
+    /// ` by conntrack (pid 4711)`, where that is known.
+    pub(super) fn by(self) -> String {
+        self.by
+            .map_or(String::new(), |by| format!(" by {}", phrase::process(by.pid, by.comm)))
+    }
+}
+
 /// What becomes of a hang by itself.
 #[derive(Clone, Copy)]
 pub(super) enum LeftAlone {
@@ -249,6 +264,31 @@ impl<'a> Facts<'a> {
             Way::Outbound => tuple.destination,
             Way::Inbound => tuple.source,
         }
+    }
+
+    /// The packet that met no socket, as it came.
+    pub(super) fn stray(self) -> Option<Tuple> {
+        self.find(|evidence| {
+            let Evidence::RstSent { packet, .. } = evidence else {
+                return None;
+            };
+            *packet
+        })
+    }
+
+    /// Who sent it.
+    pub(super) fn sender(self) -> Endpoint {
+        self.stray().map_or_else(|| self.end(), |packet| packet.source)
+    }
+
+    /// That the connection's entry was deleted, where that was seen.
+    pub(super) fn deleted(self) -> Option<Deleted<'a>> {
+        self.find(|evidence| {
+            let Evidence::ConntrackDeleted { entry, by, .. } = evidence else {
+                return None;
+            };
+            Some(Deleted { entry, by: *by })
+        })
     }
 
     /// Who connects, for a sentence.

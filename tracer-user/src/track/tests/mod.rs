@@ -11,4 +11,5 @@ mod order;
 mod rules;
 mod sockets;
 mod storms;
+mod strays;
 mod world;

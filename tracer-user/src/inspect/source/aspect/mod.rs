@@ -31,6 +31,7 @@ pub(super) fn look(probe: &mut Probe, zones: &mut Zones, scope: Scope, aspects: 
             Aspect::SocketsTo { source, destination } => {
                 seen.extend(sockets::connected(probe, scope.inode, *source, *destination));
             }
+            Aspect::Sockets { local } => seen.extend(sockets::local(probe, scope.inode, *local)),
             Aspect::Through { destination, process } => {
                 let through = through::look(probe, zones, scope.inode, *destination, *process);
                 seen.extend(through.ok().map(Seen::Through));

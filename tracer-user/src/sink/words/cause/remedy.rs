@@ -100,3 +100,24 @@ pub(super) fn server(facts: Facts<'_>) -> Vec<Check> {
     }
     checks
 }
+
+/// Ends the wait of the side that is not told.
+pub(super) fn half_open(facts: Facts<'_>) -> Fix {
+    let connection = facts.1;
+    let why = format!(
+        "End the half-open connection: {} gets an error instead of waiting, and can connect again.",
+        facts.who()
+    );
+    Fix::command(facts.0, connection.netns, &command::end_socket(connection.tuple), why)
+}
+
+/// Shows the side that is not told.
+pub(super) fn waiting_socket(facts: Facts<'_>) -> Vec<Check> {
+    let connection = facts.1;
+    let why = format!(
+        "It is established here, and {} has no such connection any more.",
+        facts.sender()
+    );
+    let command = command::socket(connection.tuple);
+    vec![Check::new(facts.0, connection.netns, &command, why)]
+}
