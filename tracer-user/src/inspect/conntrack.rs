@@ -4,6 +4,7 @@
 
 use crate::inspect::message::{DUMP, ONE};
 use crate::inspect::nla::{Attribute, NlaError, Request, attributes};
+use crate::model::aspect::ConntrackStatistics;
 use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::tcp::ConntrackState;
 use crate::model::tuple::{Endpoint, Tuple};
@@ -50,6 +51,26 @@ pub fn dump_all(sequence: u32) -> Vec<u8> {
 /// Asks how many entries there are.
 pub fn count(sequence: u32) -> Vec<u8> {
     Request::new(CT_GET_STATS, ONE, sequence, &[0, 0, 0, 0]).finish()
+}
+
+/// Asks for what was counted, of each processor.
+pub fn statistics(sequence: u32) -> Vec<u8> {
+    Request::new(CT_GET_STATS_CPU, DUMP, sequence, &[0; GENERIC]).finish()
+}
+
+/// Adds what one processor counted, in the answer to [`statistics`].
+pub fn add_statistics(sum: &mut ConntrackStatistics, payload: &[u8]) -> Result<(), NlaError> {
+    for attribute in attributes(payload.get(GENERIC..).unwrap_or_default()) {
+        let attribute = attribute?;
+        let counter = match attribute.kind {
+            STATS_INSERT_FAILED => &mut sum.insert_failed,
+            STATS_DROP => &mut sum.drop,
+            STATS_EARLY_DROP => &mut sum.early_drop,
+            _ => continue,
+        };
+        *counter = counter.saturating_add(attribute.u32_be()?);
+    }
+    Ok(())
 }
 
 /// The answer to [`count`].
@@ -239,6 +260,7 @@ pub const CT_NEW: u16 = 0x100;
 const CT_GET: u16 = 0x101;
 /// The type of a message about an entry that went (`IPCTNL_MSG_CT_DELETE`).
 pub const CT_DELETE: u16 = 0x102;
+const CT_GET_STATS_CPU: u16 = 0x104;
 const CT_GET_STATS: u16 = 0x105;
 const TUPLE_ORIG: u16 = 1;
 const TUPLE_REPLY: u16 = 2;
@@ -261,6 +283,9 @@ const PROTO_DST_PORT: u16 = 3;
 const PROTOINFO_TCP: u16 = 1;
 const PROTOINFO_TCP_STATE: u16 = 1;
 const STATS_GLOBAL_ENTRIES: u16 = 1;
+const STATS_INSERT_FAILED: u16 = 9;
+const STATS_DROP: u16 = 10;
+const STATS_EARLY_DROP: u16 = 11;
 const FILTER_ORIG_FLAGS: u16 = 1;
 const FILTER_REPLY_FLAGS: u16 = 2;
 /// `CTA_FILTER_F_CTA_*`: both addresses (bits 0, 1), the protocol (3) and both ports (4, 5), but not the zone (2).
@@ -275,6 +300,20 @@ mod tests {
     const ZONE_7: &[u8] = include_bytes!("testdata/conntrack_zone.bin");
     const IPV6: &[u8] = include_bytes!("testdata/conntrack_ipv6.bin");
     const COUNT: &[u8] = include_bytes!("testdata/conntrack_count.bin");
+
+    #[test]
+    fn the_counters_of_all_processors_are_added() {
+        let mut sum = ConntrackStatistics::default();
+        let message = Request::new(0, 0, 1, &[0; GENERIC])
+            .with(STATS_DROP, &3_u32.to_be_bytes())
+            .with(STATS_EARLY_DROP, &1_u32.to_be_bytes())
+            .finish();
+        for _ in 0..2 {
+            assert_eq!(add_statistics(&mut sum, &message[16..]), Ok(()));
+        }
+        assert_eq!((sum.drop, sum.early_drop, sum.insert_failed), (6, 2, 0));
+        assert!(add_statistics(&mut sum, &message[16..message.len() - 1]).is_err());
+    }
 
     #[test]
     fn a_redirected_entry_has_both_tuples() {

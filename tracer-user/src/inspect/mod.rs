@@ -4,9 +4,11 @@
 //! netlink sockets and `/proc`. Concludes nothing: what an answer means is the Tracker's business.
 
 pub mod address;
+pub mod attached;
 pub mod conntrack;
 pub mod link;
 pub mod message;
+pub mod neighbour;
 pub mod network;
 pub mod nla;
 pub mod queue;

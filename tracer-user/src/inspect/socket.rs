@@ -151,18 +151,31 @@ pub fn acceptable(sequence: u32, family: Family, port: u16) -> Vec<u8> {
     )
 }
 
+/// Asks for the connections with this local port, whatever their state.
+pub fn connected(sequence: u32, family: Family, port: u16) -> Vec<u8> {
+    let states = StateFlags::ESTABLISHED
+        | StateFlags::SYN_SENT
+        | StateFlags::FIN_WAIT1
+        | StateFlags::FIN_WAIT2
+        | StateFlags::CLOSE_WAIT
+        | StateFlags::LAST_ACK
+        | StateFlags::CLOSING;
+    let id = any_peer(family, port);
+    request(sequence, DUMP, family, id, states, ExtensionFlags::empty())
+}
+
 /// Asks for the connections to this remote port that are or may become established.
 pub fn towards(sequence: u32, family: Family, port: u16) -> Vec<u8> {
     let states = StateFlags::ESTABLISHED | StateFlags::SYN_SENT | StateFlags::CLOSE_WAIT;
-    connected(sequence, family, port, states)
+    to_port(sequence, family, port, states)
 }
 
 /// Asks for the sockets that are connected to this port, whatever their state.
 pub fn connected_to(sequence: u32, family: Family, port: u16) -> Vec<u8> {
-    connected(sequence, family, port, StateFlags::all())
+    to_port(sequence, family, port, StateFlags::all())
 }
 
-fn connected(sequence: u32, family: Family, port: u16, states: StateFlags) -> Vec<u8> {
+fn to_port(sequence: u32, family: Family, port: u16, states: StateFlags) -> Vec<u8> {
     let id = SocketId {
         destination_port: port,
         ..any_peer(family, 0)

@@ -10,8 +10,8 @@ use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::evidence::Place;
 use crate::model::finding::RuleRole;
 use crate::model::rules::{
-    Action, Assign, Bypass, ChainId, Effect, End, Fact, Hook, Item, Journey, Located, NatKind, Outcome, Packet, RuleId,
-    Ruleset, Snapshot, Source, Step, Target, Tracking, Walk,
+    Action, Assign, Bypass, ChainId, ChainKind, Effect, End, Fact, Family, Hook, Item, Journey, Located, NatKind,
+    Outcome, Packet, RuleId, Ruleset, Snapshot, Source, Step, Target, Tracking, Walk,
 };
 use crate::model::tuple::Endpoint;
 use crate::model::walked::{Named, Repeated, Trail, Traveller, Walked};
@@ -24,10 +24,12 @@ pub type Route = Option<u32>;
 /// The way of the packet through these rules.
 pub fn trail(snapshot: &Snapshot, walker: &Walker<'_>, traveller: &Traveller, route: Route) -> Trail {
     let journey = journey(snapshot, traveller, route);
+    let ipv6 = traveller.tuple.destination.address.is_ipv6();
+    let acts = walker.tracks_family(ipv6) && translates(&snapshot.ruleset, ipv6);
     let mut first = None;
     for mark in marks(traveller) {
         let walk = walker.walk(&packet(traveller, journey, mark), journey);
-        let trail = of_walk(&snapshot.ruleset, traveller, &walk);
+        let trail = of_walk(&snapshot.ruleset, traveller, &walk, acts);
         if trail.agrees {
             return trail;
         }
@@ -41,6 +43,15 @@ pub fn trail(snapshot: &Snapshot, walker: &Walker<'_>, traveller: &Traveller, ro
         destination: None,
         connmark: None,
         repeated: Vec::new(),
+    })
+}
+
+/// Whether NAT is on for the family: it is while there is a chain for it, even an empty one, and entries act only then.
+fn translates(ruleset: &Ruleset, ipv6: bool) -> bool {
+    let own = if ipv6 { Family::Ip6 } else { Family::Ip };
+    ruleset.chains.iter().any(|chain| {
+        let is_nat = chain.base.as_ref().is_some_and(|base| base.kind == ChainKind::Nat);
+        is_nat && !chain.dormant && (chain.family == own || chain.family == Family::Inet)
     })
 }
 
@@ -177,9 +188,10 @@ fn tracking(traveller: &Traveller) -> Tracking {
     }
 }
 
-fn of_walk(ruleset: &Ruleset, traveller: &Traveller, walk: &Walk) -> Trail {
+/// `acts`: conntrack is at work, so that its entry is where the packet was sent to.
+fn of_walk(ruleset: &Ruleset, traveller: &Traveller, walk: &Walk, acts: bool) -> Trail {
     let all = &walk.outcomes;
-    let agreeing: Vec<_> = all.iter().filter(|outcome| agrees(outcome, traveller)).collect();
+    let agreeing: Vec<_> = all.iter().filter(|outcome| agrees(outcome, traveller, acts)).collect();
     let sure = !walk.truncated && all.iter().all(|outcome| outcome.end != End::Unknown);
     let told: Vec<_> = if agreeing.is_empty() {
         all.iter().collect()
@@ -201,11 +213,11 @@ fn of_walk(ruleset: &Ruleset, traveller: &Traveller, walk: &Walk) -> Trail {
 }
 
 /// Whether this is what was seen: that it did not get through, and where it was translated to.
-fn agrees(outcome: &Outcome, traveller: &Traveller) -> bool {
+fn agrees(outcome: &Outcome, traveller: &Traveller, acts: bool) -> bool {
     let stopped = matches!(outcome.end, End::Dropped | End::Rejected(_) | End::Queued);
     let expected = traveller
         .conntrack
-        .filter(|_| traveller.first)
+        .filter(|_| traveller.first && acts)
         .map(|entry| leaving(&entry));
     let goes = destination(outcome);
     let arrives = expected.is_none_or(|expected| goes.is_none_or(|goes| goes == expected));
@@ -284,10 +296,17 @@ fn acted<'o>(ruleset: &Ruleset, outcome: &'o Outcome) -> Vec<(RuleRole, &'o Step
         .map(|step| (RuleRole::Translates, step))
         .collect();
     // Only the last one has its mark.
-    let marked = steps
-        .rev()
-        .find(|step| step.effect == Effect::Marked && sets_connmark(ruleset, step));
-    acted.extend(marked.map(|step| (RuleRole::SetsMark, step)));
+    let marked = |target| {
+        let marks = move |step: &&Step| step.effect == Effect::Marked && sets(ruleset, step, target);
+        steps.clone().rfind(marks)
+    };
+    acted.extend(marked(Target::Connmark).map(|step| (RuleRole::SetsMark, step)));
+    // The mark that counts is the one the packet is routed with.
+    let routed = |step: &&Step| matches!(step.hook, Hook::Prerouting | Hook::Output);
+    let marked = marked(Target::Mark)
+        .filter(routed)
+        .filter(|step| is_constant(ruleset, step));
+    acted.extend(marked.map(|step| (RuleRole::SetsPacketMark, step)));
     let role = match outcome.end {
         End::Dropped | End::Queued => Some(RuleRole::Drops),
         End::Rejected(_) => Some(RuleRole::Rejects),
@@ -297,10 +316,20 @@ fn acted<'o>(ruleset: &Ruleset, outcome: &'o Outcome) -> Vec<(RuleRole, &'o Step
     acted
 }
 
-fn sets_connmark(ruleset: &Ruleset, step: &Step) -> bool {
+fn sets(ruleset: &Ruleset, step: &Step, target: Target) -> bool {
     let rule = step.rule.and_then(|id| ruleset.rule(id));
-    let sets = |item: &Item| matches!(item, Item::Action(Action::Assign(assign)) if assign.target == Target::Connmark);
+    let sets = |item: &Item| matches!(item, Item::Action(Action::Assign(assign)) if assign.target == target);
     rule.is_some_and(|rule| rule.items.iter().any(sets))
+}
+
+/// Whether the packet's mark becomes one that no other mark decides.
+fn is_constant(ruleset: &Ruleset, step: &Step) -> bool {
+    let rule = step.rule.and_then(|id| ruleset.rule(id));
+    let constant = |item: &Item| {
+        matches!(item, Item::Action(Action::Assign(assign))
+            if assign.target == Target::Mark && matches!(assign.source, Source::None))
+    };
+    rule.is_some_and(|rule| rule.items.iter().any(constant))
 }
 
 fn located(ruleset: &Ruleset, step: &Step) -> Option<Located> {

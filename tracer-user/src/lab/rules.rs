@@ -7,7 +7,7 @@ use crate::lab::options::{Backend, Family};
 
 /// The same rules twice. `{peer-in-name}` (of a chain), `{lo}`, `{lo6}` (Istio's 127.0.0.6 or ::6), `{peer}`, `{at-peer}` (as a port is put behind it),
 /// `{vip}` (a service's address), `{mask}` (of one address), `{icmp}`, `{ip}` and
-/// `{ip-type}` (nft's of an address), and the peer's addresses, `{near}` and behind a router `{far}`, depend on the family.
+/// `{ip-type}` (nft's of an address), and the peer's addresses, `{near}`, `{other}` (its second, as it stands before a port), `{nobody}` (that nobody has) and behind a router `{far}`, depend on the family.
 pub(super) struct Rules {
     /// Arguments of iptables or ip6tables, a line each; one in double quotes may have spaces.
     pub iptables: &'static [&'static str],
@@ -91,6 +91,10 @@ fn fill_in(text: &str, family: Family) -> String {
         ),
         Family::Ipv6 => ("::1", "::6", "icmp6-port-unreachable", "ip6", "ipv6_addr", "128"),
     };
+    let (nobody, other) = match family {
+        Family::Ipv4 => ("10.77.0.9", "10.77.0.4"),
+        Family::Ipv6 => ("[fd77::9]", "[fd77::4]"),
+    };
     let peer = address::address(family, Link::Near, PEER).to_string();
     let far = address::address(family, Link::Far, PEER).to_string();
     let at_peer = match family {
@@ -113,6 +117,8 @@ fn fill_in(text: &str, family: Family) -> String {
         ("{type}", ip_type),
         ("{near}", &peer),
         ("{far}", &far),
+        ("{nobody}", nobody),
+        ("{other}", other),
     ];
     words
         .iter()

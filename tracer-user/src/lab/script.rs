@@ -107,6 +107,31 @@ impl Script<'_> {
         self.step(app, step, command, Outcome::Works)
     }
 
+    /// The application that hangs gets an error.
+    pub(super) fn is_told(&mut self, app: &'static str) -> Result<(), LabError> {
+        let (node, _) = self.world.app(app)?;
+        match node.answer(WORKS_WITHIN) {
+            Some(Answer::Failed { message, .. }) => {
+                self.say(&format!("{app} gets an error: {message}"));
+                Ok(())
+            }
+            answer => Err(LabError::Unexpected {
+                step: format!("{app} is told"),
+                expected: Outcome::Reset,
+                got: answer.map_or_else(|| "nothing came".to_owned(), |answer| format!("{answer:?}")),
+            }),
+        }
+    }
+
+    /// Adds or deletes rules on a host in front of the audience.
+    pub(super) fn apply(&mut self, host: &'static str, rules: &Rules) -> Result<(), LabError> {
+        let options = &self.world.options;
+        for invocation in rules.invocations(options.backend, options.family) {
+            self.run(host, invocation)?;
+        }
+        Ok(())
+    }
+
     /// Runs a program on a host in front of the audience.
     pub(super) fn run(&mut self, host: &'static str, invocation: Invocation) -> Result<(), LabError> {
         self.say(&format!("in {host}: {}", invocation.text()));
@@ -201,6 +226,7 @@ impl Outcome {
                 libc::ECONNABORTED => Some(Self::Destroyed),
                 libc::EHOSTUNREACH => Some(Self::Unreachable),
                 libc::EINPROGRESS | libc::EAGAIN => Some(Self::GivesUp),
+                libc::ENOENT => Some(Self::Unknown),
                 _ => None,
             },
             Some(_) => None,

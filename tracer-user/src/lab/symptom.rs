@@ -51,7 +51,7 @@ impl Watch {
         }
         let symptom = |kind, at| Some(Symptom { kind, at });
         match step.outcome {
-            Outcome::Works => {}
+            Outcome::Works | Outcome::Unknown => {}
             Outcome::Hangs => self.symptom = self.symptom.or(symptom(SymptomKind::Hang, asked)),
             // One is none: several make the pattern.
             Outcome::GivesUp => self.symptom = symptom(SymptomKind::Error, now()),

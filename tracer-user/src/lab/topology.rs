@@ -49,6 +49,30 @@ impl World {
         self.add_rules("pod", &KEEP_TRACKING)
     }
 
+    /// A second link between `pod` and `peer`, by which the peer sends to the pod; the pod has no route by it.
+    pub(super) fn second_link(&mut self) -> Result<(), LabError> {
+        self.cable(("pod", "eth1"), ("peer", "eth1"))?;
+        let (pod, peer) = (
+            address::address(Family::Ipv4, Link::Near, POD),
+            address::address(Family::Ipv4, Link::Near, PEER),
+        );
+        // Who is asked for an address answers only where it would send to who asks.
+        let known = |who, bytes| format!("neighbour replace {who} lladdr {bytes} dev eth1 nud permanent");
+        let up = |bytes| format!("link set eth1 address {bytes} up");
+        self.made.push(format!("peer: {pod} by eth1"));
+        // Loose filtering is strict on a device without an address.
+        let own = "address add 10.79.0.2/24 dev eth1".to_owned();
+        self.ip("pod", &[up(POD_MAC), own, known(peer, PEER_MAC)])?;
+        self.ip(
+            "peer",
+            &[
+                up(PEER_MAC),
+                format!("route add {pod} dev eth1 src {peer}"),
+                known(pod, POD_MAC),
+            ],
+        )
+    }
+
     /// `pod`, `router` and `peer` in a row, with connection tracking in pod and router.
     pub(super) fn wire_routed(&mut self) -> Result<(), LabError> {
         self.peer_link = Link::Far;
@@ -188,6 +212,9 @@ impl World {
 fn spelled(hardware: [u8; 6]) -> String {
     hardware.map(|byte| format!("{byte:02x}")).join(":")
 }
+/// Hardware addresses of the second link's ends.
+const POD_MAC: &str = "02:77:00:00:01:02";
+const PEER_MAC: &str = "02:77:00:00:01:03";
 
 fn ip(arguments: &[&str], input: &str) -> Invocation {
     let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();

@@ -83,6 +83,22 @@ pub(super) enum Command {
         devices: [String; 2],
         lose_every: u32,
     },
+    /// Makes it answer nothing more to one of its ports.
+    PhantomDeaf {
+        port: u16,
+    },
+    /// Makes it send a segment far out of the window on every connection it has.
+    PhantomForge,
+    /// Listens, and accepts nobody by itself.
+    Listen {
+        listen: SocketAddr,
+    },
+    /// Takes the next connection into a slot; a proxy asks for the original destination first, and closes it if there is
+    /// none.
+    Accept {
+        slot: u8,
+        proxy: bool,
+    },
 }
 
 /// Where it connects to: the original destination, unless `routes` has another address for it.

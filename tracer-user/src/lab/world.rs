@@ -216,7 +216,7 @@ impl Drop for World {
 fn missing(program: &str) -> LabError {
     let package = match program {
         "nft" => "nftables",
-        "ip" => "iproute2",
+        "ip" | "tc" => "iproute2",
         "conntrack" => "conntrack",
         _ => "iptables",
     };

@@ -3,6 +3,7 @@
 use crate::model::conntrack::Conntrack;
 use crate::model::identity::Process;
 use crate::model::inquiry::{Listener, SocketInfo};
+use crate::model::named::named;
 use crate::model::tuple::{Endpoint, Tuple};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -19,6 +20,12 @@ pub enum Aspect {
     ConntrackCount,
     /// How many TCP connections the namespace has opened and accepted so far.
     ConnectionsOpened,
+    /// What conntrack counted for the namespace, since that was made.
+    ConntrackStatistics,
+    /// Whether a host on a link answers; `None`: the one that the connection's packets go to.
+    Neighbour(Option<IpAddr>),
+    /// What is attached to a device and may drop packets.
+    Attached { ifindex: u32 },
     /// Connections of the namespace to this destination that are redirected to a listener of this process.
     Through { destination: Endpoint, process: u32 },
     /// The namespace's TCP sockets that are connected to an endpoint, and what local ports they leave for one more.
@@ -29,6 +36,8 @@ pub enum Aspect {
     },
     /// Who listens on a TCP port, at whatever address.
     Listeners(u16),
+    /// The connections that have this local endpoint.
+    Sockets { local: Endpoint },
 }
 
 /// One thing that was seen. What could not be read is not there.
@@ -37,10 +46,90 @@ pub enum Seen {
     Setting(Setting),
     ConntrackCount(u32),
     ConnectionsOpened(u64),
+    ConntrackStatistics(ConntrackStatistics),
+    Neighbour(Neighbour),
+    Attached(Attached),
     Through(Through),
     SocketsTo(Box<SocketsTo>),
     /// One listener; several of one port make several of these.
     Listening(Listener),
+    /// At most [`SOCKETS_MAX`].
+    Sockets {
+        local: Endpoint,
+        sockets: Vec<Connected>,
+    },
+}
+
+/// Sums over all processors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConntrackStatistics {
+    /// Packets dropped for want of an entry.
+    pub drop: u32,
+    /// Entries that had to make room for others.
+    pub early_drop: u32,
+    /// Entries that clashed with another.
+    pub insert_failed: u32,
+}
+
+/// A host on a link of the namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Neighbour {
+    pub address: IpAddr,
+    pub state: NeighbourState,
+}
+
+named! {
+    /// `NUD_*`.
+    NeighbourState {
+        None = "NONE",
+        Incomplete = "INCOMPLETE",
+        Reachable = "REACHABLE",
+        Stale = "STALE",
+        Delay = "DELAY",
+        Probe = "PROBE",
+        Failed = "FAILED",
+        NoArp = "NOARP",
+        Permanent = "PERMANENT",
+    }
+}
+
+/// What is attached to a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// Untrusted.
+    pub device: Arc<str>,
+    /// Of its clsact or ingress queueing discipline, in their order; at most [`Attached::FILTERS`].
+    pub filters: Vec<Filter>,
+    /// Of the XDP program; 0 where there is none.
+    pub xdp: u32,
+}
+
+impl Attached {
+    pub const FILTERS: usize = 16;
+}
+
+/// A filter of `tc`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// It sees what leaves the device, not what arrives.
+    pub egress: bool,
+    /// Such as `flower`. Untrusted, as `program` is.
+    pub kind: Arc<str>,
+    /// Its priority.
+    pub preference: u16,
+    pub handle: u32,
+    /// An action of it drops what it matches.
+    pub drops: bool,
+    /// The name of its BPF program.
+    pub program: Option<Arc<str>>,
+}
+
+/// A socket that has a remote end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connected {
+    /// Local to remote.
+    pub tuple: Tuple,
+    pub socket: SocketInfo,
 }
 
 /// Connections that a process of the namespace takes on their way.
@@ -139,6 +228,18 @@ pub fn listeners(seen: &[Seen]) -> impl Iterator<Item = &Listener> {
     })
 }
 
+/// The connections of a local endpoint, if they were looked at.
+pub fn sockets(seen: &[Seen], of: Endpoint) -> Option<&[Connected]> {
+    seen.iter().find_map(|seen| {
+        let Seen::Sockets { local, sockets } = seen else {
+            return None;
+        };
+        (*local == of).then_some(&**sockets)
+    })
+}
+
+/// Sockets that one aspect tells of.
+pub const SOCKETS_MAX: usize = 8;
 /// Connections of one answer.
 pub const LEGS_MAX: usize = 5;
 /// Listeners of one port that are told.

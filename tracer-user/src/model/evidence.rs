@@ -93,6 +93,13 @@ pub enum Evidence {
     NoConntrack {
         at: Timestamp,
     },
+    /// The entry of a live connection was deleted; as it was.
+    ConntrackDeleted {
+        at: Timestamp,
+        entry: Conntrack,
+        /// Who did it, where that was seen.
+        by: Option<Process>,
+    },
     /// Nobody listens there.
     NoListener {
         at: Timestamp,

@@ -136,6 +136,8 @@ named! {
         Ends = "ends",
         Jumps = "jumps",
         SetsMark = "sets-mark",
+        /// The mark of the packet itself, where `SetsMark` is the connection's.
+        SetsPacketMark = "sets-packet-mark",
         MatchesMark = "matches-mark",
         Acts = "acts",
     }

@@ -5,6 +5,7 @@ use super::totals::Totals;
 use crate::model::identity::Netns;
 use crate::model::inquiry::{Inquiry, Question};
 use crate::model::time::Timestamp;
+use crate::model::tuple::Tuple;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Who waits for an answer.
@@ -15,6 +16,13 @@ pub(super) enum Asker {
     Link {
         netns: u64,
         ifindex: u32,
+    },
+    /// The packet that met no socket.
+    Stray(u64),
+    /// The deleted entry with these answers.
+    Deleted {
+        netns: Netns,
+        reply: Tuple,
     },
     Sweep,
     Census,
@@ -83,7 +91,7 @@ impl Inquiries {
     /// only cut short by it.
     pub(super) fn unresolved(&self, now: Timestamp) -> u64 {
         let missed = self.waiting.values().filter(|(_, asker, asked)| match asker {
-            Asker::Flow(_) | Asker::Link { .. } | Asker::Walk { .. } => true,
+            Asker::Flow(_) | Asker::Link { .. } | Asker::Stray(_) | Asker::Deleted { .. } | Asker::Walk { .. } => true,
             Asker::Sweep | Asker::Census => now.since(*asked) >= ANSWER_LOST,
         });
         u64::try_from(missed.count()).unwrap_or(u64::MAX)

@@ -27,6 +27,10 @@ pub const MAX_RESETTERS: usize = 1_024;
 pub const MAX_LINKS: usize = 4_096;
 /// RSTs of local sockets remembered for the side that receives them.
 pub const MAX_RESETS: usize = 16_384;
+/// Deleted conntrack entries of live connections that are remembered; past it the oldest is forgotten.
+pub const MAX_LOST: usize = 4_096;
+/// Packets without a socket whose connection is asked for at once; past it they are only counted.
+pub const MAX_STRAYS: usize = 64;
 /// Namespaces whose entrance (a path for `nsenter`) is remembered; past it one is forgotten.
 pub const MAX_ENTRANCES: usize = 4_096;
 /// Unaccepted connections watched by the sweep.
@@ -100,6 +104,9 @@ pub(super) const REEXAMINE_MAX: Duration = Duration::from_secs(30);
 /// Examinations of single connections a second, and how many at once after a quiet time: one costs about a millisecond.
 pub(super) const EXAMINATIONS_PER_SECOND: u32 = 100;
 pub(super) const EXAMINATIONS_BURST: u32 = 200;
+/// Questions a second, and how many at once after a quiet time, about packets without a socket and deleted entries.
+pub(super) const STRAYS_PER_SECOND: u32 = 10;
+pub(super) const STRAYS_BURST: u32 = 20;
 /// How long a connection waits for its examination before it is judged without one.
 pub(super) const EXAMINATION_PATIENCE: Duration = Duration::from_secs(3);
 /// Refused connects to the own namespace that are looked at: so many a second, so many at once, and how many destinations

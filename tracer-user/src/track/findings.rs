@@ -213,10 +213,13 @@ impl Findings {
         })
     }
 
-    /// What the events tell by now proves the cause that the rules alone told before.
+    /// What the events tell by now proves the cause, which the rules alone told before, or less of what was seen.
     pub(super) fn confirm(&mut self, id: u64, diagnosis: &Diagnosis, totals: &mut Totals) -> bool {
-        let confirmed =
-            |open: &&mut Open| open.finding.cause == diagnosis.cause && open.naming.base.cause != diagnosis.cause;
+        let confirmed = |open: &&mut Open| {
+            let base = &open.naming.base;
+            let better = base.cause != diagnosis.cause || base.confidence < diagnosis.confidence;
+            open.finding.cause == diagnosis.cause && better
+        };
         let id = self.merged.resolve(id);
         let Some(open) = self.open.get_mut(&id).filter(confirmed) else {
             return false;

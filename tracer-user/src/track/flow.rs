@@ -1,5 +1,6 @@
 //! One connection under suspicion: everything that was seen of it.
 
+use super::strays::Stray;
 use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::event::{Destroyed, Retransmit, RstMaker};
 use crate::model::evidence::Place;
@@ -42,6 +43,8 @@ pub(super) struct Flow {
     pub(super) destroyed: Option<(Timestamp, Destroyed)>,
     /// From a packet of it.
     pub(super) conntrack: Option<Box<Conntrack>>,
+    /// A packet of it was not translated back.
+    pub(super) stray: Option<Box<Stray>>,
     /// It hung already when tracing began.
     pub(super) counted: Option<Box<Counted>>,
     pub(super) examination: Examination,

@@ -6,6 +6,7 @@ use super::flow::{Certainty, DropSeen, Flow, Phase, ResetSeen};
 use super::join;
 use super::judge::ECONNREFUSED;
 use super::packets::{PacketSeen, What};
+use super::strays;
 use super::theory;
 use super::tracker::{Link, Tracker, new_flow};
 use crate::model::conntrack::{Conntrack, Direction};
@@ -14,7 +15,7 @@ use crate::model::finding::Way;
 use crate::model::identity::Netns;
 use crate::model::inquiry::Question;
 use crate::model::reason::{DropReason, RstReason};
-use crate::model::tcp::ConntrackState;
+use crate::model::tcp::{self, ConntrackState};
 use crate::model::time::Timestamp;
 use crate::model::tuple::Tuple;
 
@@ -29,8 +30,14 @@ impl Tracker {
     /// Gives the packet to the connections it belongs to, or keeps it until they show up.
     pub(super) fn handle_packet(&mut self, seen: PacketSeen) {
         let at = seen.at;
+        let stray = strays::is_stray(&seen).then(|| seen.clone());
         let waiting = match self.try_join(&seen) {
-            Joined::Done => return,
+            Joined::Done => {
+                if let Some(seen) = stray {
+                    self.ask_stray(&seen, None);
+                }
+                return;
+            }
             // A RST that a translated packet met is a finding of its own if nobody on this host claims it.
             Joined::Nobody if matches!(seen.what, What::Reset(_)) => self.config.settle,
             Joined::Waiting => LINK_PATIENCE,
@@ -39,6 +46,9 @@ impl Tracker {
         let (id, evicted) = self.packets.insert(seen);
         self.totals.evicted += u64::from(evicted.is_some());
         self.packet_deadlines.arm(at + waiting, id);
+        if let Some(seen) = stray {
+            self.ask_stray(&seen, Some(id));
+        }
     }
 
     /// The flows that the packet could belong to, with their namespaces.
@@ -133,7 +143,10 @@ impl Tracker {
         if let Some(entry) = seen.packet.conntrack.filter(|_| seen.netns == flow.netns) {
             flow.conntrack = Some(Box::new(entry));
         }
+        // A RST of its own that is lost is not what its connection waits for.
+        let ends = seen.packet.tcp_flags & tcp::RST != 0;
         match &seen.what {
+            What::Drop(_) if ends && direction == Direction::Original => {}
             What::Drop(dropped) => {
                 let location = dropped.location.clone();
                 let mut rejected = false;
@@ -166,12 +179,14 @@ impl Tracker {
     }
 
     /// What conntrack says of a connection's entry while it is under suspicion.
-    pub(super) fn handle_conntrack(&mut self, netns: Netns, changed: &ConntrackChange) {
+    pub(super) fn handle_conntrack(&mut self, event: &Event, changed: &ConntrackChange) {
+        let netns = event.netns;
         // After its end an entry explains nothing that comes later; its last state stays known.
-        if changed.change == Change::Destroy {
-            return;
-        }
         let entry = changed.entry;
+        if changed.change == Change::Destroy {
+            return self.entry_deleted(event.at, netns, changed);
+        }
+        self.entry_came(netns, &entry);
         for own in [entry.original, entry.reply] {
             for id in self.flows.by_pair(own.into()).to_vec() {
                 let Some(flow) = self.flows.get_mut(id) else { continue };
@@ -315,7 +330,7 @@ fn drop_of<'a>(
     flow.drops.last_mut()
 }
 
-fn reset_seen(seen: &PacketSeen, maker: RstMaker, reason: Option<RstReason>) -> ResetSeen {
+pub(super) fn reset_seen(seen: &PacketSeen, maker: RstMaker, reason: Option<RstReason>) -> ResetSeen {
     ResetSeen {
         at: seen.at,
         netns: seen.netns,

@@ -47,6 +47,10 @@ pub(super) enum Ordinary {
 
 /// `resumed`: when the host last went on after it had stood still.
 pub(super) fn judge(case: &Case<'_>, now: Timestamp, config: &Config, resumed: Option<Timestamp>) -> Verdict {
+    if case.flow.stray.is_some() {
+        let gone = Verdict::Ordinary(Ordinary::LateReset);
+        return theory::decide(case).map_or(gone, |diagnosis| Verdict::Found(Box::new(diagnosis)));
+    }
     let due = |since: Timestamp| since.max(resumed.unwrap_or(since)) + config.hang_after;
     match case.flow.phase {
         Phase::Ended { at, errno, connected } => {
@@ -133,6 +137,8 @@ fn hanging(case: &Case<'_>) -> Verdict {
 /// Whether the socket is gone, or everything it sent was acknowledged.
 pub(super) fn has_recovered(flow: &Flow, examined: &Examined) -> bool {
     match &examined.socket {
+        // It waits as long as it lives.
+        Some(_) if flow.stray.is_some() => false,
         // A connect that is gone is told by its own event; here only its drops speak.
         None => flow.phase != Phase::Connecting || flow.drops.is_empty(),
         Some(socket) if flow.phase == Phase::Connecting => socket.state != Some(TcpState::SynSent),

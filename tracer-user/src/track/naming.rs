@@ -232,6 +232,14 @@ pub(super) fn dropped(flow: &Flow, drop: &DropSeen) -> Traveller {
     }
 }
 
+/// A packet that the rules let pass, and that was dropped afterwards.
+pub(super) fn passed(flow: &Flow, drop: &DropSeen) -> Traveller {
+    Traveller {
+        dropped: false,
+        ..dropped(flow, drop)
+    }
+}
+
 /// The first packet of the connection in its own namespace.
 pub(super) fn first(flow: &Flow) -> Traveller {
     let reset = flow.reset.as_deref();
@@ -418,6 +426,7 @@ fn is_at_fault(named: &Named, cause: Cause, packet: &Traveller, trail: &Trail) -
             let mark = packet.conntrack.map(|entry| entry.mark);
             cause == Cause::ReplyRejected && packet.first && mark.is_some() && trail.connmark == mark
         }
+        RuleRole::SetsPacketMark => cause == Cause::ReversePathFiltered,
         RuleRole::Ends | RuleRole::Jumps | RuleRole::MatchesMark | RuleRole::Acts => false,
     }
 }

@@ -30,7 +30,7 @@ pub struct Totals {
     pub inquiries: u64,
     /// Inquiries that got no answer.
     pub unresolved: u64,
-    /// Connections judged without an examination.
+    /// Connections judged without an examination, and packets without a socket whose connection was not looked for.
     pub unexamined: u64,
     /// Completed connections that nobody accepted, without a translation that leads there.
     pub not_accepted: u64,

@@ -10,17 +10,19 @@ use super::flows::Flows;
 use super::giveup::GiveUps;
 use super::judge::{ECONNABORTED, ECONNREFUSED, ECONNRESET, Ordinary};
 use super::locals::Locals;
+use super::lost::Lost;
 use super::pace::Pace;
 use super::packets::{PacketSeen, Packets, What};
 use super::recurring::Recurring;
 use super::resets::Resets;
+use super::strays::Strays;
 use super::sweep::Sweeps;
 use super::totals::Totals;
 use crate::model::event::{Destroyed, Event, EventKind, RstMaker, RstSent};
 use crate::model::finding::{Finding, Way};
 use crate::model::identity::Netns;
 use crate::model::inquiry::{Answer, Inquiry, Reply};
-use crate::model::tcp::TcpState;
+use crate::model::tcp::{self, TcpState};
 use crate::model::time::Timestamp;
 use crate::model::tuple::Tuple;
 use std::collections::BTreeMap;
@@ -42,6 +44,8 @@ pub struct Tracker {
     pub(super) locals: Locals,
     /// Of examinations of single connections.
     pub(super) pace: Pace,
+    pub(super) strays: Strays,
+    pub(super) lost: Lost,
     /// Namespace and device → the namespace behind it, once known.
     pub(super) links: BTreeMap<(u64, u32), Link>,
     /// How a person enters a namespace, by its identity.
@@ -81,6 +85,8 @@ impl Tracker {
             inquiries: Inquiries::default(),
             locals: Locals::default(),
             pace: Pace::new(EXAMINATIONS_PER_SECOND, EXAMINATIONS_BURST),
+            strays: Strays::default(),
+            lost: Lost::default(),
             links: BTreeMap::new(),
             entrances: BTreeMap::new(),
             sweeps,
@@ -111,9 +117,11 @@ impl Tracker {
             EventKind::RstSent(sent) => self.handle_rst_sent(event, sent),
             EventKind::RstReceived { state } => self.handle_rst_received(event, *state),
             EventKind::Destroyed(destroyed) => self.handle_destroyed(event, *destroyed),
-            EventKind::Conntrack(changed) => self.handle_conntrack(event.netns, changed),
+            EventKind::Conntrack(changed) => self.handle_conntrack(event, changed),
             EventKind::Drop(dropped) => {
-                if event.socket.is_some() && event.owner.is_some() {
+                // A socket that resets its connection waits for nothing.
+                let ends = dropped.packet.tcp_flags & tcp::RST != 0;
+                if event.socket.is_some() && event.owner.is_some() && !ends {
                     let connecting = matches!(dropped.state, None | Some(TcpState::SynSent));
                     self.flow_of(
                         event,
@@ -150,6 +158,8 @@ impl Tracker {
                 self.links.insert((netns, ifindex), Link::Known(far));
                 self.rejoin_packets(netns, ifindex);
             }
+            (Some(Asker::Stray(stray)), reply) => self.stray_answered(stray, at, enter, reply),
+            (Some(Asker::Deleted { netns, reply: tuple }), reply) => self.deleted_answered(netns, tuple, reply),
             (Some(Asker::Sweep), reply) => {
                 self.sweeps.next_at = self.config.sweep.then(|| at + self.config.sweep_interval());
                 if let Reply::Swept(waiting) = reply {
@@ -322,6 +332,7 @@ impl Tracker {
     fn handle_rst_sent(&mut self, event: &Event, sent: &RstSent) {
         if let (true, Some(tuple)) = (sent.active, event.tuple) {
             self.resets.remember(event.at, RstMaker::Socket, tuple);
+            self.ask_reset(event, sent);
         }
         // An active one has no packet, and what it answers is no packet of the receiver's.
         if let Some(packet) = sent.packet {
@@ -435,6 +446,7 @@ pub(super) fn new_flow(event: &Event, tuple: Tuple, phase: Phase) -> Flow {
         reset_received: None,
         destroyed: None,
         conntrack: None,
+        stray: None,
         counted: None,
         examination: Examination::None,
         asked: None,

@@ -129,6 +129,39 @@ const UNSERVED_LOCAL: Rule = Rule {
         "{ip} daddr . meta l4proto . th dport vmap @no-endpoint-services",
     )
 };
+const TO_LOOPBACK: Rule = rule(
+    "translates",
+    ["peer", "nat", "PREROUTING"],
+    "-A PREROUTING -p tcp -m tcp --dport 9000 -j DNAT --to-destination 127.0.0.1:37673",
+    "tcp dport 9000 dnat ip to 127.0.0.1:37673",
+);
+const TO_NOBODY: Rule = rule(
+    "translates",
+    ["pod", "nat", "OUTPUT"],
+    "-A OUTPUT -p tcp -m tcp --dport 9000 -j DNAT --to-destination {nobody}:9000",
+    "tcp dport 9000 dnat {ip} to {nobody}:9000",
+);
+const PUBLISHED: Rule = Rule {
+    owner: Some("docker"),
+    ..rule(
+        "translates",
+        ["peer", "nat", "DOCKER"],
+        "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 9000 -j DNAT --to-destination 172.17.0.2:80",
+        "",
+    )
+};
+const OVERWRITE_MARK: Rule = rule(
+    "sets-packet-mark",
+    ["pod", "mangle", "PREROUTING"],
+    "-A PREROUTING -p tcp -m tcp --sport 9000 -j MARK --set-xmark 0x1/0xffffffff",
+    "tcp sport 9000 meta mark set 0x00000001",
+);
+const DROP_RAW: Rule = rule(
+    "drops",
+    ["pod", "raw", "OUTPUT"],
+    "-A OUTPUT -p tcp -m tcp --dport 9000 -j DROP",
+    "tcp dport 9000 drop",
+);
 
 fn rules(scenario: &str) -> &'static [Rule] {
     match scenario {
@@ -146,6 +179,11 @@ fn rules(scenario: &str) -> &'static [Rule] {
         "no-endpoints" => &[UNSERVED],
         "no-endpoints-forward" => &[UNSERVED_FORWARD],
         "no-endpoints-local" => &[UNSERVED_LOCAL],
+        "syn-dropped-full-table" => &[DROP_RAW],
+        "martian-redirect" => &[TO_LOOPBACK],
+        "reverse-path-filtered-mark" => &[OVERWRITE_MARK],
+        "unreachable-target" => &[TO_NOBODY],
+        "unreachable-target-docker" => &[PUBLISHED],
         _ => &[],
     }
 }
@@ -167,6 +205,10 @@ pub(crate) fn expected(scenario: &str, backend: Backend, family: Family) -> Vec<
             Family::Ipv4 => ("10.77.0.3/32", "10.78.0.3/32"),
             Family::Ipv6 => ("fd77::3/128", "fd78::3/128"),
         };
+        let nobody = match family {
+            Family::Ipv4 => "10.77.0.9",
+            Family::Ipv6 => "[fd77::9]",
+        };
         let text = if nft { rule.nft } else { rule.iptables };
         let (own_table, hook) = match (nft, chain) {
             (true, "MIRRORD_INPUT_RkDdj") => ("mirrord", chain.to_owned()),
@@ -185,7 +227,8 @@ pub(crate) fn expected(scenario: &str, backend: Backend, family: Family) -> Vec<
             text.replace("{icmp}", icmp)
                 .replace("{ip}", ip)
                 .replace("{near}", near)
-                .replace("{far}", far),
+                .replace("{far}", far)
+                .replace("{nobody}", nobody),
             rule.owner.unwrap_or_default().to_owned(),
         ]
     };

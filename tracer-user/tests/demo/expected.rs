@@ -11,7 +11,21 @@ const CELL: &str = "CONNTRACER_EXPECT";
 /// The best confidence that the table has for this cause, family and kernel; `None`: it is not found here.
 pub(crate) fn best(cause: Cause, family: Family) -> Option<Confidence> {
     let cell = env::var(CELL).unwrap_or_default();
-    in_table(cause, family, column(&cell))
+    let confidence = in_table(cause, family, column(&cell))?;
+    let kernel = cell.split_once('/').map(|(kernel, _)| release(kernel));
+    let since = since(cause, column(&cell)).map(release);
+    (kernel.is_none() || since.is_none() || kernel >= since).then_some(confidence)
+}
+
+/// `proved (from 6.13)`: not on the older kernels of that column.
+fn since(cause: Cause, column: usize) -> Option<&'static str> {
+    let (_, since) = cell(cause, column).split_once(" (from ")?;
+    since.strip_suffix(')')
+}
+
+fn release(name: &str) -> (u32, u32) {
+    let (major, minor) = name.split_once('.').expect("a release such as 6.12");
+    (major.parse().expect("a number"), minor.parse().expect("a number"))
 }
 
 /// Which column of confidences is about the cell.
@@ -24,11 +38,16 @@ fn column(cell: &str) -> usize {
     }
 }
 
-fn in_table(cause: Cause, family: Family, column: usize) -> Option<Confidence> {
+fn cell(cause: Cause, column: usize) -> &'static str {
     let start = format!("| `{}` |", cause.name());
     let row = CAUSES.lines().find_map(|line| line.strip_prefix(&start));
     let row = row.unwrap_or_else(|| panic!("docs/causes.md has no row for {}", cause.name()));
-    let word = row.split('|').nth(column).expect("a cell").trim();
+    row.split('|').nth(column).expect("a cell").trim()
+}
+
+fn in_table(cause: Cause, family: Family, column: usize) -> Option<Confidence> {
+    let word = cell(cause, column);
+    let word = word.split_once(" (from ").map_or(word, |(word, _)| word);
     let word = match word.strip_suffix(" (IPv4)") {
         Some(_) if family == Family::Ipv6 => "-",
         Some(word) => word,

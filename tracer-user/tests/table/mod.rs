@@ -62,6 +62,11 @@ table! {
     redirect_target_stalled: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
     redirect_target_stalled_full: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
     redirect_loop: [nft iptables_nft iptables_legacy] x [ipv4 ipv6 ipv4_phantom];
+    stale_conntrack: [nft iptables_nft iptables_legacy] x [ipv4_phantom ipv6_phantom];
+    stale_conntrack_unreplied: [nft iptables_nft iptables_legacy] x [ipv4_phantom ipv6_phantom];
+    invalid_packet_reset: [nft iptables_nft iptables_legacy] x [ipv4_phantom ipv6_phantom];
+    nat_binding_lost: [nft iptables_nft iptables_legacy] x [ipv4 ipv6 ipv4_phantom];
+    original_destination_lost: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
     syn_dropped: [nft iptables_nft iptables_legacy] x [ipv4 ipv6 ipv4_phantom];
     syn_dropped_forward: [nft iptables_nft iptables_legacy] x [ipv4 ipv6 ipv6_phantom];
     syn_dropped_twins: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
@@ -86,6 +91,14 @@ table! {
     unanswered_duplicate_jump: [nft iptables_nft iptables_legacy] x [ipv4_phantom ipv6_phantom];
     unanswered_hooks_off: [nft] x [ipv4_phantom ipv6_phantom];
     dropped_in_kernel: [iptables_nft] x [ipv4];
+    dropped_in_kernel_tc: [iptables_nft] x [ipv4 ipv6 ipv4_phantom];
+    martian_redirect: [nft iptables_nft iptables_legacy] x [ipv4];
+    reverse_path_filtered: [iptables_nft] x [ipv4];
+    reverse_path_filtered_mark: [nft iptables_nft iptables_legacy] x [ipv4];
+    unreachable_target: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
+    unreachable_target_docker: [iptables_nft iptables_legacy] x [ipv4];
+    conntrack_exhausted: [nft iptables_legacy] x [ipv4 ipv6_phantom];
+    syn_dropped_full_table: [nft iptables_nft iptables_legacy] x [ipv4];
     refused_port: [iptables_nft] x [ipv4 ipv6];
     local_refused_port: [iptables_nft] x [ipv4 ipv6];
     one_give_up: [iptables_nft] x [ipv4_phantom ipv6_phantom];

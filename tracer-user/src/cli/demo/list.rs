@@ -119,7 +119,7 @@ mod tests {
         for (line, scenario) in parsed.iter().zip(scenarios()) {
             assert_eq!(line["name"], scenario.name);
             assert_eq!(line["expected"].as_str(), scenario.expected.map(Cause::name));
-            assert_eq!(line["backends"][0], "nft");
+            assert_eq!(line["backends"][0], scenario.backends[0].name());
             assert_eq!(line["families"][0], "ipv4");
             assert!(line["peers"].as_array().is_some_and(|peers| !peers.is_empty()));
         }

@@ -76,7 +76,7 @@ fn options(arguments: &DemoArguments, scenario: &Scenario, lab: &Lab) -> Options
     Options {
         hang_after: HANG_AFTER,
         events: Events::Suspect,
-        conntrack_events: arguments.conntrack_events,
+        conntrack_events: arguments.conntrack_events || scenario.conntrack_events,
         ladder: arguments.ladder.hooks,
         filter: Filter {
             netns: namespaces.iter().map(|namespace| namespace.inode).collect(),

@@ -85,8 +85,12 @@ impl Examiner {
                 } = examiner;
                 let mut walked = walking::walk(namespaces, rulebook, found, packets, *connmark, deadline)?;
                 if !aspects.is_empty() {
+                    let scope = aspect::Scope {
+                        inode: found.inode,
+                        target: None,
+                    };
                     walked.seen = namespaces.inside(found, |_| {
-                        aspect::look(&mut Probe::new(deadline), zones, found.inode, aspects)
+                        aspect::look(&mut Probe::new(deadline), zones, scope, aspects)
                     })?;
                 }
                 Ok(Reply::Walked(Box::new(walked)))
@@ -131,7 +135,11 @@ impl Examiner {
         let seen = self.namespaces.inside(found, |_| {
             let mut probe = Probe::new(deadline);
             let mut seen = look(&mut probe, tuple, target, entry)?;
-            seen.aspects = aspect::look(&mut probe, zones, found.inode, aspects);
+            let scope = aspect::Scope {
+                inode: found.inode,
+                target: Some(seen.target.address),
+            };
+            seen.aspects = aspect::look(&mut probe, zones, scope, aspects);
             Ok::<_, ProbeError>(seen)
         })??;
         let inodes = seen

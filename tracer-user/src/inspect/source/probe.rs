@@ -6,7 +6,8 @@ use super::netlink::{Netlink, NetlinkError};
 use super::zones::{self, Zones};
 use crate::inspect::nla::NlaError;
 use crate::inspect::socket::{Family, Socket};
-use crate::inspect::{address, conntrack, link, socket};
+use crate::inspect::{address, attached, conntrack, link, neighbour, socket};
+use crate::model::aspect::{Attached, ConntrackStatistics, Filter, NeighbourState};
 use crate::model::conntrack::Conntrack;
 use crate::model::tuple::{Endpoint, Tuple};
 use rustix::io::Errno;
@@ -92,6 +93,11 @@ impl Probe {
     /// Connections with this local port that are or could be accepted.
     pub(crate) fn acceptable(&mut self, port: u16) -> Result<Vec<Socket>, ProbeError> {
         self.both_families(|sequence, family| socket::acceptable(sequence, family, port))
+    }
+
+    /// All connections with this local port, whatever their state.
+    pub(super) fn connected(&mut self, port: u16) -> Result<Vec<Socket>, ProbeError> {
+        self.both_families(|sequence, family| socket::connected(sequence, family, port))
     }
 
     /// Connections to an endpoint that are or may become established.
@@ -215,6 +221,81 @@ impl Probe {
             what: "conntrack count",
             error,
         })
+    }
+
+    /// What conntrack counted for the namespace.
+    pub(crate) fn conntrack_statistics(&mut self) -> Result<ConntrackStatistics, ProbeError> {
+        let mut sum = ConntrackStatistics::default();
+        let answer = self.entries().and_then(|netlink| {
+            netlink.ask(conntrack::statistics, |payload| {
+                conntrack::add_statistics(&mut sum, payload)?;
+                Ok::<_, NlaError>(ControlFlow::Continue(()))
+            })
+        });
+        answer.map(|()| sum).map_err(|error| ProbeError {
+            what: "conntrack statistics",
+            error,
+        })
+    }
+
+    /// How a host on a link answers; `None`: it is not on one, or nobody asked for it.
+    pub(crate) fn neighbour(&mut self, address: IpAddr) -> Result<Option<NeighbourState>, ProbeError> {
+        let Some(device) = self.route(address)? else {
+            return Ok(None);
+        };
+        let mut state = None;
+        let answer = self.routes()?.ask(
+            |sequence| neighbour::get(sequence, address, device),
+            |payload| {
+                state = neighbour::parse(payload)?;
+                Ok::<_, neighbour::ShortNeighbour>(ControlFlow::Continue(()))
+            },
+        );
+        match answer {
+            Ok(()) => Ok(state),
+            Err(NetlinkError::Refused(_)) => Ok(None),
+            Err(error) => Err(ProbeError {
+                what: "neighbour",
+                error,
+            }),
+        }
+    }
+
+    /// The filters of a device's clsact or ingress queueing discipline.
+    pub(crate) fn filters(&mut self, ifindex: u32) -> Result<Vec<Filter>, ProbeError> {
+        let mut all = Vec::new();
+        for egress in [false, true] {
+            let answer = self.routes()?.ask(
+                |sequence| attached::filters(sequence, ifindex, egress),
+                |payload| {
+                    if all.len() < Attached::FILTERS {
+                        all.extend(attached::filter(payload, egress)?);
+                    }
+                    Ok::<_, attached::AttachedError>(ControlFlow::Continue(()))
+                },
+            );
+            match answer {
+                // No such queueing discipline.
+                Ok(()) | Err(NetlinkError::Refused(_)) => {}
+                Err(error) => return Err(ProbeError { what: "filters", error }),
+            }
+        }
+        Ok(all)
+    }
+
+    /// The id of a device's XDP program; 0: it has none.
+    pub(crate) fn xdp(&mut self, ifindex: u32) -> Result<u32, ProbeError> {
+        let mut id = 0;
+        let answer = self.routes()?.ask(
+            |sequence| link::get(sequence, ifindex),
+            |payload| {
+                id = attached::xdp(payload)?;
+                Ok::<_, attached::AttachedError>(ControlFlow::Continue(()))
+            },
+        );
+        answer
+            .map(|()| id)
+            .map_err(|error| ProbeError { what: "device", error })
     }
 
     /// The namespace's TCP entries, until `each` has enough.

@@ -81,7 +81,8 @@ impl<'a> Walker<'a> {
         ipv4 || ipv6
     }
 
-    fn tracks_family(&self, is_ipv6: bool) -> bool {
+    /// The same for one address family.
+    pub fn tracks_family(&self, is_ipv6: bool) -> bool {
         let [ipv4, ipv6] = self.tracks;
         if is_ipv6 { ipv6 } else { ipv4 }
     }

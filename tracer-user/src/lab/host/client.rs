@@ -1,10 +1,12 @@
 //! An application that connects, asks and waits.
 
+use crate::lab::host::proxy::original_destination;
+use crate::lab::host::server;
 use crate::lab::host::stream::Stream;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::ops::DerefMut;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -13,6 +15,7 @@ use std::time::Duration;
 #[derive(Default)]
 pub(super) struct Client {
     slots: BTreeMap<u8, Stream>,
+    listener: Option<TcpListener>,
 }
 
 impl Client {
@@ -40,6 +43,22 @@ impl Client {
         }
         net::connect(&socket, &to)?;
         self.slots.insert(slot, Stream::new(socket)?);
+        Ok(())
+    }
+
+    pub(super) fn listen(&mut self, on: SocketAddr) -> io::Result<()> {
+        self.listener = Some(server::listen(on, 128)?);
+        Ok(())
+    }
+
+    /// Blocks until there is one.
+    pub(super) fn accept(&mut self, slot: u8, proxy: bool) -> io::Result<()> {
+        let listener = self.listener.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        let stream = Stream::new(listener.accept()?.0)?;
+        if proxy {
+            original_destination(&stream)?;
+        }
+        self.slots.insert(slot, stream);
         Ok(())
     }
 

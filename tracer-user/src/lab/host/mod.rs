@@ -131,6 +131,10 @@ fn execute(command: Command, client: &mut Client, phantom: &mut Option<Phantom>)
             phantom.probe(hardware, from, to)?;
         }
         Command::LossyWire { devices, lose_every } => lossy::start(&devices, lose_every)?,
+        Command::PhantomDeaf { port } => phantom.as_ref().ok_or(io::ErrorKind::NotConnected)?.ignore(port),
+        Command::PhantomForge => phantom.as_ref().ok_or(io::ErrorKind::NotConnected)?.forge()?,
+        Command::Listen { listen } => client.listen(listen)?,
+        Command::Accept { slot, proxy } => client.accept(slot, proxy)?,
     }
     Ok(Answer::Done)
 }

@@ -10,7 +10,7 @@ use rustix::net::{self, RecvFlags, SendFlags};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 /// A running phantom; it ends with the process.
@@ -33,11 +33,29 @@ impl Phantom {
 
     /// Resets every connection from its peer's point of view.
     pub(super) fn reset(&self) -> io::Result<()> {
-        let mut responder = self.responder.lock().unwrap_or_else(PoisonError::into_inner);
-        responder
-            .reset_all()
+        let resets = self.responder().reset_all();
+        self.send_all(&resets)
+    }
+
+    /// Sends a segment far ahead of the window on every connection.
+    pub(super) fn forge(&self) -> io::Result<()> {
+        let forged = self.responder().forge_all();
+        self.send_all(&forged)
+    }
+
+    /// Answers nothing more to this port.
+    pub(super) fn ignore(&self, port: u16) {
+        self.responder().ignore(port);
+    }
+
+    fn responder(&self) -> MutexGuard<'_, Responder> {
+        self.responder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn send_all(&self, segments: &[([u8; 6], Segment)]) -> io::Result<()> {
+        segments
             .iter()
-            .try_for_each(|(hardware, reset)| send(&self.socket, *hardware, reset))
+            .try_for_each(|(hardware, segment)| send(&self.socket, *hardware, segment))
     }
 
     /// Connects, and resets as soon as it is connected.

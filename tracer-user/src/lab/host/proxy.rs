@@ -42,6 +42,7 @@ fn forward(mut downstream: Stream, pool: &Pool) -> io::Result<()> {
     }
 }
 
+/// Where the connection was meant to go before it was redirected here.
 pub(super) fn original_destination(stream: &TcpStream) -> io::Result<SocketAddr> {
     Ok(if stream.local_addr()?.is_ipv4() {
         sockopt::ip_original_dst(stream)?.into()

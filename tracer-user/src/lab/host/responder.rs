@@ -4,7 +4,7 @@
 
 use crate::lab::host::frame::{Flags, Segment, WINDOW};
 use crate::lab::wire::Manner;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::mem;
 use std::net::SocketAddr;
 
@@ -12,6 +12,8 @@ pub(super) struct Responder {
     /// What it acknowledges data with.
     window: u16,
     flows: HashMap<(SocketAddr, SocketAddr), Flow>,
+    /// Ports that nothing is answered to.
+    deaf: HashSet<u16>,
 }
 
 struct Flow {
@@ -27,11 +29,15 @@ impl Responder {
         Self {
             window,
             flows: HashMap::new(),
+            deaf: HashSet::new(),
         }
     }
 
     pub(super) fn handle(&mut self, hardware: [u8; 6], segment: Segment) -> Vec<Segment> {
         let key = (segment.destination, segment.source);
+        if self.deaf.contains(&segment.destination.port()) {
+            return Vec::new();
+        }
         if segment.flags.rst {
             self.flows.remove(&key);
             return Vec::new();
@@ -74,6 +80,23 @@ impl Responder {
             return vec![last];
         }
         flow.take(key, segment, self.window)
+    }
+
+    pub(super) fn ignore(&mut self, port: u16) {
+        self.deaf.insert(port);
+    }
+
+    /// An acknowledgement of each flow that is far ahead of what was sent, as a segment that took a long way may be.
+    pub(super) fn forge_all(&self) -> Vec<([u8; 6], Segment)> {
+        let flags = Flags {
+            ack: true,
+            ..Flags::default()
+        };
+        let forge = |(&key, flow): (&(SocketAddr, SocketAddr), &Flow)| {
+            let ahead = flow.next_sent.wrapping_add(FAR_AHEAD);
+            (flow.hardware, make(key, ahead, flow.next_expected, flags))
+        };
+        self.flows.iter().map(forge).collect()
     }
 
     pub(super) fn reset_all(&mut self) -> Vec<([u8; 6], Segment)> {
@@ -155,6 +178,7 @@ fn establish_and_reset(key: (SocketAddr, SocketAddr), accepted: &Segment) -> Vec
 }
 
 const FIRST_SEQUENCE: u32 = 1_000_000;
+const FAR_AHEAD: u32 = 0x1000_0000;
 
 #[cfg(test)]
 mod tests {
@@ -236,6 +260,17 @@ mod tests {
         let answers = responder.handle([0; 6], accepted);
         assert!(!answers[0].flags.rst && answers[1].flags.rst);
         assert_eq!((answers[1].sequence, answers[1].acknowledgment), (syn.sequence + 1, 78));
+    }
+
+    #[test]
+    fn a_forged_segment_is_out_of_any_window_and_a_deaf_port_is_silent() {
+        let mut responder = Responder::new(Manner::Echo);
+        responder.handle([7; 6], from_client(10, 0, SYN, b""));
+        let forged = responder.forge_all();
+        assert_eq!(forged[0].1.sequence, FIRST_SEQUENCE + 1 + FAR_AHEAD);
+        assert_eq!(forged[0].1.acknowledgment, 11);
+        responder.ignore(9000);
+        assert!(responder.handle([7; 6], from_client(11, 0, ACK, b"hi\n")).is_empty());
     }
 
     #[test]

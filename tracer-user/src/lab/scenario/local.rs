@@ -30,6 +30,7 @@ pub(super) const PORT_EXHAUSTED: Scenario = Scenario {
     },
     drive: take_every_port,
     cure: Cure::Again,
+    conntrack_events: false,
 };
 
 pub(super) const LOOPBACK_DIALED: Scenario = Scenario {
@@ -43,6 +44,7 @@ pub(super) const LOOPBACK_DIALED: Scenario = Scenario {
     set_up: |world| listen_on(world, pod),
     drive: |script| dial(script, loopback, Outcome::Refused),
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(super) const LOOPBACK_LISTENS: Scenario = Scenario {
@@ -56,6 +58,7 @@ pub(super) const LOOPBACK_LISTENS: Scenario = Scenario {
     set_up: |world| listen_on(world, loopback),
     drive: |script| dial(script, pod, Outcome::Refused),
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(super) const LOOPBACK_OF_OTHER_FAMILY: Scenario = Scenario {
@@ -69,6 +72,7 @@ pub(super) const LOOPBACK_OF_OTHER_FAMILY: Scenario = Scenario {
     set_up: |world| listen_on(world, |_| Ipv6Addr::LOCALHOST.into()),
     drive: |script| dial(script, loopback, Outcome::Refused),
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(super) const FALLS_BACK: Scenario = Scenario {
@@ -85,6 +89,7 @@ pub(super) const FALLS_BACK: Scenario = Scenario {
         dial(script, loopback, Outcome::Works)
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 fn listen_on(world: &mut World, address: fn(Family) -> IpAddr) -> Result<(), LabError> {

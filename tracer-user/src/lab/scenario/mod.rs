@@ -2,6 +2,8 @@
 //!
 //! A scenario says what happens, never how it would be recognised.
 
+mod attached;
+mod binding;
 mod control;
 mod local;
 mod path;
@@ -9,8 +11,10 @@ mod peer;
 mod policy;
 mod redirect;
 mod reply;
+mod routing;
 mod service;
 mod socket;
+mod table;
 
 use crate::lab::error::LabError;
 use crate::lab::options::{Backend, Family, Options, PeerKind};
@@ -36,6 +40,8 @@ pub struct Scenario {
     pub(super) set_up: fn(&mut World) -> Result<(), LabError>,
     pub(super) drive: fn(&mut Script<'_>) -> Result<(), LabError>,
     pub(super) cure: Cure,
+    /// Whether conntrack's changes are to be told for it, where the kernel's hooks cannot tell them by themselves.
+    pub conntrack_events: bool,
 }
 
 /// How it shows that the command which a finding names first was right.
@@ -126,6 +132,8 @@ pub enum Outcome {
     Unreachable,
     /// By its own timeout.
     GivesUp,
+    /// The kernel does not know it.
+    Unknown,
     /// It goes on without an end.
     Hangs,
 }
@@ -140,6 +148,7 @@ impl fmt::Display for Outcome {
             Self::Destroyed => "is destroyed",
             Self::Unreachable => "finds no way",
             Self::GivesUp => "gives up",
+            Self::Unknown => "is not known",
             Self::Hangs => "hangs",
         })
     }
@@ -175,6 +184,11 @@ static SCENARIOS: &[Scenario] = &[
     service::NO_ENDPOINTS,
     service::NO_ENDPOINTS_FORWARD,
     service::NO_ENDPOINTS_LOCAL,
+    binding::STALE,
+    binding::STALE_UNREPLIED,
+    binding::INVALID_PACKET,
+    binding::BINDING_LOST,
+    binding::ORIGINAL_DESTINATION_LOST,
     peer::ACCEPT_QUEUE_FULL,
     peer::ACCEPT_QUEUE_FULL_TRANSLATED,
     local::PORT_EXHAUSTED,
@@ -190,6 +204,14 @@ static SCENARIOS: &[Scenario] = &[
     peer::UNANSWERED_DUPLICATE_JUMP,
     peer::UNANSWERED_HOOKS_OFF,
     peer::DROPPED_IN_KERNEL,
+    attached::TC,
+    routing::MARTIAN,
+    routing::REVERSE_PATH,
+    routing::REVERSE_PATH_MARK,
+    routing::UNREACHABLE,
+    routing::UNREACHABLE_DOCKER,
+    table::EXHAUSTED,
+    table::RAW_DROP,
     control::refusals::REFUSED_PORT,
     control::refusals::LOCAL_REFUSED_PORT,
     control::refusals::ONE_GIVE_UP,

@@ -42,6 +42,7 @@ pub(super) const MTU_BLACKHOLE: Scenario = Scenario {
         )
     },
     cure: Cure::Waiting("app"),
+    conntrack_events: false,
 };
 
 fn narrow(world: &mut World) -> Result<(), LabError> {

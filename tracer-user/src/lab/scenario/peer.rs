@@ -27,6 +27,7 @@ pub(super) const ACCEPT_QUEUE_FULL: Scenario = Scenario {
     },
     drive: fill_queue_and_connect,
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(super) const ACCEPT_QUEUE_FULL_TRANSLATED: Scenario = Scenario {
@@ -45,6 +46,7 @@ pub(super) const ACCEPT_QUEUE_FULL_TRANSLATED: Scenario = Scenario {
     },
     drive: fill_queue_and_connect,
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(super) const RESET_BY_PEER: Scenario = Scenario {
@@ -68,6 +70,7 @@ pub(super) const RESET_BY_PEER: Scenario = Scenario {
         script.step("app", "waits for more", &Command::Receive { slot: 0 }, Outcome::Reset)
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(super) const RESET_BY_PEER_PATTERN: Scenario = Scenario {
@@ -93,6 +96,7 @@ pub(super) const RESET_BY_PEER_PATTERN: Scenario = Scenario {
         Ok(())
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 /// As often, and as far apart, as an impatient client tries.
@@ -114,6 +118,7 @@ pub(super) const UNANSWERED: Scenario = Scenario {
     },
     drive: |script| script.connect("app", 9000, Outcome::Hangs),
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(super) const UNANSWERED_DUPLICATE_JUMP: Scenario = Scenario {
@@ -132,6 +137,7 @@ pub(super) const UNANSWERED_DUPLICATE_JUMP: Scenario = Scenario {
     },
     drive: |script| script.connect("app", 9000, Outcome::Hangs),
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(super) const UNANSWERED_HOOKS_OFF: Scenario = Scenario {
@@ -158,6 +164,7 @@ pub(super) const UNANSWERED_HOOKS_OFF: Scenario = Scenario {
         script.connect_as("app", from_there, Outcome::Hangs)
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(super) const DROPPED_IN_KERNEL: Scenario = Scenario {
@@ -184,6 +191,7 @@ pub(super) const DROPPED_IN_KERNEL: Scenario = Scenario {
         script.connect_as("app", connect, Outcome::Unreachable)
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 const TO_PORT_9100: Rules = Rules {

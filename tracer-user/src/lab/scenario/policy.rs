@@ -20,6 +20,7 @@ pub(super) const SYN_DROPPED: Scenario = Scenario {
     set_up: |world| pair(world, &DROP_OUTPUT),
     drive: |script| script.connect("app", 9000, Outcome::Hangs),
     cure: Cure::Again,
+    conntrack_events: false,
 };
 
 pub(super) const SYN_DROPPED_FORWARD: Scenario = Scenario {
@@ -33,6 +34,7 @@ pub(super) const SYN_DROPPED_FORWARD: Scenario = Scenario {
     set_up: |world| routed(world, &DROP_FORWARD),
     drive: |script| script.connect("app", 9000, Outcome::Hangs),
     cure: Cure::Again,
+    conntrack_events: false,
 };
 
 pub(super) const SYN_DROPPED_TWINS: Scenario = Scenario {
@@ -64,6 +66,7 @@ pub(super) const SYN_DROPPED_TWINS: Scenario = Scenario {
         script.connect_as("app", connect, Outcome::Hangs)
     },
     cure: Cure::Again,
+    conntrack_events: false,
 };
 
 pub(super) const REJECTED: Scenario = Scenario {
@@ -77,6 +80,7 @@ pub(super) const REJECTED: Scenario = Scenario {
     set_up: |world| pair(world, &REJECT_OUTPUT),
     drive: |script| script.connect("app", 9000, Outcome::Refused),
     cure: Cure::Again,
+    conntrack_events: false,
 };
 
 pub(super) const REJECTED_ICMP: Scenario = Scenario {
@@ -90,6 +94,7 @@ pub(super) const REJECTED_ICMP: Scenario = Scenario {
     set_up: |world| pair(world, &REJECT_OUTPUT_ICMP),
     drive: |script| script.connect("app", 9000, Outcome::Refused),
     cure: Cure::Again,
+    conntrack_events: false,
 };
 
 pub(super) const REJECTED_FORWARD: Scenario = Scenario {
@@ -103,6 +108,7 @@ pub(super) const REJECTED_FORWARD: Scenario = Scenario {
     set_up: |world| routed(world, &REJECT_FORWARD),
     drive: |script| script.connect("app", 9000, Outcome::Refused),
     cure: Cure::Again,
+    conntrack_events: false,
 };
 
 pub(super) fn pair(world: &mut World, rules: &Rules) -> Result<(), LabError> {

@@ -25,6 +25,7 @@ pub(super) const DEAD_PORT: Scenario = Scenario {
     },
     drive: |script| script.connect("app", 9000, Outcome::Refused),
     cure: Cure::Again,
+    conntrack_events: false,
 };
 
 pub(super) const TARGET_BLOCKED: Scenario = Scenario {
@@ -43,6 +44,7 @@ pub(super) const TARGET_BLOCKED: Scenario = Scenario {
     },
     drive: |script| script.connect("app", 9000, Outcome::Hangs),
     cure: Cure::Again,
+    conntrack_events: false,
 };
 
 pub(super) const TARGET_STALLED: Scenario = Scenario {
@@ -63,6 +65,7 @@ pub(super) const TARGET_STALLED: Scenario = Scenario {
         script.request("app", 0, Outcome::Hangs)
     },
     cure: Cure::Again,
+    conntrack_events: false,
 };
 
 pub(super) const TARGET_STALLED_FULL: Scenario = Scenario {
@@ -80,6 +83,7 @@ pub(super) const TARGET_STALLED_FULL: Scenario = Scenario {
     },
     drive: fill_queue_and_connect,
     cure: Cure::Again,
+    conntrack_events: false,
 };
 
 pub(super) const LOOP: Scenario = Scenario {
@@ -106,6 +110,7 @@ pub(super) const LOOP: Scenario = Scenario {
         start_relay(script.world)?;
         script.again("pod")
     }),
+    conntrack_events: false,
 };
 
 pub(super) const EXEMPT: Scenario = Scenario {
@@ -123,6 +128,7 @@ pub(super) const EXEMPT: Scenario = Scenario {
     },
     drive: |script| ask_once(script, 0),
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 fn start_relay(world: &mut World) -> Result<(), LabError> {

@@ -28,6 +28,7 @@ pub(super) const NEW_CONNECT: Scenario = Scenario {
     },
     drive: |script| script.connect("app", 9000, Outcome::Hangs),
     cure: Cure::Again,
+    conntrack_events: false,
 };
 
 pub(super) const POOLED: Scenario = Scenario {
@@ -59,6 +60,7 @@ pub(super) const POOLED: Scenario = Scenario {
         script.request("app", 1, Outcome::Hangs)
     },
     cure: Cure::Waiting("app"),
+    conntrack_events: false,
 };
 
 /// The pooled scenario's ground without its programs, for tests that bring a server, a sidecar (user 1337, port 15001)
@@ -77,6 +79,7 @@ pub static SIDECAR_AND_AGENT: Scenario = Scenario {
     },
     drive: |_| Ok(()),
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 /// Everything of the pooled scenario that is there before the mark is set.

@@ -17,6 +17,7 @@ pub(super) const NO_ENDPOINTS: Scenario = Scenario {
     set_up: |world| pair(world, &REJECT),
     drive: |script| script.connect("app", 9000, Outcome::Refused),
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(super) const NO_ENDPOINTS_FORWARD: Scenario = Scenario {
@@ -30,6 +31,7 @@ pub(super) const NO_ENDPOINTS_FORWARD: Scenario = Scenario {
     set_up: |world| routed(world, &REJECT_FORWARD),
     drive: |script| script.connect("app", 9000, Outcome::Refused),
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(super) const NO_ENDPOINTS_LOCAL: Scenario = Scenario {
@@ -43,6 +45,7 @@ pub(super) const NO_ENDPOINTS_LOCAL: Scenario = Scenario {
     set_up: |world| pair(world, &DROP_LOCAL),
     drive: |script| script.connect("app", 9000, Outcome::Hangs),
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 /// kube-proxy's tables in its nftables mode, as far as they decide this: address, verdict, hook.

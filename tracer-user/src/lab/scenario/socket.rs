@@ -33,6 +33,7 @@ pub(super) const DESTROYED: Scenario = Scenario {
         )
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(super) const DESTROYED_CONNECT: Scenario = Scenario {
@@ -54,6 +55,7 @@ pub(super) const DESTROYED_CONNECT: Scenario = Scenario {
         script.ends("app", Outcome::Destroyed)
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 fn destroy(script: &mut Script<'_>) -> Result<(), LabError> {

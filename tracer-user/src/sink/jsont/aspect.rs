@@ -1,7 +1,11 @@
 //! What is looked at because a theory needs it: in inquiries, answers and evidence.
 
-use crate::model::aspect::{self, Aspect, Leg, Seen, Setting, Through};
+use crate::model::aspect::{
+    self, Aspect, Attached, Connected, ConntrackStatistics, Filter, Leg, Neighbour, NeighbourState, Seen, Setting,
+    Through,
+};
 use crate::sink::jsont::socket::{Listener, Socket};
+use crate::sink::jsont::spell::Spelled;
 use crate::sink::jsont::{Conntrack, Endpoint, Limits, Process, Tuple};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -24,6 +28,15 @@ pub enum AspectLine<'a> {
     },
     ConntrackCount {},
     ConnectionsOpened {},
+    ConntrackStatistics {},
+    /// Without an address: the host that the connection's packets go to.
+    Neighbour {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<IpAddr>,
+    },
+    Attached {
+        ifindex: u32,
+    },
     /// Connections to a destination that are redirected to a listener of a process.
     Through {
         destination: Endpoint,
@@ -37,6 +50,10 @@ pub enum AspectLine<'a> {
     /// At whatever address.
     Listeners {
         port: u16,
+    },
+    /// The connections that have this local endpoint.
+    Sockets {
+        local: Endpoint,
     },
 }
 
@@ -53,6 +70,26 @@ pub enum SeenLine<'a> {
     ConnectionsOpened {
         connections: u64,
     },
+    /// Of the namespace, since that was made.
+    ConntrackStatistics {
+        drop: u32,
+        early_drop: u32,
+        insert_failed: u32,
+    },
+    Neighbour {
+        address: IpAddr,
+        state: Spelled<NeighbourState>,
+    },
+    /// What may drop packets of a device.
+    Attached {
+        #[serde(borrow)]
+        device: Cow<'a, str>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        filters: Vec<FilterLine<'a>>,
+        /// The id of the XDP program.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        xdp: Option<u32>,
+    },
     Through {
         legs: Vec<LegLine>,
         /// How many more there were.
@@ -61,6 +98,34 @@ pub enum SeenLine<'a> {
     },
     SocketsTo(SocketsTo),
     Listening(Listener),
+    Sockets {
+        local: Endpoint,
+        sockets: Vec<ConnectedLine>,
+    },
+}
+
+/// A filter of tc.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct FilterLine<'a> {
+    pub egress: bool,
+    #[serde(borrow)]
+    pub kind: Cow<'a, str>,
+    pub preference: u16,
+    pub handle: u32,
+    pub drops: bool,
+    /// The name of its BPF program.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<Cow<'a, str>>,
+}
+
+/// A socket that has a remote end.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ConnectedLine {
+    /// Local to remote.
+    pub connection: Tuple,
+    pub socket: Socket,
 }
 
 /// The first leg of a connection that a proxy forwards.
@@ -122,6 +187,10 @@ impl<'a> AspectLine<'a> {
             },
             Aspect::ConntrackCount => Self::ConntrackCount {},
             Aspect::ConnectionsOpened => Self::ConnectionsOpened {},
+            Aspect::ConntrackStatistics => Self::ConntrackStatistics {},
+            Aspect::Neighbour(address) => Self::Neighbour { address: *address },
+            Aspect::Attached { ifindex } => Self::Attached { ifindex: *ifindex },
+            Aspect::Sockets { local } => Self::Sockets { local: (*local).into() },
             Aspect::Through { destination, process } => Self::Through {
                 destination: (*destination).into(),
                 pid: *process,
@@ -143,6 +212,10 @@ impl<'a> AspectLine<'a> {
             },
             Self::ConntrackCount {} => Aspect::ConntrackCount,
             Self::ConnectionsOpened {} => Aspect::ConnectionsOpened,
+            Self::ConntrackStatistics {} => Aspect::ConntrackStatistics,
+            Self::Neighbour { address } => Aspect::Neighbour(address),
+            Self::Attached { ifindex } => Aspect::Attached { ifindex },
+            Self::Sockets { local } => Aspect::Sockets { local: local.into() },
             Self::Through { destination, pid } => Aspect::Through {
                 destination: destination.into(),
                 process: pid,
@@ -164,6 +237,28 @@ impl<'a> SeenLine<'a> {
             Seen::ConnectionsOpened(connections) => Self::ConnectionsOpened {
                 connections: *connections,
             },
+            Seen::ConntrackStatistics(statistics) => Self::ConntrackStatistics {
+                drop: statistics.drop,
+                early_drop: statistics.early_drop,
+                insert_failed: statistics.insert_failed,
+            },
+            Seen::Neighbour(neighbour) => Self::Neighbour {
+                address: neighbour.address,
+                state: Spelled(neighbour.state),
+            },
+            Seen::Attached(attached) => Self::Attached {
+                device: limits.text(&attached.device),
+                filters: attached
+                    .filters
+                    .iter()
+                    .map(|filter| FilterLine::new(filter, limits))
+                    .collect(),
+                xdp: Some(attached.xdp).filter(|&id| id != 0),
+            },
+            Seen::Sockets { local, sockets } => Self::Sockets {
+                local: (*local).into(),
+                sockets: sockets.iter().map(Into::into).collect(),
+            },
             Seen::Through(through) => Self::Through {
                 legs: limits.list(&through.legs).iter().map(Into::into).collect(),
                 left_out: Some(through.left_out).filter(|count| *count != 0),
@@ -181,12 +276,52 @@ impl<'a> SeenLine<'a> {
             }),
             Self::ConntrackCount { entries } => Seen::ConntrackCount(entries),
             Self::ConnectionsOpened { connections } => Seen::ConnectionsOpened(connections),
+            Self::ConntrackStatistics {
+                drop,
+                early_drop,
+                insert_failed,
+            } => Seen::ConntrackStatistics(ConntrackStatistics {
+                drop,
+                early_drop,
+                insert_failed,
+            }),
+            Self::Neighbour { address, state } => Seen::Neighbour(Neighbour {
+                address,
+                state: state.0,
+            }),
+            Self::Attached { device, filters, xdp } => Seen::Attached(Attached {
+                device: device.into(),
+                filters: filters.into_iter().map(FilterLine::model).collect(),
+                xdp: xdp.unwrap_or_default(),
+            }),
+            Self::Sockets { local, sockets } => Seen::Sockets {
+                local: local.into(),
+                sockets: sockets.into_iter().map(Into::into).collect(),
+            },
             Self::Through { legs, left_out } => Seen::Through(Through {
                 legs: legs.into_iter().map(Into::into).collect(),
                 left_out: left_out.unwrap_or(0),
             }),
             Self::SocketsTo(sockets) => Seen::SocketsTo(Box::new(sockets.model())),
             Self::Listening(listener) => Seen::Listening(listener.into()),
+        }
+    }
+}
+
+impl From<&Connected> for ConnectedLine {
+    fn from(connected: &Connected) -> Self {
+        Self {
+            connection: connected.tuple.into(),
+            socket: (&connected.socket).into(),
+        }
+    }
+}
+
+impl From<ConnectedLine> for Connected {
+    fn from(line: ConnectedLine) -> Self {
+        Self {
+            tuple: line.connection.into(),
+            socket: line.socket.into(),
         }
     }
 }
@@ -243,6 +378,30 @@ impl SocketsTo {
             holder: self.holder.map(|holder| (holder.process.into(), holder.sockets)),
             range: self.range.map(|[first, last]| first..=last),
             taken: self.taken,
+        }
+    }
+}
+
+impl<'a> FilterLine<'a> {
+    fn new(filter: &'a Filter, limits: Limits) -> Self {
+        Self {
+            egress: filter.egress,
+            kind: limits.text(&filter.kind),
+            preference: filter.preference,
+            handle: filter.handle,
+            drops: filter.drops,
+            program: filter.program.as_deref().map(|name| limits.text(name)),
+        }
+    }
+
+    fn model(self) -> Filter {
+        Filter {
+            egress: self.egress,
+            kind: self.kind.into(),
+            preference: self.preference,
+            handle: self.handle,
+            drops: self.drops,
+            program: self.program.map(Into::into),
         }
     }
 }

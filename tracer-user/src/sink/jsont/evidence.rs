@@ -83,6 +83,12 @@ pub enum Observation<'a> {
         queried: bool,
     },
     NoConntrack {},
+    /// The entry of a live connection was deleted, and by whom, where that was seen.
+    ConntrackDeleted {
+        conntrack: Conntrack,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Process>,
+    },
     NoListener {
         address: std::net::IpAddr,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -259,6 +265,10 @@ impl<'a> Observation<'a> {
                 queried: *queried,
             },
             Seen::NoConntrack { .. } => Self::NoConntrack {},
+            Seen::ConntrackDeleted { entry, by, .. } => Self::ConntrackDeleted {
+                conntrack: entry.into(),
+                by: by.map(Into::into),
+            },
             Seen::NoListener { endpoint, .. } => {
                 let Endpoint { address, port } = (*endpoint).into();
                 Self::NoListener { address, port }

@@ -1,5 +1,6 @@
 //! Enums by their stable names.
 
+use crate::model::aspect::NeighbourState;
 use crate::model::conntrack::Direction;
 use crate::model::event::RstMaker;
 use crate::model::evidence::Place;
@@ -96,6 +97,7 @@ macro_rules! named {
 named! {
     "cause": Cause,
     "role of a rule": RuleRole,
+    "state of a neighbour": NeighbourState,
     "drop reason": DropReason,
     "reset reason": RstReason,
     "TCP state": TcpState,

@@ -12,7 +12,7 @@ use crate::model::inquiry::SocketInfo;
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::{ACK, ConntrackState, SYN, TcpState};
 use crate::model::tuple::Tuple;
-use crate::sink::sample::{POD, endpoint, entry, inspected, listener, local, ms, sockets, tuple};
+use crate::sink::sample::{POD, drops, endpoint, entry, inspected, listener, local, ms, sockets, strays, tuple};
 
 fn owner() -> Owner {
     Owner {
@@ -104,7 +104,7 @@ pub(super) fn dropped(
     }
 }
 
-fn syn_again() -> Evidence {
+pub(super) fn syn_again() -> Evidence {
     Evidence::Retransmits {
         at: ms(3_050),
         since: ms(0),
@@ -145,7 +145,9 @@ pub(in crate::sink) fn finding_of(cause: Cause) -> Finding {
         Cause::AcceptQueueFull => accept_queue_full(),
         Cause::ResetByPeer => reset_by_peer(),
         Cause::Unanswered => unanswered(),
-        Cause::DroppedInKernel => dropped_in_kernel(),
+        Cause::DroppedInKernel | Cause::ReversePathFiltered | Cause::UnreachableTarget | Cause::ConntrackExhausted => {
+            drops::finding_of(cause)
+        }
         Cause::DeadRedirect
         | Cause::LeftoverChain
         | Cause::DuplicateJump
@@ -161,6 +163,9 @@ pub(in crate::sink) fn finding_of(cause: Cause) -> Finding {
         Cause::NoEndpoints => local::no_endpoints(),
         Cause::SocketDestroyed => sockets::destroyed(),
         Cause::PathMtuBlackhole => sockets::path_mtu_blackhole(),
+        Cause::StaleConntrack | Cause::InvalidPacketReset | Cause::NatBindingLost | Cause::OriginalDestinationLost => {
+            strays::finding_of(cause)
+        }
         other => finding(other, connection(), vec![syn_again()]),
     }
 }
@@ -179,17 +184,8 @@ fn martian_redirect() -> Finding {
             enter: None,
             setting,
         }],
-        ..finding(Cause::MartianRedirect, connection(), vec![aspect, syn_again()])
+        ..finding(Cause::MartianRedirect, redirected(), vec![aspect, syn_again()])
     }
-}
-
-/// A neighbour that does not answer.
-fn dropped_in_kernel() -> Finding {
-    let mut drop = dropped(Place::Output, connection().tuple, SYN, None, false);
-    if let Evidence::Drop { reason, location, .. } = &mut drop {
-        (*reason, *location) = (DropReason::NeighFailed, Some("arp_error_report".into()));
-    }
-    finding(Cause::DroppedInKernel, connection(), vec![drop, syn_again()])
 }
 
 fn reply_rejected() -> Finding {

@@ -1,14 +1,16 @@
 //! Records as the Tracker and the shell make them, for the tests of the sinks.
 
 mod aspect;
+mod drops;
 mod findings;
 mod inspected;
 mod local;
 mod ports;
 mod rules;
 mod sockets;
+mod strays;
 
-pub(super) use aspect::{aspects, seen, setting, sockets_to};
+pub(super) use aspect::{aspects, attached, seen, setting, sockets_to, statistics};
 pub(super) use findings::{finding_of, findings};
 pub(super) use ports::ports;
 pub(super) use rules::{named_findings, policy, redirect};

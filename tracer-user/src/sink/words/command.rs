@@ -67,9 +67,33 @@ pub(super) fn attached(reason: DropReason) -> &'static str {
 
 /// Deletes one conntrack entry.
 pub(super) fn delete(entry: &Conntrack) -> String {
+    on_entry("-D", entry)
+}
+
+/// Prints one conntrack entry.
+pub(super) fn show(entry: &Conntrack) -> String {
+    on_entry("-L", entry)
+}
+
+/// Ends one socket: its process gets ECONNABORTED.
+pub(super) fn end_socket(tuple: Tuple) -> String {
+    format!("ss -K {}", ends(tuple))
+}
+
+/// Shows one socket, with its process, timers and counters.
+pub(super) fn socket(tuple: Tuple) -> String {
+    format!("ss -Htanopi {}", ends(tuple))
+}
+
+fn ends(tuple: Tuple) -> String {
+    let of = |end: Endpoint| quote(&end.to_string());
+    format!("src {} dst {}", of(tuple.source), of(tuple.destination))
+}
+
+fn on_entry(action: &str, entry: &Conntrack) -> String {
     let Tuple { source, destination } = entry.original;
     format!(
-        "conntrack -D -f {} -p tcp --orig-src {} --orig-dst {} --sport {} --dport {}{}",
+        "conntrack {action} -f {} -p tcp --orig-src {} --orig-dst {} --sport {} --dport {}{}",
         family(entry),
         source.address,
         destination.address,
@@ -128,11 +152,6 @@ fn zone(entry: &Conntrack) -> String {
 /// Shows who listens on a port, with its queue.
 pub(super) fn listeners(port: u16) -> String {
     format!("ss -Hltnp 'sport = :{port}'")
-}
-
-/// Shows the socket of a connection: its timers and counters.
-pub(super) fn socket(tuple: Tuple) -> String {
-    format!("ss -tino 'src {} and dst {}'", tuple.source, tuple.destination)
 }
 
 /// Shows what a process is doing: its state and where in the kernel it sleeps.

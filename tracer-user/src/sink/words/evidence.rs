@@ -24,6 +24,7 @@ pub fn at(evidence: &Evidence) -> Timestamp {
         | Evidence::Retransmits { at, .. }
         | Evidence::Conntrack { at, .. }
         | Evidence::NoConntrack { at }
+        | Evidence::ConntrackDeleted { at, .. }
         | Evidence::NoListener { at, .. }
         | Evidence::Listener { at, .. }
         | Evidence::Socket { at, .. }
@@ -59,6 +60,7 @@ pub fn source(evidence: &Evidence) -> Option<&'static str> {
         | Evidence::Listener { .. }
         | Evidence::Socket { .. }
         | Evidence::NotAccepted { .. } => Some("sock_diag"),
+        Evidence::ConntrackDeleted { .. } => Some("conntrack-destroy"),
         Evidence::RulesWalked { .. }
         | Evidence::MarkSetter { .. }
         | Evidence::RepeatedJump { .. }
@@ -101,19 +103,11 @@ pub fn sentence(finding: &Finding, evidence: &Evidence) -> String {
         Evidence::Retransmits { .. } => sent_again(evidence),
         Evidence::Conntrack { entry, queried, .. } => conntrack(entry, *queried),
         Evidence::NoConntrack { .. } => "conntrack has no entry for the connection".to_owned(),
+        Evidence::ConntrackDeleted { entry, by, .. } => deleted(entry, *by),
         Evidence::NoListener { endpoint, .. } => format!("nobody listens on {endpoint}"),
         Evidence::Listener { listener, .. } => listens(listener),
         Evidence::Socket { socket, .. } => own_socket(socket),
-        Evidence::NotAccepted {
-            at,
-            since,
-            tuple,
-            receive_queue,
-        } => format!(
-            "{tuple} is complete and waits to be accepted for {}, with {} unread",
-            seconds(at.since(*since)),
-            count(u64::from(*receive_queue), "byte")
-        ),
+        Evidence::NotAccepted { .. } => not_accepted(evidence),
         Evidence::GaveUp { count: times, .. } => {
             format!(
                 "{} to this destination given up one after the other",
@@ -186,6 +180,33 @@ fn resets_recur(evidence: &Evidence) -> String {
         count(u64::from(*resets), "reset"),
         seconds(at.since(*since)),
         count(*opened, "connection")
+    )
+}
+
+fn deleted(entry: &Conntrack, by: Option<Process>) -> String {
+    let by = by.map_or(String::new(), |by| format!(" by {}", process(by.pid, by.comm)));
+    format!(
+        "the conntrack entry was deleted{by} while the connection lived: {}, translated to {}, {}",
+        entry.original,
+        entry.leaving(),
+        entry_state(entry)
+    )
+}
+
+fn not_accepted(evidence: &Evidence) -> String {
+    let Evidence::NotAccepted {
+        at,
+        since,
+        tuple,
+        receive_queue,
+    } = evidence
+    else {
+        return String::new();
+    };
+    format!(
+        "{tuple} is complete and waits to be accepted for {}, with {} unread",
+        seconds(at.since(*since)),
+        count(u64::from(*receive_queue), "byte")
     )
 }
 

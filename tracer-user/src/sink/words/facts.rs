@@ -1,6 +1,6 @@
 //! What a finding's evidence says, by question.
 
-use crate::model::aspect::Seen;
+use crate::model::aspect::{Seen, Setting};
 use crate::model::conntrack::Conntrack;
 use crate::model::evidence::{Evidence, Place};
 use crate::model::finding::{Connection, Culprit, Finding, RuleRole, Way};
@@ -28,6 +28,21 @@ pub(super) struct Drop<'a> {
     pub packet: Tuple,
     pub conntrack: Option<&'a Conntrack>,
     pub rejected: bool,
+}
+
+/// The entry that is gone, as it was.
+#[derive(Clone, Copy)]
+pub(super) struct Deleted<'a> {
+    pub entry: &'a Conntrack,
+    by: Option<Process>,
+}
+
+impl Deleted<'_> {
+    /// ` by conntrack (pid 4711)`, where that is known.
+    pub(super) fn by(self) -> String {
+        self.by
+            .map_or(String::new(), |by| format!(" by {}", phrase::process(by.pid, by.comm)))
+    }
 }
 
 /// What becomes of a hang by itself.
@@ -155,6 +170,29 @@ impl<'a> Facts<'a> {
         named.or_else(seen)
     }
 
+    /// The settings at fault, with their namespaces.
+    pub(super) fn settings(self) -> impl Iterator<Item = (&'a Setting, Netns)> {
+        self.0.culprits.iter().filter_map(|culprit| match culprit {
+            Culprit::Sysctl { netns, setting, .. } => Some((setting, *netns)),
+            _ => None,
+        })
+    }
+
+    /// What was looked at, the last first.
+    pub(super) fn seen(self) -> impl Iterator<Item = &'a Seen> {
+        self.0.evidence.iter().rev().filter_map(|evidence| match evidence {
+            Evidence::Aspect { seen, .. } => Some(seen),
+            _ => None,
+        })
+    }
+
+    /// The rule that changes the mark of the packet, where one is known.
+    pub(super) fn remarking(self) -> Option<&'a Located> {
+        rule::named(self.0, |role| role == RuleRole::SetsPacketMark)
+            .next()
+            .map(|(rule, _)| rule)
+    }
+
     /// The connection's own socket, as last seen.
     pub(super) fn socket(self) -> Option<&'a SocketInfo> {
         self.find(|evidence| {
@@ -210,7 +248,7 @@ impl<'a> Facts<'a> {
     }
 
     /// The last thing that was looked at and that `what` picks.
-    pub(super) fn seen<T>(self, what: impl Fn(&'a Seen) -> Option<T>) -> Option<T> {
+    pub(super) fn find_seen<T>(self, what: impl Fn(&'a Seen) -> Option<T>) -> Option<T> {
         self.find(|evidence| {
             let Evidence::Aspect { seen, .. } = evidence else {
                 return None;
@@ -226,6 +264,31 @@ impl<'a> Facts<'a> {
             Way::Outbound => tuple.destination,
             Way::Inbound => tuple.source,
         }
+    }
+
+    /// The packet that met no socket, as it came.
+    pub(super) fn stray(self) -> Option<Tuple> {
+        self.find(|evidence| {
+            let Evidence::RstSent { packet, .. } = evidence else {
+                return None;
+            };
+            *packet
+        })
+    }
+
+    /// Who sent it.
+    pub(super) fn sender(self) -> Endpoint {
+        self.stray().map_or_else(|| self.end(), |packet| packet.source)
+    }
+
+    /// That the connection's entry was deleted, where that was seen.
+    pub(super) fn deleted(self) -> Option<Deleted<'a>> {
+        self.find(|evidence| {
+            let Evidence::ConntrackDeleted { entry, by, .. } = evidence else {
+                return None;
+            };
+            Some(Deleted { entry, by: *by })
+        })
     }
 
     /// Who connects, for a sentence.

@@ -22,6 +22,7 @@ mod rejected_by_rule;
 mod reply_rejected;
 mod reset_by_peer;
 mod reverse_path_filtered;
+mod seen;
 mod socket_destroyed;
 mod stale_conntrack;
 mod syn_dropped;

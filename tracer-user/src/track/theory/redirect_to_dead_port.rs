@@ -1,7 +1,7 @@
 //! A translation leads it to a local port where nobody listens.
 
 use super::case::Case;
-use super::{Explanation, Look, Opinion, Theory};
+use super::{Explanation, Look, Opinion, Theory, stale_conntrack};
 use crate::model::event::RstMaker;
 use crate::model::finding::{Cause, Confidence, Culprit, Severity};
 use crate::model::reason::RstReason;
@@ -12,6 +12,9 @@ use crate::track::naming;
 pub(super) const THEORY: Theory = Theory {
     look,
     asks: naming::translated,
+    refine: |diagnosis, answers| {
+        stale_conntrack::rename(diagnosis, answers);
+    },
     ..Theory::new(Cause::RedirectToDeadPort, Severity::Error, weigh)
 };
 

@@ -1,14 +1,15 @@
 //! A rule drops the connection's own packets in silence.
 
 use super::case::{Case, confidence};
-use super::{Diagnosis, Explanation, Opinion, Theory, no_endpoints, rejected_by_rule};
+use super::{Diagnosis, Explanation, Opinion, Theory, conntrack_exhausted, no_endpoints, rejected_by_rule};
 use crate::model::conntrack::Direction;
 use crate::model::finding::{Cause, Confidence, Severity};
 use crate::model::rules::End;
-use crate::track::naming::{self, Answered};
+use crate::track::flow::Flow;
+use crate::track::naming::{self, Answered, Ask};
 
 pub(super) const THEORY: Theory = Theory {
-    asks: naming::dropped_and_translated,
+    asks,
     refine,
     ..Theory::new(Cause::SynDropped, Severity::Warning, weigh)
 };
@@ -32,8 +33,20 @@ fn weigh(case: &Case<'_>) -> Opinion {
     }
 }
 
-/// The rule that it met rejects: the error did not reach the socket.
+fn asks(flow: &Flow) -> Vec<Ask> {
+    let mut asks = naming::dropped_and_translated(flow);
+    let drop = flow.main_drop();
+    if let (Some(ask), Some(drop)) = (asks.first_mut(), drop) {
+        ask.aspects = conntrack_exhausted::aspects(drop);
+    }
+    asks
+}
+
+/// The rule that it met rejects: the error did not reach the socket. Or no rule dropped it.
 fn refine(diagnosis: &mut Diagnosis, answers: &[Answered]) {
+    if conntrack_exhausted::take_over(diagnosis, answers) {
+        return;
+    }
     let rejected = answers
         .iter()
         .flat_map(Answered::trails)

@@ -1,7 +1,7 @@
 //! Nothing that was seen explains it.
 
 use super::case::Case;
-use super::{Diagnosis, Explanation, Opinion, Theory, rejected_by_rule, reply_rejected, syn_dropped};
+use super::{Diagnosis, Explanation, Opinion, Theory, rejected_by_rule, reply_rejected, stale_conntrack, syn_dropped};
 use crate::model::conntrack::Direction;
 use crate::model::evidence::Evidence;
 use crate::model::finding::{Cause, Confidence, Severity};
@@ -35,6 +35,9 @@ fn weigh(case: &Case<'_>) -> Opinion {
 
 /// The rules are known not to explain it either: they let its packets and their answers pass.
 fn refine(diagnosis: &mut Diagnosis, answers: &[Answered]) {
+    if stale_conntrack::rename(diagnosis, answers) {
+        return;
+    }
     let clears = |answered: &Answered| {
         let walked = answered.walked.as_ref();
         walked.is_ok_and(|walked| {

@@ -5,47 +5,75 @@ mod sockets;
 use super::probe::Probe;
 use super::through;
 use super::zones::Zones;
-use crate::model::aspect::{ASPECTS_MAX, Aspect, Seen, Setting};
+use crate::model::aspect::{ASPECTS_MAX, Aspect, Attached, Neighbour, Seen, Setting};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, netdevice};
 use std::fs;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path};
 
-/// `inode` is the namespace's.
-pub(super) fn look(probe: &mut Probe, zones: &mut Zones, inode: u32, aspects: &[Aspect]) -> Vec<Seen> {
+/// Where to look.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scope {
+    /// The namespace's.
+    pub(super) inode: u32,
+    /// Where the packets of the connection go that is asked about, if one is.
+    pub(super) target: Option<IpAddr>,
+}
+
+pub(super) fn look(probe: &mut Probe, zones: &mut Zones, scope: Scope, aspects: &[Aspect]) -> Vec<Seen> {
     let aspects = aspects.get(..ASPECTS_MAX).unwrap_or(aspects);
     let mut seen = Vec::new();
     for aspect in aspects {
         match aspect {
-            Aspect::Setting(path) => seen.extend(setting(path)),
-            Aspect::DeviceSetting { path, ifindex } => seen.extend(device_setting(path, *ifindex)),
-            Aspect::ConntrackCount => seen.extend(probe.conntrack_count().ok().map(Seen::ConntrackCount)),
-            // The counters are those of the reading thread's namespace.
-            Aspect::ConnectionsOpened => {
-                let counters = fs::read_to_string("/proc/thread-self/net/snmp").ok();
-                seen.extend(
-                    counters
-                        .and_then(|counters| opened(&counters))
-                        .map(Seen::ConnectionsOpened),
-                );
+            Aspect::Listeners(port) => seen.extend(sockets::listeners(probe, scope.inode, *port)),
+            Aspect::SocketsTo { source, destination } => {
+                seen.extend(sockets::connected(probe, scope.inode, *source, *destination));
             }
+            Aspect::Sockets { local } => seen.extend(sockets::local(probe, scope.inode, *local)),
             Aspect::Through { destination, process } => {
-                let through = through::look(probe, zones, inode, *destination, *process);
+                let through = through::look(probe, zones, scope.inode, *destination, *process);
                 seen.extend(through.ok().map(Seen::Through));
             }
-            Aspect::Listeners(port) => seen.extend(sockets::listeners(probe, inode, *port)),
-            Aspect::SocketsTo { source, destination } => {
-                seen.extend(sockets::connected(probe, inode, *source, *destination));
+            Aspect::Setting(path) => seen.extend(setting(path)),
+            Aspect::DeviceSetting { path, ifindex } => {
+                seen.extend(device(*ifindex).and_then(|device| setting(&path.replace("{}", &device))));
             }
+            Aspect::ConnectionsOpened => seen.extend(connections_opened()),
+            Aspect::ConntrackCount => seen.extend(probe.conntrack_count().ok().map(Seen::ConntrackCount)),
+            Aspect::ConntrackStatistics => {
+                seen.extend(probe.conntrack_statistics().ok().map(Seen::ConntrackStatistics));
+            }
+            Aspect::Neighbour(address) => seen.extend(neighbour(probe, address.or(scope.target))),
+            Aspect::Attached { ifindex } => seen.extend(attached(probe, *ifindex)),
         }
     }
     seen
 }
 
-fn device_setting(path: &str, ifindex: u32) -> Option<Seen> {
-    let device = netdevice::index_to_name(socket().ok()?, ifindex).ok()?;
-    setting(&path.replace("{}", &device))
+fn neighbour(probe: &mut Probe, address: Option<IpAddr>) -> Option<Seen> {
+    let address = address?;
+    let state = probe.neighbour(address).ok()??;
+    Some(Seen::Neighbour(Neighbour { address, state }))
+}
+
+fn attached(probe: &mut Probe, ifindex: u32) -> Option<Seen> {
+    Some(Seen::Attached(Attached {
+        device: device(ifindex)?.into(),
+        filters: probe.filters(ifindex).unwrap_or_default(),
+        xdp: probe.xdp(ifindex).unwrap_or_default(),
+    }))
+}
+
+fn device(ifindex: u32) -> Option<String> {
+    netdevice::index_to_name(socket().ok()?, ifindex).ok()
+}
+
+/// The counters are those of the reading thread's namespace.
+fn connections_opened() -> Option<Seen> {
+    let counters = fs::read_to_string("/proc/thread-self/net/snmp").ok()?;
+    opened(&counters).map(Seen::ConnectionsOpened)
 }
 
 /// `ActiveOpens` and `PassiveOpens`: a line of names, and a line of numbers below it.

@@ -4,7 +4,7 @@ use super::value;
 use crate::inspect::socket::Socket;
 use crate::inspect::source::probe::Probe;
 use crate::inspect::source::process;
-use crate::model::aspect::{LISTENERS_MAX, Seen, SocketsTo};
+use crate::model::aspect::{Connected, LISTENERS_MAX, SOCKETS_MAX, Seen, SocketsTo};
 use crate::model::identity::Process;
 use crate::model::tcp::TcpState;
 use crate::model::tuple::Endpoint;
@@ -46,6 +46,23 @@ pub(super) fn connected(probe: &mut Probe, inode: u32, source: IpAddr, destinati
         holder: holder(&sockets, inode),
         range,
     })))
+}
+
+/// The connections that have this local end.
+pub(super) fn local(probe: &mut Probe, inode: u32, local: Endpoint) -> Option<Seen> {
+    let mut own = probe.connected(local.port).ok()?;
+    own.retain(|socket| socket.tuple.source == local);
+    own.truncate(SOCKETS_MAX);
+    let inodes = own.iter().map(|socket| socket.inode).collect();
+    let processes = process::holders(inodes, &HashSet::from([inode]));
+    let told = |socket: &Socket| Connected {
+        tuple: socket.tuple,
+        socket: socket.info(processes.get(&socket.inode).copied()),
+    };
+    Some(Seen::Sockets {
+        local,
+        sockets: own.iter().map(told).collect(),
+    })
 }
 
 /// The process that holds most of the sockets.

@@ -24,6 +24,7 @@ pub(in crate::lab::scenario) const GRACEFUL_CLOSE: Scenario = Scenario {
     set_up: echo_pair,
     drive: |script| ask_once(script, 0),
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(in crate::lab::scenario) const LINGER_ZERO: Scenario = Scenario {
@@ -41,6 +42,7 @@ pub(in crate::lab::scenario) const LINGER_ZERO: Scenario = Scenario {
         script.act("app", "closes with SO_LINGER 0", &Command::Abort { slot: 0 })
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(in crate::lab::scenario) const CLOSE_WITH_UNREAD_DATA: Scenario = Scenario {
@@ -63,6 +65,7 @@ pub(in crate::lab::scenario) const CLOSE_WITH_UNREAD_DATA: Scenario = Scenario {
         script.act("app", "closes without reading it", &Command::Close { slot: 0 })
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(in crate::lab::scenario) const HALF_CLOSE: Scenario = Scenario {
@@ -86,6 +89,7 @@ pub(in crate::lab::scenario) const HALF_CLOSE: Scenario = Scenario {
         script.act("app", "closes", &Command::Close { slot: 0 })
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(in crate::lab::scenario) const RESET_AFTER_FIN: Scenario = Scenario {
@@ -119,6 +123,7 @@ pub(in crate::lab::scenario) const RESET_AFTER_FIN: Scenario = Scenario {
         Ok(())
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(in crate::lab::scenario) const HEALTH_CHECKS: Scenario = Scenario {
@@ -145,6 +150,7 @@ pub(in crate::lab::scenario) const HEALTH_CHECKS: Scenario = Scenario {
         Ok(())
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 fn health_check(script: &mut Script<'_>, from_port: u16) -> Result<(), LabError> {

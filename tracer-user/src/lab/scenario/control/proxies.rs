@@ -27,6 +27,7 @@ pub(in crate::lab::scenario) const SIDECAR: Scenario = Scenario {
         Ok(())
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(in crate::lab::scenario) const SIDECAR_CALLS_ITSELF: Scenario = Scenario {
@@ -56,6 +57,7 @@ pub(in crate::lab::scenario) const SIDECAR_CALLS_ITSELF: Scenario = Scenario {
         Ok(())
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(in crate::lab::scenario) const SERVICE: Scenario = Scenario {
@@ -88,6 +90,7 @@ pub(in crate::lab::scenario) const SERVICE: Scenario = Scenario {
         Ok(())
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 /// Istio's rules, and a proxy for both directions: the service of the pod itself has the pod as its endpoint, and what

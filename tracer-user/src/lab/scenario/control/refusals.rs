@@ -19,6 +19,7 @@ pub(in crate::lab::scenario) const REFUSED_PORT: Scenario = Scenario {
     set_up: echo_pair,
     drive: |script| script.connect("app", 9999, Outcome::Refused),
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(in crate::lab::scenario) const LOCAL_REFUSED_PORT: Scenario = Scenario {
@@ -38,6 +39,7 @@ pub(in crate::lab::scenario) const LOCAL_REFUSED_PORT: Scenario = Scenario {
         Ok(())
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(in crate::lab::scenario) const ONE_GIVE_UP: Scenario = Scenario {
@@ -64,6 +66,7 @@ pub(in crate::lab::scenario) const ONE_GIVE_UP: Scenario = Scenario {
         script.connect_as("app", connect, Outcome::GivesUp)
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(in crate::lab::scenario) const HAPPY_EYEBALLS: Scenario = Scenario {
@@ -96,4 +99,5 @@ pub(in crate::lab::scenario) const HAPPY_EYEBALLS: Scenario = Scenario {
         Ok(())
     },
     cure: Cure::None,
+    conntrack_events: false,
 };

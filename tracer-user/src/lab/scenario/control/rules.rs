@@ -37,6 +37,7 @@ pub(in crate::lab::scenario) const V6_LISTENER: Scenario = Scenario {
     },
     drive: |script| ask_once(script, 0),
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(in crate::lab::scenario) const LATE_LISTENER: Scenario = Scenario {
@@ -64,6 +65,7 @@ pub(in crate::lab::scenario) const LATE_LISTENER: Scenario = Scenario {
         ask_once(script, 0)
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(in crate::lab::scenario) const UNUSED_MARK: Scenario = Scenario {
@@ -80,6 +82,7 @@ pub(in crate::lab::scenario) const UNUSED_MARK: Scenario = Scenario {
         ask_once(script, 1)
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(in crate::lab::scenario) const RULE_DELETED: Scenario = Scenario {
@@ -104,6 +107,7 @@ pub(in crate::lab::scenario) const RULE_DELETED: Scenario = Scenario {
         script.request("app", 0, Outcome::Works)
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(in crate::lab::scenario) const PORT_CLASH: Scenario = Scenario {
@@ -133,6 +137,7 @@ pub(in crate::lab::scenario) const PORT_CLASH: Scenario = Scenario {
         script.request("app", 1, Outcome::Works)
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(in crate::lab::scenario) const HOOKS_OFF: Scenario = Scenario {
@@ -159,6 +164,7 @@ pub(in crate::lab::scenario) const HOOKS_OFF: Scenario = Scenario {
         script.request("app", 0, Outcome::Works)
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 /// A connection from port 40001 is redirected to the agent, and the rules go before it does.

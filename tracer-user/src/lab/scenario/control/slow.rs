@@ -32,6 +32,7 @@ pub(in crate::lab::scenario) const PEER_DOES_NOT_READ: Scenario = Scenario {
         )
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(in crate::lab::scenario) const CLOSED_WINDOW: Scenario = Scenario {
@@ -53,6 +54,7 @@ pub(in crate::lab::scenario) const CLOSED_WINDOW: Scenario = Scenario {
         script.send("app", 0)
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(in crate::lab::scenario) const SLOW_ACCEPT: Scenario = Scenario {
@@ -79,6 +81,7 @@ pub(in crate::lab::scenario) const SLOW_ACCEPT: Scenario = Scenario {
         script.request("app", 0, Outcome::Works)
     },
     cure: Cure::None,
+    conntrack_events: false,
 };
 
 pub(in crate::lab::scenario) const LOSSY_PATH: Scenario = Scenario {
@@ -123,4 +126,5 @@ pub(in crate::lab::scenario) const LOSSY_PATH: Scenario = Scenario {
         )
     },
     cure: Cure::None,
+    conntrack_events: false,
 };

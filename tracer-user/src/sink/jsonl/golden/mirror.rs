@@ -495,6 +495,12 @@ enum Evidence {
         time: String,
         from: String,
     },
+    ConntrackDeleted {
+        time: String,
+        from: String,
+        conntrack: Conntrack,
+        by: Option<Process>,
+    },
     NoListener {
         time: String,
         from: String,

@@ -35,3 +35,23 @@ pub(super) fn reach(place: Place) -> &'static str {
         Place::Forward => "it never arrives",
     }
 }
+
+/// How the packet came, without the full stop.
+pub(super) fn untranslated(facts: Facts<'_>) -> String {
+    match facts.stray() {
+        Some(packet) => format!("A packet came as {packet}, and nothing translated it back"),
+        None => "A packet was not translated back".to_owned(),
+    }
+}
+
+/// What became of the entry.
+pub(super) fn deletion(facts: Facts<'_>) -> String {
+    match facts.deleted() {
+        Some(deleted) => format!(
+            "The entry that translates the connection to {} was deleted{} while it lived.",
+            deleted.entry.leaving().destination,
+            deleted.by()
+        ),
+        None => "Conntrack has no entry that would translate the connection.".to_owned(),
+    }
+}

@@ -2,6 +2,7 @@
 
 mod accept_queue_full;
 mod conntrack_exhausted;
+mod dropped_in_kernel;
 mod invalid_packet_reset;
 mod loopback_only_mismatch;
 mod martian_redirect;
@@ -68,7 +69,8 @@ pub(super) fn of(cause: Cause) -> Option<&'static Words> {
         Cause::ReversePathFiltered => &reverse_path_filtered::WORDS,
         Cause::SocketDestroyed => &socket_destroyed::WORDS,
         Cause::StaleConntrack => &stale_conntrack::WORDS,
-        Cause::SynDropped | Cause::DroppedInKernel => &syn_dropped::WORDS,
+        Cause::SynDropped => &syn_dropped::WORDS,
+        Cause::DroppedInKernel => &dropped_in_kernel::WORDS,
         Cause::Unanswered => &unanswered::WORDS,
         Cause::UnreachableTarget => &unreachable_target::WORDS,
         Cause::DeadRedirect

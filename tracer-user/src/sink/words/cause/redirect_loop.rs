@@ -18,7 +18,7 @@ pub(super) const WORDS: Words = Words {
 };
 
 fn sockets(facts: Facts<'_>) -> Option<&SocketsTo> {
-    facts.seen(|seen| {
+    facts.find_seen(|seen| {
         let Seen::SocketsTo(sockets) = seen else {
             return None;
         };

@@ -1,7 +1,10 @@
 //! What several causes have to do or to look at.
 
+use crate::model::aspect::Setting;
 use crate::model::finding::{Cause, RuleRole};
+use crate::model::identity::Netns;
 use crate::model::reason::DropReason;
+use crate::sink::text::quote;
 use crate::sink::words::command::Family;
 use crate::sink::words::facts::{Facts, hooks};
 use crate::sink::words::fixes::{Check, Fix};
@@ -16,6 +19,21 @@ pub(super) fn dropping_rules(facts: Facts<'_>) -> Vec<Fix> {
 /// Deletes the rules that translate the connection.
 pub(super) fn translating_rules(facts: Facts<'_>) -> impl Iterator<Item = Fix> {
     deletions(facts, |role| role == RuleRole::Translates, "translates the connection")
+}
+
+/// Deletes the rules that give the packets another mark.
+pub(super) fn marking_rules(facts: Facts<'_>) -> impl Iterator<Item = Fix> {
+    deletions(
+        facts,
+        |role| role == RuleRole::SetsPacketMark,
+        "changes the packets' mark",
+    )
+}
+
+/// Sets a setting of the namespace.
+pub(super) fn set(facts: Facts<'_>, (setting, netns): (&Setting, Netns), value: u32, why: String) -> Fix {
+    let command = format!("sysctl -w {}={value}", quote(&setting.name()));
+    Fix::command(facts.0, netns, &command, why)
 }
 
 fn deletions(facts: Facts<'_>, does: impl Fn(RuleRole) -> bool, what: &str) -> impl Iterator<Item = Fix> {
@@ -81,4 +99,25 @@ pub(super) fn server(facts: Facts<'_>) -> Vec<Check> {
         checks.push(Check::anywhere(command::process(of.pid), why));
     }
     checks
+}
+
+/// Ends the wait of the side that is not told.
+pub(super) fn half_open(facts: Facts<'_>) -> Fix {
+    let connection = facts.1;
+    let why = format!(
+        "End the half-open connection: {} gets an error instead of waiting, and can connect again.",
+        facts.who()
+    );
+    Fix::command(facts.0, connection.netns, &command::end_socket(connection.tuple), why)
+}
+
+/// Shows the side that is not told.
+pub(super) fn waiting_socket(facts: Facts<'_>) -> Vec<Check> {
+    let connection = facts.1;
+    let why = format!(
+        "It is established here, and {} has no such connection any more.",
+        facts.sender()
+    );
+    let command = command::socket(connection.tuple);
+    vec![Check::new(facts.0, connection.netns, &command, why)]
 }
