@@ -42,9 +42,12 @@ impl Rules {
 impl Invocation {
     /// For people.
     pub(super) fn text(&self) -> String {
-        let word = |argument: &String| match argument.contains(' ') {
-            true => format!("\"{argument}\""),
-            false => argument.clone(),
+        let word = |argument: &String| {
+            if argument.contains(' ') {
+                format!("\"{argument}\"")
+            } else {
+                argument.clone()
+            }
         };
         let words: Vec<_> = self.arguments.iter().map(word).collect();
         format!("{} {}", self.program, words.join(" "))

@@ -167,7 +167,7 @@ pub(in crate::sink) fn finding_of(cause: Cause) -> Finding {
         Cause::StaleConntrack | Cause::InvalidPacketReset | Cause::NatBindingLost | Cause::OriginalDestinationLost => {
             strays::finding_of(cause)
         }
-        other => finding(other, connection(), vec![syn_again()]),
+        Cause::RedirectFanIn => finding(cause, connection(), vec![syn_again()]),
     }
 }
 

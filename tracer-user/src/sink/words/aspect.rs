@@ -91,9 +91,10 @@ fn attached(netns: &str, attached: &Attached) -> String {
         all.push(format!("the XDP program {}", attached.xdp));
     }
     let device = Shown(attached.device.as_bytes());
-    match all.is_empty() {
-        true => format!("nothing that could drop packets is attached to {device} in {netns}"),
-        false => format!("attached to {device} in {netns}: {}", all.join(", ")),
+    if all.is_empty() {
+        format!("nothing that could drop packets is attached to {device} in {netns}")
+    } else {
+        format!("attached to {device} in {netns}: {}", all.join(", "))
     }
 }
 
