@@ -104,7 +104,8 @@ fn assert_facts(case: &Case, cause: Cause, best: Confidence, finding: &Value, de
         | Cause::RedirectTargetBlocked
         | Cause::RedirectTargetStalled
         | Cause::NatBindingLost
-        | Cause::OriginalDestinationLost => Some(37673),
+        | Cause::OriginalDestinationLost
+        | Cause::RedirectFanIn => Some(37673),
         Cause::RedirectLoop => Some(15001),
         _ => None,
     };
