@@ -3,11 +3,12 @@
 use super::case::Case;
 use super::{Diagnosis, Explanation, Look, Opinion, Theory};
 use crate::model::aspect::{Aspect, Connected, Seen, sockets};
+use crate::model::conntrack::Direction;
 use crate::model::evidence::Evidence;
 use crate::model::finding::{Cause, Confidence, Severity};
 use crate::model::tcp::{self, TcpState};
 use crate::model::walked::Traveller;
-use crate::track::flow::{Flow, Phase};
+use crate::track::flow::{DropSeen, Flow, Phase};
 use crate::track::naming::{self, Answered, Ask};
 
 pub(super) const THEORY: Theory = Theory {
@@ -53,8 +54,11 @@ pub(super) fn old_socket<'a>(case: &Case<'a>) -> Option<&'a Connected> {
     met.iter().find(|of| of.tuple == ends && is_old(of))
 }
 
+/// It waits for the answer to its SYN, and neither was dropped. A RST of the other end is none that a SYN_SENT takes from
+/// an old socket: that sends one when it ends.
 fn connects(case: &Case<'_>) -> bool {
-    case.flow.phase == Phase::Connecting && case.hangs_undropped()
+    let ends = |drop: &DropSeen| drop.direction == Direction::Reply && drop.tcp_flags & tcp::RST != 0;
+    case.flow.phase == Phase::Connecting && case.hangs() && case.drop().is_none_or(ends)
 }
 
 /// Not one that a SYN has just begun (SYN_RECV), nor one that takes a new SYN (TIME_WAIT).
