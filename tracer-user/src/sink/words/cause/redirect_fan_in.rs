@@ -52,7 +52,12 @@ fn fixes(facts: Facts<'_>) -> Vec<Fix> {
             "End the old socket of {}: the next SYN meets the listener, and the connect goes on.",
             holder(facts)
         );
-        fixes.push(Fix::command(facts.0, facts.1.netns, &command::end_socket(old.tuple), why));
+        fixes.push(Fix::command(
+            facts.0,
+            facts.1.netns,
+            &command::end_socket(old.tuple),
+            why,
+        ));
     }
     fixes.extend(dropping_rules(facts));
     fixes.push(Fix::setting(format!(
@@ -85,6 +90,8 @@ fn old(facts: Facts<'_>) -> Option<&Connected> {
 }
 
 fn holder(facts: Facts<'_>) -> String {
-    let process = old(facts).and_then(|old| old.socket.process).map(|of| process(of.pid, of.comm));
+    let process = old(facts)
+        .and_then(|old| old.socket.process)
+        .map(|of| process(of.pid, of.comm));
     process.unwrap_or_else(|| "a process that is not known".to_owned())
 }
