@@ -99,17 +99,17 @@ fn assert_facts(case: &Case, cause: Cause, best: Confidence, finding: &Value, de
         // What an entry says that acts on nothing.
         assert_eq!(connection.get("translated"), None, "{demo}");
     }
-    let redirect = match cause {
-        Cause::RedirectToDeadPort
-        | Cause::RedirectTargetBlocked
-        | Cause::RedirectTargetStalled
-        | Cause::NatBindingLost
-        | Cause::OriginalDestinationLost
-        | Cause::RedirectFanIn => Some(37673),
-        Cause::RedirectLoop => Some(15001),
-        _ => None,
-    };
-    if let Some(port) = redirect {
+    let agent = [
+        Cause::RedirectToDeadPort,
+        Cause::RedirectTargetBlocked,
+        Cause::RedirectTargetStalled,
+        Cause::NatBindingLost,
+        Cause::OriginalDestinationLost,
+        Cause::RedirectFanIn,
+    ];
+    let sidecar = cause == Cause::RedirectLoop;
+    if agent.contains(&cause) || sidecar {
+        let port = if sidecar { 15001 } else { 37673 };
         let target = &connection["translated"]["destination"];
         assert_eq!(target["address"], loopback(case.family), "{demo}");
         assert_eq!(target["port"], port, "{demo}");
@@ -130,12 +130,15 @@ fn assert_facts(case: &Case, cause: Cause, best: Confidence, finding: &Value, de
 
 /// The setting at fault is named, with its value.
 fn assert_setting(cause: Cause, finding: &Value, demo: &Demo) {
-    let expected = match cause {
-        Cause::MartianRedirect => [("net/ipv4/conf/eth0/route_localnet", Some("0"))],
-        Cause::ReversePathFiltered => [("net/ipv4/conf/eth1/rp_filter", Some("1"))],
-        Cause::ConntrackExhausted => [("net/netfilter/nf_conntrack_max", None)],
-        _ => return,
+    let known = [
+        (Cause::MartianRedirect, ("net/ipv4/conf/eth0/route_localnet", Some("0"))),
+        (Cause::ReversePathFiltered, ("net/ipv4/conf/eth1/rp_filter", Some("1"))),
+        (Cause::ConntrackExhausted, ("net/netfilter/nf_conntrack_max", None)),
+    ];
+    let Some((_, expected)) = known.into_iter().find(|(of, _)| *of == cause) else {
+        return;
     };
+    let expected = [expected];
     let culprits = finding["culprits"].as_array().into_iter().flatten();
     let named: Vec<_> = culprits.filter(|culprit| culprit["kind"] == "sysctl").collect();
     assert_eq!(named.len(), expected.len(), "{demo}");

@@ -1,9 +1,8 @@
 //! Ten thousand connections of one namespace hang at once: one finding, few questions, bounded memory, nothing lost.
 
-#![expect(clippy::expect_used, reason = "the whole crate is tests")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "the whole crate is tests")]
 
 mod schema;
-#[allow(dead_code, reason = "shared with tests that use more of it")]
 mod space;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};

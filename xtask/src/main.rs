@@ -33,12 +33,8 @@ use crate::{
 };
 
 fn main() -> ExitCode {
-    let done = if vm::is_first() {
-        vm::init()
-    } else {
-        dispatch(&Cli::parse())
-    };
-    let Err(error) = done else {
+    let first = vm::is_first();
+    let Err(error) = (if first { vm::init() } else { dispatch(&Cli::parse()) }) else {
         return ExitCode::SUCCESS;
     };
     if let Some(exit) = error.downcast_ref::<Exit>() {

@@ -48,10 +48,9 @@ pub fn filter(payload: &[u8], egress: bool) -> Result<Option<Filter>, AttachedEr
         return Ok(None);
     };
     let (acts, name) = match &*kind {
-        "flower" => (3, None),
+        "flower" | "basic" => (3, None),
         "u32" => (7, None),
         "matchall" => (2, None),
-        "basic" => (3, None),
         "fw" => (4, None),
         "bpf" => (1, Some(BPF_NAME)),
         _ => (0, None),

@@ -69,6 +69,12 @@ pub(super) const NOBODY: u8 = 9;
 pub(super) const ROUTER: u8 = 1;
 pub(super) const TWIN_ROUTER: u8 = 5;
 
+/// A source port that a scenario uses twice. Labs that run at once have the same addresses: each has one of its own.
+pub(super) fn own_port() -> u16 {
+    let offset = std::process::id() % 9_000;
+    40_001 + u16::try_from(offset).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use crate::lab::options::{Backend, Family};
 
 /// The same rules twice. `{peer-in-name}` (of a chain), `{lo}`, `{lo6}` (Istio's 127.0.0.6 or ::6), `{peer}`, `{at-peer}` (as a port is put behind it),
 /// `{vip}` (a service's address), `{mask}` (of one address), `{icmp}`, `{ip}` and
-/// `{ip-type}` (nft's of an address), and the peer's addresses, `{near}`, `{other}` (its second, as it stands before a port), `{nobody}` (that nobody has) and behind a router `{far}`, depend on the family.
+/// `{ip-type}` (nft's of an address), and the peer's addresses, `{near}`, `{other}` (its second, as it stands before a port), `{nobody}` (that nobody has), `{sport}` (of a connection from a known port) and behind a router `{far}`, depend on the family.
 pub(super) struct Rules {
     /// Arguments of iptables or ip6tables, a line each; one in double quotes may have spaces.
     pub iptables: &'static [&'static str],
@@ -42,9 +42,12 @@ impl Rules {
 impl Invocation {
     /// For people.
     pub(super) fn text(&self) -> String {
-        let word = |argument: &String| match argument.contains(' ') {
-            true => format!("\"{argument}\""),
-            false => argument.clone(),
+        let word = |argument: &String| {
+            if argument.contains(' ') {
+                format!("\"{argument}\"")
+            } else {
+                argument.clone()
+            }
         };
         let words: Vec<_> = self.arguments.iter().map(word).collect();
         format!("{} {}", self.program, words.join(" "))
@@ -102,6 +105,7 @@ fn fill_in(text: &str, family: Family) -> String {
         Family::Ipv6 => format!("[{peer}]"),
     };
     let in_name = peer.replace(':', ".");
+    let sport = address::own_port().to_string();
     let vip = address::service(family).to_string();
     let words = [
         ("{lo}", lo),
@@ -118,6 +122,7 @@ fn fill_in(text: &str, family: Family) -> String {
         ("{near}", &peer),
         ("{far}", &far),
         ("{nobody}", nobody),
+        ("{sport}", &sport),
         ("{other}", other),
     ];
     words

@@ -127,7 +127,7 @@ impl AuditSurvey {
                 spaces.insert(netns.inode);
             }
         }
-        let holders: HashMap<u32, Process> = process::holders_within(HOLDERS_TIME, inodes, &spaces);
+        let holders: HashMap<u32, Process> = process::holders_within(HOLDERS_TIME, &inodes, &spaces);
         for evidence in self.findings.iter_mut().flat_map(|finding| &mut finding.evidence) {
             if let Evidence::Listener { listener, .. } = evidence {
                 listener.process = holders.get(&listener.inode).copied();

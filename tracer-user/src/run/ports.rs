@@ -211,7 +211,7 @@ impl PortSurvey {
                 spaces.insert(port.space.netns.inode);
             }
         }
-        let holders: HashMap<u32, Process> = process::holders_within(HOLDERS_TIME, inodes, &spaces);
+        let holders: HashMap<u32, Process> = process::holders_within(HOLDERS_TIME, &inodes, &spaces);
         for port in &mut self.ports {
             if let Listening::By(listener) = &mut port.translation.listening {
                 listener.process = holders.get(&listener.inode).copied();

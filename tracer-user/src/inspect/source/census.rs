@@ -110,7 +110,7 @@ fn keep_various<T, K: Eq + Hash>(all: &mut Vec<T>, sort: impl Fn(&T) -> K) -> us
 fn with_processes(seen: Vec<Seen>) -> Vec<Stalled> {
     let inodes = seen.iter().map(|seen| seen.socket.inode).collect();
     let namespaces: HashSet<u32> = seen.iter().map(|seen| seen.netns.inode).collect();
-    let processes = process::holders(inodes, &namespaces);
+    let processes = process::holders(&inodes, &namespaces);
     let stalled = |Seen {
                        netns,
                        enter,

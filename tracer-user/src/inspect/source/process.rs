@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// Finds the holders of these socket inodes, first among the processes of the namespaces given (a holder in another
 /// one is possible: an agent that entered and left).
-pub(super) fn holders(wanted: HashSet<u32>, namespaces: &HashSet<u32>) -> HashMap<u32, Process> {
+pub(super) fn holders(wanted: &HashSet<u32>, namespaces: &HashSet<u32>) -> HashMap<u32, Process> {
     holders_within(TIME_MAX, wanted, namespaces)
 }
 
@@ -37,7 +37,11 @@ impl Remembered {
     }
 }
 
-pub(crate) fn holders_within(time: Duration, wanted: HashSet<u32>, namespaces: &HashSet<u32>) -> HashMap<u32, Process> {
+pub(crate) fn holders_within(
+    time: Duration,
+    wanted: &HashSet<u32>,
+    namespaces: &HashSet<u32>,
+) -> HashMap<u32, Process> {
     let mut all = HashMap::new();
     search(time, wanted.clone(), namespaces, &mut all);
     all.retain(|inode, _| wanted.contains(inode));
@@ -177,7 +181,7 @@ mod tests {
             .ino();
         let inode = u32::try_from(inode).unwrap();
         let patience = Duration::from_mins(1);
-        let found = holders_within(patience, HashSet::from([inode, 0]), &HashSet::new());
+        let found = holders_within(patience, &HashSet::from([inode, 0]), &HashSet::new());
         assert_eq!(found.get(&inode).map(|process| process.pid), Some(std::process::id()));
     }
 }

@@ -84,7 +84,7 @@ fn with_processes(seen: Vec<Seen>) -> Vec<Waiting> {
         .map(|socket| socket.inode)
         .collect();
     let namespaces: HashSet<u32> = seen.iter().map(|seen| seen.netns.inode).collect();
-    let processes = process::holders(inodes, &namespaces);
+    let processes = process::holders(&inodes, &namespaces);
     let process = |socket: &Socket| processes.get(&socket.inode).copied();
     seen.into_iter()
         .map(|seen| Waiting {

@@ -37,7 +37,7 @@ pub(super) fn look(
     }
     let sockets = redirected.iter().map(|(socket, _)| socket);
     let inodes = sockets.chain(&listeners).map(|socket| socket.inode).collect();
-    let holders = process::holders(inodes, &HashSet::from([inode]));
+    let holders = process::holders(&inodes, &HashSet::from([inode]));
     let holder = |socket: &Socket| holders.get(&socket.inode).copied();
     let taken = |entry: &Conntrack| {
         let mut serving = listeners.iter().filter(|listener| listener.serves(target(entry)));

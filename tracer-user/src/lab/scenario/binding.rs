@@ -54,7 +54,7 @@ pub(super) const STALE_UNREPLIED: Scenario = Scenario {
         let first = Connect {
             to,
             slot: 0,
-            from_port: Some(SOURCE_PORT),
+            from_port: Some(address::own_port()),
             give_up_ms: Some(300),
         };
         script.connect_as("app", first, Outcome::GivesUp)?;
@@ -193,7 +193,7 @@ fn connect(script: &mut Script<'_>, slot: u8, expected: Outcome) -> Result<(), L
     let connect = Connect {
         to,
         slot,
-        from_port: Some(SOURCE_PORT),
+        from_port: Some(address::own_port()),
         give_up_ms: None,
     };
     script.connect_as("app", connect, expected)
@@ -259,12 +259,12 @@ const NO_TRANSLATION: Rules = Rules {
 
 /// Ahead of conntrack, which then does not learn of the end.
 const MUTE: Rules = Rules {
-    iptables: &["-t raw -A OUTPUT -p tcp --sport 40001 -j DROP"],
-    nft: nft_rule!("raw", "filter", "output", "raw", "tcp sport 40001 drop"),
+    iptables: &["-t raw -A OUTPUT -p tcp --sport {sport} -j DROP"],
+    nft: nft_rule!("raw", "filter", "output", "raw", "tcp sport {sport} drop"),
 };
 
 const UNMUTE: Rules = Rules {
-    iptables: &["-t raw -D OUTPUT -p tcp --sport 40001 -j DROP"],
+    iptables: &["-t raw -D OUTPUT -p tcp --sport {sport} -j DROP"],
     nft: "delete table inet raw",
 };
 
@@ -273,5 +273,3 @@ const DROP_RESETS: Rules = Rules {
     iptables: &["-A OUTPUT -p tcp --tcp-flags RST RST -j DROP"],
     nft: nft_rule!("filter", "filter", "output", "filter", "tcp flags & rst == rst drop"),
 };
-
-const SOURCE_PORT: u16 = 40_001;

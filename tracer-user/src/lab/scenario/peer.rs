@@ -158,7 +158,7 @@ pub(super) const UNANSWERED_HOOKS_OFF: Scenario = Scenario {
     drive: |script| {
         leave_an_entry_behind(script, 9000)?;
         let from_there = Connect {
-            from_port: Some(40_001),
+            from_port: Some(address::own_port()),
             ..Connect::to(script.world.peer(9000))
         };
         script.connect_as("app", from_there, Outcome::Hangs)

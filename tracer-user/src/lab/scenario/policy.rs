@@ -1,5 +1,6 @@
 //! Connections that a rule on their own way out drops or rejects: here and on a router in between.
 
+use crate::lab::address;
 use crate::lab::error::LabError;
 use crate::lab::options::{Backend, Family};
 use crate::lab::rules::{Rules, nft_rule};
@@ -58,7 +59,7 @@ pub(super) const SYN_DROPPED_TWINS: Scenario = Scenario {
         let connect = Connect {
             to,
             slot: 0,
-            from_port: Some(40001),
+            from_port: Some(address::own_port()),
             give_up_ms: None,
         };
         script.connect_as("twin-app", connect, Outcome::Works)?;

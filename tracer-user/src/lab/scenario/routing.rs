@@ -155,7 +155,7 @@ const TO_NOBODY: Rules = Rules {
         "nat",
         "nat",
         "output",
-        "dstnat",
+        "-100",
         "tcp dport 9000 dnat {ip} to {nobody}:9000"
     ),
 };

@@ -51,8 +51,8 @@ fn full(world: &mut World) -> Result<(), LabError> {
         "pod: conntrack --load-file - (established connections, up to nf_conntrack_max, {max})"
     ));
     // A part at a time: a loaded machine takes longer for all of them than one command may.
-    for first in (0..=max).step_by(PART) {
-        let last = first.saturating_add(PART as u32).min(max.saturating_add(1));
+    for first in (0..=max).step_by(PART_ENTRIES as usize) {
+        let last = first.saturating_add(PART_ENTRIES).min(max.saturating_add(1));
         let load = Invocation {
             program: "conntrack",
             arguments: ["--load-file", "-"].map(str::to_owned).to_vec(),
@@ -77,7 +77,7 @@ fn entry(number: u32) -> String {
     )
 }
 
-const PART: usize = 32_768;
+const PART_ENTRIES: u32 = 32_768;
 /// The kernel's for a machine with more than 4 GB.
 const DEFAULT_MAX: u32 = 262_144;
 

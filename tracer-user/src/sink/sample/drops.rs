@@ -8,15 +8,6 @@ use crate::model::reason::DropReason;
 use crate::model::tcp::SYN;
 use crate::sink::sample::{POD, attached, ms, setting, statistics};
 
-pub(super) fn finding_of(cause: Cause) -> Finding {
-    match cause {
-        Cause::ReversePathFiltered => reverse_path_filtered(),
-        Cause::UnreachableTarget => unreachable_target(),
-        Cause::ConntrackExhausted => conntrack_exhausted(),
-        _ => dropped_by_tc(),
-    }
-}
-
 fn drop_for(reason: DropReason) -> Evidence {
     let mut drop = dropped(Place::Output, connection().tuple, SYN, None, false);
     if let Evidence::Drop { reason: of, .. } = &mut drop {
@@ -41,7 +32,7 @@ fn sysctl(setting: Setting) -> Culprit {
     }
 }
 
-fn reverse_path_filtered() -> Finding {
+pub(super) fn reverse_path_filtered() -> Finding {
     let evidence = vec![
         drop_for(DropReason::IpRpfilter),
         aspect(Seen::Setting(setting())),
@@ -53,7 +44,7 @@ fn reverse_path_filtered() -> Finding {
     }
 }
 
-fn unreachable_target() -> Finding {
+pub(super) fn unreachable_target() -> Finding {
     let neighbour = Neighbour {
         address: [10, 77, 0, 9].into(),
         state: NeighbourState::Failed,
@@ -69,7 +60,7 @@ fn unreachable_target() -> Finding {
     finding(Cause::UnreachableTarget, redirected(), evidence)
 }
 
-fn conntrack_exhausted() -> Finding {
+pub(super) fn conntrack_exhausted() -> Finding {
     let max = Setting {
         path: "net/netfilter/nf_conntrack_max".into(),
         value: "262144".into(),
@@ -87,7 +78,7 @@ fn conntrack_exhausted() -> Finding {
 }
 
 /// A filter and a program: which of them cannot be told.
-fn dropped_by_tc() -> Finding {
+pub(super) fn dropped_by_tc() -> Finding {
     let evidence = vec![drop_for(DropReason::TcEgress), aspect(attached()), syn_again()];
     Finding {
         culprits: Vec::new(),

@@ -145,9 +145,10 @@ pub(in crate::sink) fn finding_of(cause: Cause) -> Finding {
         Cause::AcceptQueueFull => accept_queue_full(),
         Cause::ResetByPeer => reset_by_peer(),
         Cause::Unanswered => unanswered(),
-        Cause::DroppedInKernel | Cause::ReversePathFiltered | Cause::UnreachableTarget | Cause::ConntrackExhausted => {
-            drops::finding_of(cause)
-        }
+        Cause::DroppedInKernel => drops::dropped_by_tc(),
+        Cause::ReversePathFiltered => drops::reverse_path_filtered(),
+        Cause::UnreachableTarget => drops::unreachable_target(),
+        Cause::ConntrackExhausted => drops::conntrack_exhausted(),
         Cause::DeadRedirect
         | Cause::LeftoverChain
         | Cause::DuplicateJump

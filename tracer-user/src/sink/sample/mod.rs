@@ -37,7 +37,7 @@ pub(in crate::sink) fn sending() -> Sending {
         sacked: 1,
         acknowledged: 7,
         window: Some(64_256),
-        last_heard: Duration::from_millis(3_000),
+        last_heard: Duration::from_secs(3),
     }
 }
 

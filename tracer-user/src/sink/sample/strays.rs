@@ -11,10 +11,12 @@ use crate::sink::sample::findings::{connection, finding, redirected, socket, syn
 use crate::sink::sample::{POD, entry, ms, tuple};
 
 pub(super) fn finding_of(cause: Cause) -> Finding {
-    match cause {
-        Cause::StaleConntrack => stale(),
-        Cause::InvalidPacketReset => invalid(),
-        other => deleted(other),
+    if cause == Cause::StaleConntrack {
+        stale()
+    } else if cause == Cause::InvalidPacketReset {
+        invalid()
+    } else {
+        deleted(cause)
     }
 }
 

@@ -18,7 +18,11 @@ pub(super) fn source(seen: &Seen) -> &'static str {
 /// A sentence without its full stop; `netns` is where it was seen.
 pub(super) fn sentence(netns: &str, seen: &Seen) -> String {
     match seen {
-        Seen::Setting(setting) => format!("{} is {} in {netns}", setting.name(), setting.value),
+        Seen::Setting(setting) => {
+            // The kernel separates several numbers by tabs.
+            let value: Vec<_> = setting.value.split_whitespace().collect();
+            format!("{} is {} in {netns}", setting.name(), value.join(" "))
+        }
         Seen::ConntrackCount(entries) => {
             format!("conntrack has {} entries in {netns}", thousands(u64::from(*entries)))
         }
@@ -87,9 +91,10 @@ fn attached(netns: &str, attached: &Attached) -> String {
         all.push(format!("the XDP program {}", attached.xdp));
     }
     let device = Shown(attached.device.as_bytes());
-    match all.is_empty() {
-        true => format!("nothing that could drop packets is attached to {device} in {netns}"),
-        false => format!("attached to {device} in {netns}: {}", all.join(", ")),
+    if all.is_empty() {
+        format!("nothing that could drop packets is attached to {device} in {netns}")
+    } else {
+        format!("attached to {device} in {netns}: {}", all.join(", "))
     }
 }
 

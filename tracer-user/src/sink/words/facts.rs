@@ -172,17 +172,21 @@ impl<'a> Facts<'a> {
 
     /// The settings at fault, with their namespaces.
     pub(super) fn settings(self) -> impl Iterator<Item = (&'a Setting, Netns)> {
-        self.0.culprits.iter().filter_map(|culprit| match culprit {
-            Culprit::Sysctl { netns, setting, .. } => Some((setting, *netns)),
-            _ => None,
+        self.0.culprits.iter().filter_map(|culprit| {
+            let Culprit::Sysctl { netns, setting, .. } = culprit else {
+                return None;
+            };
+            Some((setting, *netns))
         })
     }
 
     /// What was looked at, the last first.
     pub(super) fn seen(self) -> impl Iterator<Item = &'a Seen> {
-        self.0.evidence.iter().rev().filter_map(|evidence| match evidence {
-            Evidence::Aspect { seen, .. } => Some(seen),
-            _ => None,
+        self.0.evidence.iter().rev().filter_map(|evidence| {
+            let Evidence::Aspect { seen, .. } = evidence else {
+                return None;
+            };
+            Some(seen)
         })
     }
 

@@ -175,7 +175,7 @@ fn summaries_are_one_sentence_on_one_line() {
             !summary.contains(['\n', ';']) && !summary.contains(". ") && !summary.ends_with('.'),
             "{summary}"
         );
-        assert!(summary.len() < 200, "{summary}");
+        assert!(summary.len() < 240, "{summary}");
     }
 }
 

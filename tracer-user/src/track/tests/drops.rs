@@ -99,9 +99,11 @@ fn passing(rules: Vec<Named>, seen: Vec<Seen>) -> Answer {
 }
 
 fn sysctls(finding: &Finding) -> Vec<&str> {
-    let settings = finding.culprits.iter().filter_map(|culprit| match culprit {
-        Culprit::Sysctl { setting, .. } => Some(&*setting.path),
-        _ => None,
+    let settings = finding.culprits.iter().filter_map(|culprit| {
+        let Culprit::Sysctl { setting, .. } = culprit else {
+            return None;
+        };
+        Some(&*setting.path)
     });
     settings.collect()
 }

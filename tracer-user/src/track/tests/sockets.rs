@@ -141,7 +141,7 @@ fn sending(in_flight: u32, segments: u32, sacked: u32) -> Examined {
         sacked,
         acknowledged: 7,
         window: Some(65_536),
-        last_heard: Duration::from_secs(3_600),
+        last_heard: Duration::from_hours(1),
     });
     Examined {
         socket: Some(socket),

@@ -240,7 +240,7 @@ fn a_finding_lasts_as_long_as_the_socket_waits() {
             socket: (inquiry.at < at(10_000)).then(|| socket(TcpState::Established, 0, 0)),
             ..waiting()
         }))),
-        _ => Some(Reply::Link(None)),
+        Question::Link { .. } | Question::Sweep | Question::Stalled | Question::Walk { .. } => Some(Reply::Link(None)),
     });
     world.play(vec![stray(1, 1, tcp::ACK)], 9_000);
     assert_eq!(world.findings.len(), 1);
@@ -261,7 +261,7 @@ fn proxied(inode: u32) -> World {
             })))
         }
         Question::Connection { .. } => Some(Reply::Connection(Box::new(looked(None, waits())))),
-        _ => Some(Reply::Link(None)),
+        Question::Link { .. } | Question::Sweep | Question::Stalled | Question::Walk { .. } => Some(Reply::Link(None)),
     })
 }
 
@@ -364,10 +364,10 @@ fn hanging(entry: Conntrack, rules: Walked) -> World {
 }
 
 fn walked(trail: Trail) -> Walked {
-    match told(vec![trail]) {
-        Reply::Walked(walked) => *walked,
-        other => panic!("{other:?}"),
-    }
+    let Reply::Walked(walked) = told(vec![trail]) else {
+        panic!("told is about rules");
+    };
+    *walked
 }
 
 #[test]

@@ -46,9 +46,11 @@ fn weigh(case: &Case<'_>) -> Opinion {
         return Opinion::Silent;
     }
     let target = case.leaving();
-    let silent = examined.seen.iter().find_map(|seen| match seen {
-        Seen::Neighbour(of) if of.address == target.address => Some(of).filter(|of| is_silent(of)),
-        _ => None,
+    let silent = examined.seen.iter().find_map(|seen| {
+        let Seen::Neighbour(of) = seen else {
+            return None;
+        };
+        Some(of).filter(|of| of.address == target.address && is_silent(of))
     });
     match silent {
         // Whom the kernel still asks for may answer yet.
@@ -92,12 +94,9 @@ fn asks(flow: &Flow) -> Vec<Ask> {
 
 fn refine(diagnosis: &mut Diagnosis, answers: &[Answered]) {
     seen::show(diagnosis, answers);
-    let answers = |evidence: &Evidence| match evidence {
-        Evidence::Aspect {
-            seen: Seen::Neighbour(of),
-            ..
-        } => !is_silent(of),
-        _ => false,
+    let answers = |evidence: &Evidence| {
+        let is_answering = |seen: &Seen| matches!(seen, Seen::Neighbour(of) if !is_silent(of));
+        matches!(evidence, Evidence::Aspect { seen, .. } if is_answering(seen))
     };
     if diagnosis.evidence.iter().any(answers) {
         diagnosis.confidence = diagnosis.confidence.min(Confidence::Likely);

@@ -16,7 +16,7 @@ pub(super) fn listeners(probe: &mut Probe, inode: u32, port: u16) -> Vec<Seen> {
     let mut found = probe.listeners(Some(port)).unwrap_or_default();
     found.truncate(LISTENERS_MAX);
     let inodes = found.iter().map(|socket| socket.inode).collect();
-    let processes = process::holders(inodes, &HashSet::from([inode]));
+    let processes = process::holders(&inodes, &HashSet::from([inode]));
     let told = |socket: Socket| Seen::Listening(socket.listener(processes.get(&socket.inode).copied()));
     found.into_iter().map(told).collect()
 }
@@ -66,7 +66,7 @@ pub(super) fn other_end(probe: &mut Probe, inode: u32, leaving: Tuple) -> Option
 fn told(inode: u32, local: Endpoint, mut own: Vec<Socket>) -> Seen {
     own.truncate(SOCKETS_MAX);
     let inodes = own.iter().map(|socket| socket.inode).collect();
-    let processes = process::holders(inodes, &HashSet::from([inode]));
+    let processes = process::holders(&inodes, &HashSet::from([inode]));
     let told = |socket: &Socket| Connected {
         tuple: socket.tuple,
         socket: socket.info(processes.get(&socket.inode).copied()),
@@ -80,7 +80,7 @@ fn told(inode: u32, local: Endpoint, mut own: Vec<Socket>) -> Seen {
 /// The process that holds most of the sockets.
 fn holder(sockets: &[Socket], inode: u32) -> Option<(Process, u32)> {
     let inodes = sockets.iter().map(|socket| socket.inode).collect();
-    let processes = process::holders(inodes, &HashSet::from([inode]));
+    let processes = process::holders(&inodes, &HashSet::from([inode]));
     let mut held: BTreeMap<u32, (Process, u32)> = BTreeMap::new();
     for process in sockets.iter().filter_map(|socket| processes.get(&socket.inode)) {
         held.entry(process.pid).or_insert((*process, 0)).1 += 1;
@@ -88,7 +88,7 @@ fn holder(sockets: &[Socket], inode: u32) -> Option<(Process, u32)> {
     held.into_values().max_by_key(|(_, count)| *count)
 }
 
-/// `32768	60999`.
+/// The first and the last, such as `32768 60999`.
 fn range(text: &str) -> Option<RangeInclusive<u16>> {
     let mut ports = text.split_whitespace().map(str::parse);
     Some(ports.next()?.ok()?..=ports.next()?.ok()?)

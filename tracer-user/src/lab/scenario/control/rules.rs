@@ -128,7 +128,7 @@ pub(in crate::lab::scenario) const PORT_CLASH: Scenario = Scenario {
         for (slot, port) in [(0, 9000), (1, 9100)] {
             let connect = Connect {
                 slot,
-                from_port: Some(33_333),
+                from_port: Some(address::own_port()),
                 ..Connect::to(script.world.peer(port))
             };
             script.connect_as("app", connect, Outcome::Works)?;
@@ -157,7 +157,7 @@ pub(in crate::lab::scenario) const HOOKS_OFF: Scenario = Scenario {
     drive: |script| {
         leave_an_entry_behind(script, 9000)?;
         let from_there = Connect {
-            from_port: Some(40_001),
+            from_port: Some(address::own_port()),
             ..Connect::to(script.world.peer(9000))
         };
         script.connect_as("app", from_there, Outcome::Works)?;
@@ -167,10 +167,10 @@ pub(in crate::lab::scenario) const HOOKS_OFF: Scenario = Scenario {
     conntrack_events: false,
 };
 
-/// A connection from port 40001 is redirected to the agent, and the rules go before it does.
+/// A connection from a known port is redirected to the agent, and the rules go before it does.
 pub(in crate::lab::scenario) fn leave_an_entry_behind(script: &mut Script<'_>, port: u16) -> Result<(), LabError> {
     let connect = Connect {
-        from_port: Some(40_001),
+        from_port: Some(address::own_port()),
         ..Connect::to(script.world.peer(port))
     };
     script.connect_as("app", connect, Outcome::Works)?;

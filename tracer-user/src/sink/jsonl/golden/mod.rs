@@ -307,7 +307,7 @@ fn every_line_has_the_fields_of_the_contract_and_no_others() {
     let expected = [
         ("answer", 7),
         ("deadline", 1),
-        ("event", 9),
+        ("event", 10),
         ("finding", Cause::ALL.len() + 2),
         ("hello", 1),
         ("inquiry", 5),

@@ -44,7 +44,7 @@ fn who(facts: Facts<'_>) -> Option<String> {
     }
 }
 
-fn attached<'a>(facts: Facts<'a>) -> Option<&'a Attached> {
+fn attached(facts: Facts<'_>) -> Option<&Attached> {
     facts.seen().find_map(|seen| {
         let Seen::Attached(attached) = seen else {
             return None;
@@ -55,12 +55,15 @@ fn attached<'a>(facts: Facts<'a>) -> Option<&'a Attached> {
 
 /// A program of BPF decides by itself, and its verdict cannot be read.
 fn suspects<'a>(attached: &'a Attached, drop: Drop<'_>) -> impl Iterator<Item = &'a Filter> {
-    let egress = match drop.reason {
-        DropReason::TcEgress => Some(true),
-        DropReason::TcIngress => Some(false),
-        _ => None,
+    let reason = drop.reason;
+    let suspected = move |filter: &&Filter| {
+        let way = if filter.egress {
+            DropReason::TcEgress
+        } else {
+            DropReason::TcIngress
+        };
+        way == reason && (filter.drops || &*filter.kind == "bpf")
     };
-    let suspected = move |filter: &&Filter| Some(filter.egress) == egress && (filter.drops || &*filter.kind == "bpf");
     attached.filters.iter().filter(suspected)
 }
 
