@@ -80,9 +80,9 @@ fn an_old_socket_at_the_end_of_the_redirect_explains_a_connect_that_hangs() {
 fn the_old_socket_is_asked_for_and_shown() {
     let mut world = World::finding(behind(ConntrackState::Close, vec![met(ends(), TcpState::CloseWait)]));
     world.play(syns(), 4_000);
-    let asked = world.inquiries.iter().any(|inquiry| match &inquiry.question {
-        Question::Connection { aspects, .. } => aspects.contains(&Aspect::OtherEnd),
-        _ => false,
+    let asked = world.inquiries.iter().any(|inquiry| {
+        let question = &inquiry.question;
+        matches!(question, Question::Connection { aspects, .. } if aspects.contains(&Aspect::OtherEnd))
     });
     assert!(asked);
     let finding = world.only();
