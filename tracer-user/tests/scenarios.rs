@@ -27,7 +27,9 @@ fn check(case: &Case) {
             "not of this lab: {finding}\n{demo}"
         );
     }
-    let above_info = || findings.iter().filter(|finding| above_info(finding));
+    // Where it is the cure to destroy a socket, that is told as well.
+    let cure = |finding: &Value| case.scenario.is_curable() && finding["cause"] == Cause::SocketDestroyed.name();
+    let above_info = || findings.iter().filter(|finding| above_info(finding) && !cure(finding));
     let Some((cause, Some(best))) = best else {
         // A control, or what this kernel does not show: silent, or an honest `unanswered`.
         let silent = best.is_none();

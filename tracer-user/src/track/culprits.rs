@@ -6,6 +6,7 @@ use super::naming::{self, Answered, Ask};
 use super::theory::Diagnosis;
 use super::totals::Totals;
 use super::tracker::Tracker;
+use crate::model::finding::Confidence;
 use crate::model::identity::Netns;
 use crate::model::inquiry::Reply;
 use crate::model::time::Timestamp;
@@ -39,7 +40,12 @@ impl Naming {
     /// The diagnosis with what is known of the rules.
     pub(super) fn diagnosis(&self) -> Diagnosis {
         let answers: Vec<_> = self.answers.iter().flatten().cloned().collect();
-        naming::name(&self.base, &answers)
+        let mut named = naming::name(&self.base, &answers);
+        // That netfilter dropped it names no rule: a full table drops for the same reason.
+        if !self.asks.is_empty() && named.culprits.iter().any(naming::is_nameless) {
+            named.confidence = named.confidence.min(Confidence::Likely);
+        }
+        named
     }
 
     fn is_complete(&self) -> bool {
@@ -76,6 +82,7 @@ impl Tracker {
             }
         }
         self.findings.hold(finding, asked, until);
+        self.findings.rename(finding, &mut self.totals);
     }
 
     pub(super) fn walked(

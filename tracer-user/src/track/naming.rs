@@ -353,7 +353,7 @@ fn name_of(named: &mut Diagnosis, answered: &Answered, walked: &Walked) {
     name_setter(named, answered, walked);
 }
 
-fn is_nameless(culprit: &Culprit) -> bool {
+pub(super) fn is_nameless(culprit: &Culprit) -> bool {
     matches!(culprit, Culprit::Rule { rule: None, .. })
 }
 

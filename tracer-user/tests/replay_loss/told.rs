@@ -48,7 +48,10 @@ impl Told {
         let passing: Vec<_> = passing.collect();
         let honest = |cause| cause == Cause::Unanswered || passing.contains(&cause);
         let swallowed = self.swallows_an_error(whole);
-        let known = |cause: &&Cause| whole.shown.contains(cause) || honest(**cause) || swallowed == Some(**cause);
+        let general = |cause: Cause| whole.is_case_of(cause);
+        let known = |cause: &&Cause| {
+            whole.shown.contains(cause) || honest(**cause) || swallowed == Some(**cause) || general(**cause).is_some()
+        };
         if let Some(cause) = self.shown.iter().find(|cause| !known(cause)) {
             return Some(format!("{} was told, if only for a while", cause.name()));
         }
@@ -63,7 +66,7 @@ impl Told {
             let known = whole
                 .findings
                 .iter()
-                .filter(|(known, ..)| known == cause || also == Some(*known));
+                .filter(|(known, ..)| known == cause || also == Some(*known) || general(*cause) == Some(*known));
             let best = known.map(|(_, confidence, _)| *confidence).max();
             match best.or(honest(*cause).then_some(most)) {
                 None => return Some(format!("{} is another cause", cause.name())),
@@ -89,8 +92,20 @@ impl Told {
         (nameless && whole.shown.contains(&Cause::RejectedByRule)).then_some(Cause::SynDropped)
     }
 
+    /// The cause that it really is, if this one is the same in more general words.
+    fn is_case_of(&self, general: Cause) -> Option<Cause> {
+        let mut cases = GENERAL.iter().filter(|(_, of)| *of == general);
+        cases
+            .find(|(special, _)| self.shown.contains(special))
+            .map(|(special, _)| *special)
+    }
+
+    /// A rule that stops packets.
     fn names_a_rule(&self) -> bool {
-        self.named.iter().any(|culprit| culprit.starts_with(RULE))
+        let stops = |culprit: &&String| culprit.contains(": drops ") || culprit.contains(": rejects ");
+        self.named
+            .iter()
+            .any(|culprit| culprit.starts_with(RULE) && stops(&culprit))
     }
 
     /// Whether it names the culprit, or the rule where only is known that there is one.
@@ -102,6 +117,15 @@ impl Told {
 }
 
 const RULE: &str = "rule of ";
+/// What is told where nobody could say what is special about it.
+const GENERAL: [(Cause, Cause); 5] = [
+    (Cause::NoEndpoints, Cause::RejectedByRule),
+    (Cause::NoEndpoints, Cause::SynDropped),
+    (Cause::RedirectLoop, Cause::RedirectTargetStalled),
+    (Cause::OriginalDestinationLost, Cause::NatBindingLost),
+    // Netfilter drops what a full table has no room for, for the same reason as what a rule drops.
+    (Cause::ConntrackExhausted, Cause::SynDropped),
+];
 /// Controls in which a cause was there for a moment: `possible` is true of it as long as nobody looked.
 const PASSING: [(&str, Cause); 1] = [("late-listener", Cause::RedirectToDeadPort)];
 

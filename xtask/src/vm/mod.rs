@@ -75,6 +75,7 @@ pub(crate) fn vm(workspace: &Workspace, options: &Options) -> anyhow::Result<()>
         names: options.names.clone(),
         whole: options.all,
         forms: options.forms,
+        shared: options.kernel.is_none() && !options.all,
     };
     run::run(workspace, &order)
 }
@@ -86,6 +87,7 @@ pub(crate) fn ci(workspace: &Workspace) -> anyhow::Result<()> {
         names: Vec::new(),
         whole: false,
         forms: false,
+        shared: true,
     };
     run::run(workspace, &order)
 }

@@ -18,6 +18,12 @@ pub(super) fn one_form_each(tests: &[String], cell: usize) -> Vec<String> {
     scenarios.values().enumerate().filter_map(form).collect()
 }
 
+/// The part of these tests that one of several cells runs.
+pub(super) fn share(tests: Vec<String>, cell: usize, cells: usize) -> Vec<String> {
+    let mine = |(number, test): (usize, String)| (number % cells == cell).then_some(test);
+    tests.into_iter().enumerate().filter_map(mine).collect()
+}
+
 /// What runs on another architecture: every recording, and a few scenarios that reach most of the program's parts.
 pub(super) fn foreign(words: &[String]) -> Plan {
     let all = |tests: &[&str]| matching(&tests.iter().map(|&test| test.to_owned()).collect::<Vec<_>>(), words);
@@ -87,6 +93,15 @@ mod tests {
         );
         assert_ne!(first[1], second[1]);
         assert_ne!(first[2], second[2]);
+    }
+
+    #[test]
+    fn cells_that_share_run_each_test_once() {
+        let all = |cell| share(tests(), cell, 3);
+        let mut together: Vec<_> = (0..3).flat_map(all).collect();
+        together.sort();
+        assert_eq!(together, tests());
+        assert_eq!(all(1).len(), 2);
     }
 
     #[test]

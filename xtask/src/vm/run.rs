@@ -30,6 +30,8 @@ pub(super) struct Order {
     pub(super) whole: bool,
     /// Every form of each scenario.
     pub(super) forms: bool,
+    /// Each scenario in one of the cells only.
+    pub(super) shared: bool,
 }
 
 pub(super) fn run(workspace: &Workspace, order: &Order) -> anyhow::Result<()> {
@@ -102,7 +104,12 @@ fn plan(programs: &Programs, order: &Order, arch: Arch, cell: usize) -> anyhow::
         plan.insert(
             name.clone(),
             if short {
-                plan::one_form_each(&tests, cell)
+                let each = plan::one_form_each(&tests, cell);
+                if order.shared {
+                    plan::share(each, cell, order.cells.len())
+                } else {
+                    each
+                }
             } else {
                 tests
             },

@@ -11,6 +11,8 @@ pub(super) struct Outcome {
     pub(super) scenario: &'static Scenario,
     pub(super) symptom: Option<Symptom>,
     pub(super) found: Found,
+    /// What the finding says was done.
+    pub(super) cured: bool,
 }
 
 /// The findings that stand, by their numbers.
@@ -52,7 +54,9 @@ impl Found {
 impl Outcome {
     /// The expected finding, and those that a person would be told of.
     pub(super) fn findings(&self) -> impl Iterator<Item = &Seen> {
-        let counts = |seen: &&Seen| seen.severity > Severity::Info || self.is_expected(seen);
+        // A cure may be to destroy a socket, which is told as well.
+        let cure = |seen: &Seen| self.cured && seen.cause == Cause::SocketDestroyed;
+        let counts = move |seen: &&Seen| self.is_expected(seen) || seen.severity > Severity::Info && !cure(seen);
         self.found.0.values().filter(counts)
     }
 
@@ -133,6 +137,7 @@ pub(super) mod tests {
             scenario: lab::find(scenario).unwrap(),
             symptom: Some(Symptom { kind, at: SYMPTOM }),
             found: Found((1..).zip(found).map(seen).collect()),
+            cured: false,
         }
     }
 

@@ -68,6 +68,7 @@ pub(super) fn run(
         scenario,
         symptom,
         found: found.into_inner(),
+        cured: arguments.fix && scenario.is_curable(),
     })
 }
 

@@ -365,10 +365,10 @@ fn rules_that_contradict_what_was_seen_name_nobody_and_are_told() {
     let mut world = world(waiting(), contradiction, passing());
     world.play(syns_dropped(), 2_000);
     let finding = world.only();
-    // The drop itself was seen.
+    // The drop itself was seen, and that a rule made it is inferred.
     assert_eq!(
         (finding.cause, finding.confidence),
-        (Cause::SynDropped, Confidence::Proved)
+        (Cause::SynDropped, Confidence::Likely)
     );
     assert!(rules(finding).is_empty());
     let told = |evidence: &Evidence| matches!(evidence, Evidence::RulesWalked { passage, .. } if !passage.agrees);
