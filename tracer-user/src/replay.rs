@@ -3,7 +3,7 @@
 //! Pure: lines in, findings out. It needs nothing but the recording, neither privileges nor the machine it came from.
 
 use crate::model::finding::Finding;
-use crate::model::inquiry::{Answer, Inquiry};
+use crate::model::inquiry::{Answer, Inquiry, Question};
 use crate::model::time::Timestamp;
 use crate::sink::jsonl::{Input, Line, ReadError, read};
 use crate::sink::{Clock, NETNS_OPTION, RULES_OPTION};
@@ -84,7 +84,9 @@ impl Replay {
             return;
         };
         let same = |asked: &Inquiry| asked.question == recorded.question && asked.netns == recorded.netns;
-        let Some(index) = self.asked.iter().position(same) else {
+        let alike = |asked: &Inquiry| is_alike(&asked.question, &recorded.question) && asked.netns == recorded.netns;
+        let found = self.asked.iter().position(same);
+        let Some(index) = found.or_else(|| self.asked.iter().position(alike)) else {
             return;
         };
         let asked = self.asked.remove(index);
@@ -106,4 +108,13 @@ impl Replay {
 
 fn inodes(list: &str) -> Vec<u32> {
     list.split(',').filter_map(|inode| inode.parse().ok()).collect()
+}
+
+/// About the same connection: another version may have looked at less of its namespace.
+fn is_alike(asked: &Question, recorded: &Question) -> bool {
+    let connection = |question: &Question| match question {
+        Question::Connection { tuple, target, .. } => Some((*tuple, *target)),
+        Question::Link { .. } | Question::Sweep | Question::Stalled | Question::Walk { .. } => None,
+    };
+    connection(asked).is_some_and(|asked| connection(recorded) == Some(asked))
 }

@@ -107,6 +107,7 @@ fn assert_facts(case: &Case, cause: Cause, best: Confidence, finding: &Value, de
         Cause::RedirectTargetStalled,
         Cause::NatBindingLost,
         Cause::OriginalDestinationLost,
+        Cause::RedirectFanIn,
     ];
     let sidecar = cause == Cause::RedirectLoop;
     if agent.contains(&cause) || sidecar {

@@ -38,6 +38,9 @@ pub enum Aspect {
     Listeners(u16),
     /// The connections that have this local endpoint.
     Sockets { local: Endpoint },
+    /// The socket that the packets of the connection that is asked about meet, if they stay in the namespace: its ends are
+    /// theirs, after translation. Told as [`Seen::Sockets`].
+    OtherEnd,
 }
 
 /// One thing that was seen. What could not be read is not there.

@@ -309,6 +309,9 @@ impl Tracker {
         // Its RST is no doing of the network's, should it go to somebody on this host.
         if let (true, Some(tuple)) = (connected, event.tuple) {
             self.resets.remember(event.at, RstMaker::Socket, tuple);
+            if self.is_in_the_way(event.netns, tuple) {
+                return;
+            }
         }
         let phase = if connected {
             Phase::Established
@@ -327,6 +330,17 @@ impl Tracker {
             }
         }
         self.touch(id);
+    }
+
+    /// Its socket gets the SYNs of a connection that is redirected there: it is an old one, and that can go on without it.
+    fn is_in_the_way(&self, netns: Netns, tuple: Tuple) -> bool {
+        let mut others = self.flows.by_pair(tuple.into()).iter();
+        others.any(|id| {
+            self.flows.get(*id).is_some_and(|flow| {
+                let meets = flow.tuple != tuple.inverted() && flow.leaving() == tuple.inverted();
+                meets && flow.netns == netns && flow.phase == Phase::Connecting
+            })
+        })
     }
 
     fn handle_rst_sent(&mut self, event: &Event, sent: &RstSent) {

@@ -163,12 +163,20 @@ const DROP_RAW: Rule = rule(
     "tcp dport 9000 drop",
 );
 
+const DROP_RESETS: Rule = rule(
+    "drops",
+    ["pod", "filter", "OUTPUT"],
+    "-A OUTPUT -p tcp -m tcp --tcp-flags RST RST -j DROP",
+    "tcp flags & rst == rst drop",
+);
+
 fn rules(scenario: &str) -> &'static [Rule] {
     match scenario {
         "reply-rejected" => &[REJECT_MARKED, MARK],
         "reply-rejected-pooled" => &[MIRRORD],
         "redirect-to-dead-port" | "redirect-target-stalled" | "redirect-target-stalled-full" => &[REDIRECT],
         "redirect-target-blocked" => &[BLOCK, REDIRECT],
+        "redirect-fan-in" => &[DROP_RESETS],
         "syn-dropped" => &[DROP],
         "syn-dropped-forward" => &[DROP_FORWARD],
         "syn-dropped-twins" => &[DROP_TWIN],

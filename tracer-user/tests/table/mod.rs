@@ -67,6 +67,7 @@ table! {
     invalid_packet_reset: [nft iptables_nft iptables_legacy] x [ipv4_phantom ipv6_phantom];
     nat_binding_lost: [nft iptables_nft iptables_legacy] x [ipv4 ipv6 ipv4_phantom];
     original_destination_lost: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];
+    redirect_fan_in: [nft iptables_nft iptables_legacy] x [ipv4 ipv6 ipv4_phantom];
     syn_dropped: [nft iptables_nft iptables_legacy] x [ipv4 ipv6 ipv4_phantom];
     syn_dropped_forward: [nft iptables_nft iptables_legacy] x [ipv4 ipv6 ipv6_phantom];
     syn_dropped_twins: [nft iptables_nft iptables_legacy] x [ipv4 ipv6];

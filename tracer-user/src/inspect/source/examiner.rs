@@ -87,7 +87,7 @@ impl Examiner {
                 if !aspects.is_empty() {
                     let scope = aspect::Scope {
                         inode: found.inode,
-                        target: None,
+                        leaving: None,
                     };
                     walked.seen = namespaces.inside(found, |_| {
                         aspect::look(&mut Probe::new(deadline), zones, scope, aspects)
@@ -137,7 +137,7 @@ impl Examiner {
             let mut seen = look(&mut probe, tuple, target, entry)?;
             let scope = aspect::Scope {
                 inode: found.inode,
-                target: Some(seen.target.address),
+                leaving: Some(Tuple::new(source(tuple, entry.as_ref()), seen.target)),
             };
             seen.aspects = aspect::look(&mut probe, zones, scope, aspects);
             Ok::<_, ProbeError>(seen)
@@ -253,6 +253,14 @@ fn destination(tuple: Tuple, entry: Option<&Conntrack>) -> Endpoint {
         Some(entry) if entry.direction(tuple) == Some(Direction::Original) => entry.leaving().destination,
         // A server's socket answers to whom its packets came from.
         Some(_) | None => tuple.destination,
+    }
+}
+
+/// Where they come from then.
+fn source(tuple: Tuple, entry: Option<&Conntrack>) -> Endpoint {
+    match entry {
+        Some(entry) if entry.direction(tuple) == Some(Direction::Original) => entry.leaving().source,
+        Some(_) | None => tuple.source,
     }
 }
 

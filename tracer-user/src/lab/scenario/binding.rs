@@ -142,6 +142,33 @@ pub(super) const ORIGINAL_DESTINATION_LOST: Scenario = Scenario {
     conntrack_events: true,
 };
 
+pub(super) const FAN_IN: Scenario = Scenario {
+    name: "redirect-fan-in",
+    summary: "an application aborts its redirected connection, and a rule drops the RST: the agent keeps its socket, and the \
+              next connect from that port meets it, not the listener",
+    expected: Some(Cause::RedirectFanIn),
+    client: Outcome::Hangs,
+    families: Family::ALL,
+    backends: Backend::ALL,
+    peers: EITHER_PEER,
+    set_up: |world| {
+        world.wire_pair()?;
+        world.add_server("server", "peer", 9000, Accepts::Echo, 128)?;
+        world.add_server("agent", "pod", AGENT_PORT, Accepts::Echo, 128)?;
+        world.add_app("app", "pod", 0)?;
+        world.add_rules("pod", &REDIRECT)?;
+        world.add_rules("pod", &DROP_RESETS)
+    },
+    drive: |script| {
+        connect(script, 0, Outcome::Works)?;
+        script.request("app", 0, Outcome::Works)?;
+        script.act("app", "aborts", &Command::Abort { slot: 0 })?;
+        connect(script, 1, Outcome::Hangs)
+    },
+    cure: Cure::Waiting("app"),
+    conntrack_events: false,
+};
+
 fn translated(world: &mut World) -> Result<(), LabError> {
     world.wire_pair()?;
     world.add_server("server", "peer", 9000, Accepts::Echo, 128)?;
@@ -239,4 +266,10 @@ const MUTE: Rules = Rules {
 const UNMUTE: Rules = Rules {
     iptables: &["-t raw -D OUTPUT -p tcp --sport {sport} -j DROP"],
     nft: "delete table inet raw",
+};
+
+/// As it is advised where a program of its own answers on raw sockets.
+const DROP_RESETS: Rules = Rules {
+    iptables: &["-A OUTPUT -p tcp --tcp-flags RST RST -j DROP"],
+    nft: nft_rule!("filter", "filter", "output", "filter", "tcp flags & rst == rst drop"),
 };

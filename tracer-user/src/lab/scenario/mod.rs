@@ -189,6 +189,7 @@ static SCENARIOS: &[Scenario] = &[
     binding::INVALID_PACKET,
     binding::BINDING_LOST,
     binding::ORIGINAL_DESTINATION_LOST,
+    binding::FAN_IN,
     peer::ACCEPT_QUEUE_FULL,
     peer::ACCEPT_QUEUE_FULL_TRANSLATED,
     local::PORT_EXHAUSTED,

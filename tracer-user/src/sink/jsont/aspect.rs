@@ -55,6 +55,8 @@ pub enum AspectLine<'a> {
     Sockets {
         local: Endpoint,
     },
+    /// The socket of the namespace that the connection's packets meet.
+    OtherEnd {},
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -191,6 +193,7 @@ impl<'a> AspectLine<'a> {
             Aspect::Neighbour(address) => Self::Neighbour { address: *address },
             Aspect::Attached { ifindex } => Self::Attached { ifindex: *ifindex },
             Aspect::Sockets { local } => Self::Sockets { local: (*local).into() },
+            Aspect::OtherEnd => Self::OtherEnd {},
             Aspect::Through { destination, process } => Self::Through {
                 destination: (*destination).into(),
                 pid: *process,
@@ -216,6 +219,7 @@ impl<'a> AspectLine<'a> {
             Self::Neighbour { address } => Aspect::Neighbour(address),
             Self::Attached { ifindex } => Aspect::Attached { ifindex },
             Self::Sockets { local } => Aspect::Sockets { local: local.into() },
+            Self::OtherEnd {} => Aspect::OtherEnd,
             Self::Through { destination, pid } => Aspect::Through {
                 destination: destination.into(),
                 process: pid,

@@ -34,6 +34,7 @@ pub(in crate::sink) fn aspects() -> Vec<Aspect> {
         Aspect::Sockets {
             local: endpoint("10.77.0.2:35468"),
         },
+        Aspect::OtherEnd,
     ]
 }
 

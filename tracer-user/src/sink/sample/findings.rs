@@ -163,11 +163,11 @@ pub(in crate::sink) fn finding_of(cause: Cause) -> Finding {
         Cause::PortExhausted => local::port_exhausted(),
         Cause::NoEndpoints => local::no_endpoints(),
         Cause::SocketDestroyed => sockets::destroyed(),
+        Cause::RedirectFanIn => sockets::fan_in(),
         Cause::PathMtuBlackhole => sockets::path_mtu_blackhole(),
         Cause::StaleConntrack | Cause::InvalidPacketReset | Cause::NatBindingLost | Cause::OriginalDestinationLost => {
             strays::finding_of(cause)
         }
-        Cause::RedirectFanIn => finding(cause, connection(), vec![syn_again()]),
     }
 }
 

@@ -1,10 +1,12 @@
 //! Findings that a socket tells of by itself.
 
-use super::findings::{connection, finding, socket};
-use super::ms;
+use super::findings::{connection, finding, redirected, socket, syn_again};
+use super::{POD, ms, tuple};
+use crate::model::aspect::{Connected, Seen};
 use crate::model::evidence::Evidence;
 use crate::model::finding::{Cause, Confidence, Connection, Culprit, Finding, Severity};
 use crate::model::identity::{Comm, Process};
+use crate::model::inquiry::SocketInfo;
 use crate::model::tcp::TcpState;
 
 pub(super) fn destroyed() -> Finding {
@@ -29,6 +31,42 @@ pub(super) fn destroyed() -> Finding {
                 state: Some(TcpState::Established),
                 by: Some(by),
             }],
+        )
+    }
+}
+
+pub(super) fn fan_in() -> Finding {
+    let agent = Process {
+        pid: 811,
+        comm: Comm::new(b"agent"),
+    };
+    let old = Connected {
+        tuple: tuple("127.0.0.1:37673", "10.77.0.2:35468"),
+        socket: SocketInfo {
+            state: Some(TcpState::CloseWait),
+            process: Some(agent),
+            retransmits: 0,
+            sending: None,
+            ..socket()
+        },
+    };
+    Finding {
+        confidence: Confidence::Likely,
+        culprits: Vec::new(),
+        ..finding(
+            Cause::RedirectFanIn,
+            redirected(),
+            vec![
+                syn_again(),
+                Evidence::Aspect {
+                    at: ms(3_001),
+                    netns: POD,
+                    seen: Seen::Sockets {
+                        local: old.tuple.source,
+                        sockets: vec![old],
+                    },
+                },
+            ],
         )
     }
 }

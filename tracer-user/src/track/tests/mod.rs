@@ -6,6 +6,7 @@ mod causes;
 mod census;
 mod controls;
 mod drops;
+mod fan_in;
 mod local;
 mod order;
 mod rules;

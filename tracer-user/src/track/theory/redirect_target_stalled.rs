@@ -2,7 +2,7 @@
 
 use super::accept_queue_full::full_queue;
 use super::case::Case;
-use super::{Explanation, Opinion, Theory, redirect_loop};
+use super::{Explanation, Opinion, Theory, redirect_fan_in, redirect_loop};
 use crate::model::conntrack::Conntrack;
 use crate::model::finding::{Cause, Severity};
 use crate::track::naming;
@@ -14,6 +14,9 @@ pub(super) const THEORY: Theory = Theory {
 };
 
 fn weigh(case: &Case<'_>) -> Opinion {
+    if redirect_fan_in::old_socket(case).is_some() {
+        return Opinion::Excluded("its SYN meets another socket than the listener");
+    }
     let redirected = match case.drop() {
         Some(drop) => drop.conntrack.as_ref().is_some_and(Conntrack::redirects),
         None => case.is_redirected(),

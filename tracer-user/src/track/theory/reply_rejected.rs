@@ -1,7 +1,7 @@
 //! A rule rejects or drops what comes back.
 
 use super::case::{Case, confidence};
-use super::{Diagnosis, Explanation, Opinion, Theory};
+use super::{Diagnosis, Explanation, Opinion, Theory, redirect_fan_in};
 use crate::model::aspect::{Leg, Seen, setting};
 use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::evidence::Evidence;
@@ -21,6 +21,9 @@ pub(super) const THEORY: Theory = Theory {
 fn weigh(case: &Case<'_>) -> Opinion {
     if !case.hangs() {
         return Opinion::Silent;
+    }
+    if redirect_fan_in::old_socket(case).is_some() {
+        return Opinion::Excluded("an old socket gets its SYN, and no answer to that was dropped");
     }
     let Some(drop) = case.drop() else {
         return undropped(case);

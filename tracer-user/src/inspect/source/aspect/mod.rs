@@ -6,6 +6,7 @@ use super::probe::Probe;
 use super::through;
 use super::zones::Zones;
 use crate::model::aspect::{ASPECTS_MAX, Aspect, Attached, Neighbour, Seen, Setting};
+use crate::model::tuple::Tuple;
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, netdevice};
 use std::fs;
@@ -18,8 +19,8 @@ use std::path::{Component, Path};
 pub(super) struct Scope {
     /// The namespace's.
     pub(super) inode: u32,
-    /// Where the packets of the connection go that is asked about, if one is.
-    pub(super) target: Option<IpAddr>,
+    /// The packets of the connection that is asked about, if one is: as they leave, after translation.
+    pub(super) leaving: Option<Tuple>,
 }
 
 pub(super) fn look(probe: &mut Probe, zones: &mut Zones, scope: Scope, aspects: &[Aspect]) -> Vec<Seen> {
@@ -32,6 +33,9 @@ pub(super) fn look(probe: &mut Probe, zones: &mut Zones, scope: Scope, aspects: 
                 seen.extend(sockets::connected(probe, scope.inode, *source, *destination));
             }
             Aspect::Sockets { local } => seen.extend(sockets::local(probe, scope.inode, *local)),
+            Aspect::OtherEnd => {
+                seen.extend(scope.leaving.and_then(|of| sockets::other_end(probe, scope.inode, of)));
+            }
             Aspect::Through { destination, process } => {
                 let through = through::look(probe, zones, scope.inode, *destination, *process);
                 seen.extend(through.ok().map(Seen::Through));
@@ -45,7 +49,10 @@ pub(super) fn look(probe: &mut Probe, zones: &mut Zones, scope: Scope, aspects: 
             Aspect::ConntrackStatistics => {
                 seen.extend(probe.conntrack_statistics().ok().map(Seen::ConntrackStatistics));
             }
-            Aspect::Neighbour(address) => seen.extend(neighbour(probe, address.or(scope.target))),
+            Aspect::Neighbour(address) => {
+                let target = scope.leaving.map(|leaving| leaving.destination.address);
+                seen.extend(neighbour(probe, address.or(target)));
+            }
             Aspect::Attached { ifindex } => seen.extend(attached(probe, *ifindex)),
         }
     }

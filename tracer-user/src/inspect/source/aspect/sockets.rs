@@ -7,7 +7,7 @@ use crate::inspect::source::process;
 use crate::model::aspect::{Connected, LISTENERS_MAX, SOCKETS_MAX, Seen, SocketsTo};
 use crate::model::identity::Process;
 use crate::model::tcp::TcpState;
-use crate::model::tuple::Endpoint;
+use crate::model::tuple::{Endpoint, Tuple};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -52,6 +52,18 @@ pub(super) fn connected(probe: &mut Probe, inode: u32, source: IpAddr, destinati
 pub(super) fn local(probe: &mut Probe, inode: u32, local: Endpoint) -> Option<Seen> {
     let mut own = probe.connected(local.port).ok()?;
     own.retain(|socket| socket.tuple.source == local);
+    Some(told(inode, local, own))
+}
+
+/// The socket that these packets meet.
+pub(super) fn other_end(probe: &mut Probe, inode: u32, leaving: Tuple) -> Option<Seen> {
+    let ends = leaving.inverted();
+    let mut met = probe.connected(ends.source.port).ok()?;
+    met.retain(|socket| socket.tuple == ends);
+    (!met.is_empty()).then(|| told(inode, ends.source, met))
+}
+
+fn told(inode: u32, local: Endpoint, mut own: Vec<Socket>) -> Seen {
     own.truncate(SOCKETS_MAX);
     let inodes = own.iter().map(|socket| socket.inode).collect();
     let processes = process::holders(&inodes, &HashSet::from([inode]));
@@ -59,10 +71,10 @@ pub(super) fn local(probe: &mut Probe, inode: u32, local: Endpoint) -> Option<Se
         tuple: socket.tuple,
         socket: socket.info(processes.get(&socket.inode).copied()),
     };
-    Some(Seen::Sockets {
+    Seen::Sockets {
         local,
         sockets: own.iter().map(told).collect(),
-    })
+    }
 }
 
 /// The process that holds most of the sockets.
