@@ -77,7 +77,7 @@ impl Told {
             }
             let stranger = culprits
                 .iter()
-                .find(|culprit| passing.is_empty() && !whole.names(culprit));
+                .find(|culprit| passing.is_empty() && general(*cause).is_none() && !whole.names(culprit));
             stranger.map(|culprit| format!("{} names {culprit}", cause.name()))
         })
     }
@@ -118,7 +118,9 @@ impl Told {
 
 const RULE: &str = "rule of ";
 /// What is told where nobody could say what is special about it.
-const GENERAL: [(Cause, Cause); 5] = [
+const GENERAL: [(Cause, Cause); 6] = [
+    // Where the old socket was not seen: conntrack has closed what the new one still waits on.
+    (Cause::RedirectFanIn, Cause::ReplyRejected),
     (Cause::NoEndpoints, Cause::RejectedByRule),
     (Cause::NoEndpoints, Cause::SynDropped),
     (Cause::RedirectLoop, Cause::RedirectTargetStalled),
