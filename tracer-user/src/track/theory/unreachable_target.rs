@@ -4,7 +4,7 @@ use super::case::{Case, confidence};
 use super::{Diagnosis, Explanation, Look, Opinion, Theory, seen};
 use crate::model::aspect::{Aspect, Neighbour, NeighbourState, Seen};
 use crate::model::conntrack::{Conntrack, Direction};
-use crate::model::evidence::Evidence;
+use crate::model::evidence::{Evidence, Place};
 use crate::model::finding::{Cause, Confidence, Severity};
 use crate::model::reason::DropReason;
 use crate::model::walked::Traveller;
@@ -79,6 +79,11 @@ fn asks(flow: &Flow) -> Vec<Ask> {
             drop.netns,
             Traveller {
                 ifindex: None,
+                place: if drop.netns == flow.netns {
+                    Place::Output
+                } else {
+                    drop.place
+                },
                 ..naming::passed(flow, drop)
             },
         ),
