@@ -111,6 +111,8 @@ pub(super) const BINDING_LOST: Scenario = Scenario {
         script.connect("app", 9000, Outcome::Works)?;
         accept(script, 0)?;
         delete_entries(script)?;
+        script.say("a second later the agent has something to say");
+        thread::sleep(Duration::from_secs(1));
         script.send("agent", 0)?;
         script.step("app", "waits for it", &Command::Receive { slot: 0 }, Outcome::Hangs)
     },
