@@ -10,6 +10,7 @@ use crate::model::reason::DropReason;
 use crate::model::walked::Traveller;
 use crate::track::flow::{DropSeen, Flow, Phase};
 use crate::track::naming::{self, Answered, Ask};
+use std::time::Duration;
 
 pub(super) const THEORY: Theory = Theory {
     look,
@@ -18,14 +19,20 @@ pub(super) const THEORY: Theory = Theory {
     ..Theory::new(Cause::UnreachableTarget, Severity::Error, weigh)
 };
 
-/// Only a SYN that was sent again can have waited for a neighbour.
+/// Only a connect that took a second can have waited for a neighbour. Up to 6.17 a SYN that waits for one in vain is not
+/// told to be sent again.
 fn look(case: &Case<'_>) -> Option<Look> {
-    let waited = match case.flow.phase {
-        Phase::Connecting => true,
-        Phase::Ended { .. } => case.failed() == Some(EHOSTUNREACH),
+    let flow = case.flow;
+    let sent_again = flow.syn_retransmits > 0;
+    let waited = match flow.phase {
+        Phase::Connecting => sent_again,
+        Phase::Ended { at, .. } => {
+            let took = flow.started().map_or(Duration::ZERO, |started| at.since(started));
+            case.failed() == Some(EHOSTUNREACH) && (sent_again || took >= Duration::from_secs(1))
+        }
         Phase::Established => false,
     };
-    (waited && case.flow.syn_retransmits > 0 && case.drop().is_none()).then(|| Look {
+    (waited && case.drop().is_none()).then(|| Look {
         aspects: vec![Aspect::Neighbour(None)],
         ..Look::default()
     })
