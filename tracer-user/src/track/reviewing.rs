@@ -68,8 +68,9 @@ impl Tracker {
             self.recurring.add(Resetter::of(flow), at, recurring::opened(flow));
         }
         // What nobody looked at is taken for what others to this destination are.
-        let sibling = self.findings.sibling(&connection);
-        let finding = match sibling.filter(|_| unexamined && cause == Cause::Unanswered) {
+        let alike = unexamined && cause == Cause::Unanswered;
+        let sibling = alike.then(|| self.findings.sibling(&connection)).flatten();
+        let finding = match sibling {
             Some(sibling) => {
                 self.findings.join(sibling, connection, hangs, now);
                 Some(sibling)
