@@ -1,6 +1,6 @@
 //! What a finding's evidence says, by question.
 
-use crate::model::aspect::{Seen, Setting};
+use crate::model::aspect::{Seen, Setting, SocketsTo};
 use crate::model::conntrack::Conntrack;
 use crate::model::evidence::{Evidence, Place};
 use crate::model::finding::{Connection, Culprit, Finding, RuleRole, Way};
@@ -251,13 +251,13 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// The last thing that was looked at and that `what` picks.
-    pub(super) fn find_seen<T>(self, what: impl Fn(&'a Seen) -> Option<T>) -> Option<T> {
-        self.find(|evidence| {
-            let Evidence::Aspect { seen, .. } = evidence else {
+    /// The sockets to one endpoint, where they were counted.
+    pub(super) fn sockets_to(self) -> Option<&'a SocketsTo> {
+        self.seen().find_map(|seen| {
+            let Seen::SocketsTo(sockets) = seen else {
                 return None;
             };
-            what(seen)
+            Some(&**sockets)
         })
     }
 

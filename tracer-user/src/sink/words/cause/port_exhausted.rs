@@ -1,7 +1,6 @@
 //! No source port is left.
 
 use super::Words;
-use crate::model::aspect::{Seen, SocketsTo};
 use crate::sink::words::facts::Facts;
 use crate::sink::words::fixes::{Check, Fix};
 use crate::sink::words::{netns, process, thousands};
@@ -13,17 +12,8 @@ pub(super) const WORDS: Words = Words {
     checks,
 };
 
-fn sockets(facts: Facts<'_>) -> Option<&SocketsTo> {
-    facts.find_seen(|seen| {
-        let Seen::SocketsTo(sockets) = seen else {
-            return None;
-        };
-        Some(&**sockets)
-    })
-}
-
 fn summary(facts: Facts<'_>) -> String {
-    let holder = sockets(facts).and_then(|sockets| sockets.holder);
+    let holder = facts.sockets_to().and_then(|sockets| sockets.holder);
     let by = holder.map_or(String::new(), |(of, held)| {
         format!(
             ", and {} holds {} sockets to it",
@@ -45,7 +35,10 @@ fn why(facts: Facts<'_>) -> Vec<String> {
          in it."
             .to_owned(),
     ];
-    if let Some((sockets, range)) = sockets(facts).and_then(|sockets| Some((sockets, sockets.range.as_ref()?))) {
+    if let Some((sockets, range)) = facts
+        .sockets_to()
+        .and_then(|sockets| Some((sockets, sockets.range.as_ref()?)))
+    {
         text.push(format!(
             "Ports are chosen from {} to {} ({}); {} of them cannot be had for another connection from {} to {}: {} are \
              in TIME_WAIT, a minute each.",
@@ -63,7 +56,7 @@ fn why(facts: Facts<'_>) -> Vec<String> {
 
 fn fixes(facts: Facts<'_>) -> Vec<Fix> {
     let mut fixes = Vec::new();
-    let range = sockets(facts).and_then(|sockets| sockets.range.clone());
+    let range = facts.sockets_to().and_then(|sockets| sockets.range.clone());
     if let Some((first, last)) = range.and_then(|range| wider(*range.start(), *range.end())) {
         fixes.push(Fix::command(
             facts.0,

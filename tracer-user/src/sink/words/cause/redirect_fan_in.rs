@@ -81,7 +81,7 @@ fn checks(facts: Facts<'_>) -> Vec<Check> {
 }
 
 fn old(facts: Facts<'_>) -> Option<&Connected> {
-    facts.find_seen(|seen| {
+    facts.seen().find_map(|seen| {
         let Seen::Sockets { sockets, .. } = seen else {
             return None;
         };

@@ -4,7 +4,6 @@ use super::Words;
 use super::mechanism::translation;
 use super::opening::redirected;
 use super::remedy::{server, translating_rules};
-use crate::model::aspect::{Seen, SocketsTo};
 use crate::model::finding::RuleRole;
 use crate::sink::words::facts::Facts;
 use crate::sink::words::fixes::{Check, Fix};
@@ -17,22 +16,13 @@ pub(super) const WORDS: Words = Words {
     checks,
 };
 
-fn sockets(facts: Facts<'_>) -> Option<&SocketsTo> {
-    facts.find_seen(|seen| {
-        let Seen::SocketsTo(sockets) = seen else {
-            return None;
-        };
-        Some(&**sockets)
-    })
-}
-
 fn proxy(facts: Facts<'_>) -> String {
     let of = facts.listener().and_then(|listener| listener.process);
     of.map_or_else(|| "the proxy there".to_owned(), |of| process(of.pid, of.comm))
 }
 
 fn summary(facts: Facts<'_>) -> String {
-    let held = sockets(facts).and_then(|sockets| sockets.holder);
+    let held = facts.sockets_to().and_then(|sockets| sockets.holder);
     let times = held.map_or(String::new(), |(_, held)| {
         format!(", {} times by now", thousands(held.into()))
     });
