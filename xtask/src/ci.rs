@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    fuzz, leftovers::Snapshot, licences::licences, process::run, setup::setup, test::test, tidy::tidy, vm,
+    fuzz, leftovers::Snapshot, licences::licences, parts, process::run, setup::setup, test::test, tidy::tidy, vm,
     workspace::Workspace,
 };
 
@@ -84,7 +84,7 @@ fn shown(duration: Duration) -> String {
 
 type Step = fn(&Workspace) -> anyhow::Result<()>;
 
-const STEPS: [(&str, Step); 10] = [
+const STEPS: [(&str, Step); 11] = [
     ("setup", setup),
     ("formatting", formatting),
     ("tidy", tidy),
@@ -92,6 +92,7 @@ const STEPS: [(&str, Step); 10] = [
     ("clippy", clippy),
     ("clippy of the eBPF programs", clippy_of_ebpf),
     ("tests (cargo xtask test)", all_tests),
+    ("heavy tests of what changed (cargo xtask test --parts)", parts::changed),
     ("release build with --locked", locked_build),
     ("fuzz targets, 10 s each (cargo xtask fuzz)", fuzz::ci),
     ("three kernels (cargo xtask vm)", vm::ci),

@@ -24,6 +24,9 @@ pub(crate) enum Verb {
     },
     /// Set up and run all tests; ARGS go to `cargo test`
     Test {
+        /// Instead, run the heavy ones, against real containerd, Prometheus, Chromium and ClickHouse: those named, or all
+        #[arg(long)]
+        parts: bool,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },

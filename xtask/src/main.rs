@@ -14,6 +14,7 @@ mod elevate;
 mod fuzz;
 mod leftovers;
 mod licences;
+mod parts;
 mod process;
 mod run;
 mod setup;
@@ -49,7 +50,8 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
     match &cli.verb {
         Verb::Setup => setup::setup(&workspace),
         Verb::Run { args } => run::build_and_run(&workspace, args),
-        Verb::Test { args } => test::test(&workspace, args),
+        Verb::Test { parts: true, args } => parts::parts(&workspace, args),
+        Verb::Test { parts: false, args } => test::test(&workspace, args),
         Verb::Soak { connections } => test::soak(&workspace, *connections),
         Verb::Bench { write, parts } => bench::bench(&workspace, *write, parts),
         Verb::Accuracy(options) => accuracy::accuracy(&workspace, options),

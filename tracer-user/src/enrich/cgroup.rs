@@ -2,7 +2,7 @@
 //!
 //! Knows the paths that container runtimes make; any other process is in no container that is known here.
 
-use crate::model::translation::{Container, Runtime};
+use crate::model::who::{Container, Runtime};
 
 /// The container that `/proc/PID/cgroup` tells of; of nested ones the innermost.
 pub fn container(cgroup: &str) -> Option<Container> {
@@ -22,7 +22,11 @@ fn in_path(path: &str) -> Option<Container> {
         } else {
             runtime(prefix)
         };
-        return Some(Container { id: id.into(), runtime });
+        return Some(Container {
+            id: id.into(),
+            runtime,
+            name: None,
+        });
     }
     None
 }
@@ -86,7 +90,15 @@ mod tests {
         ] {
             let found = container(&format!("0::{path}\n"));
             let id = A.into();
-            assert_eq!(found, Some(Container { id, runtime }), "{path}");
+            assert_eq!(
+                found,
+                Some(Container {
+                    id,
+                    runtime,
+                    name: None
+                }),
+                "{path}"
+            );
         }
     }
 

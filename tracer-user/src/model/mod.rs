@@ -19,3 +19,4 @@ pub mod time;
 pub mod translation;
 pub mod tuple;
 pub mod walked;
+pub mod who;

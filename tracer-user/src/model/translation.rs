@@ -5,6 +5,7 @@ use crate::model::inquiry::Listener;
 use crate::model::named::named;
 use crate::model::rules::{Component, Family, Hook, Located};
 use crate::model::time::Timestamp;
+use crate::model::who::Container;
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -159,23 +160,6 @@ pub struct Space {
     pub container: Option<Container>,
     /// The first process in it.
     pub process: Option<Process>,
-}
-
-/// The container that a process runs in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Container {
-    pub id: Arc<str>,
-    pub runtime: Option<Runtime>,
-}
-
-named! {
-    /// Who runs containers.
-    Runtime {
-        Docker = "docker",
-        Containerd = "containerd",
-        Crio = "cri-o",
-        Podman = "podman",
-    }
 }
 
 /// One translation, where and when it was seen.

@@ -1,7 +1,8 @@
 //! `stolen-port`: one translation of the inventory.
 
 use crate::model::rules::{Component, Family, Hook};
-use crate::model::translation::{self, Class, Destinations, Listening, Manner, Runtime};
+use crate::model::translation::{self, Class, Destinations, Listening, Manner};
+use crate::model::who::Runtime;
 use crate::sink::jsont::{Limits, Name, Netns, Process, Rule, Spelled};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;

@@ -9,7 +9,8 @@ use crate::model::hook::How;
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::rules::{Backend, Component, End, Family, Hook, Reject, Target};
 use crate::model::tcp::{ConntrackState, TcpState};
-use crate::model::translation::{Class, Manner, Runtime};
+use crate::model::translation::{Class, Manner};
+use crate::model::who::Runtime;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
 #[cfg(test)]

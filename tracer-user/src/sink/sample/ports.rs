@@ -4,8 +4,9 @@ use super::{POD, listener, ms};
 use crate::model::identity::{Comm, Process};
 use crate::model::rules::{Backend, Component, Family, Hook, Located};
 use crate::model::translation::{
-    AddressRange, Class, Container, Destinations, Listening, Manner, Port, Runtime, Space, Target, Translation,
+    AddressRange, Class, Destinations, Listening, Manner, Port, Space, Target, Translation,
 };
+use crate::model::who::{Container, Runtime};
 use std::sync::Arc;
 
 fn space() -> Arc<Space> {
@@ -16,6 +17,7 @@ fn space() -> Arc<Space> {
         container: Some(Container {
             id: "6ce776ea58b5bf1d2dc5cbbb1b9e0e2e7eba6d63d4cd5c7a3fdb1f5ecf6f6f11".into(),
             runtime: Some(Runtime::Containerd),
+            name: None,
         }),
         process: Some(Process {
             pid: 4711,

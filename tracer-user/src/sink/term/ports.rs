@@ -121,9 +121,7 @@ fn namespace(space: &Space) -> String {
     }
     if let Some(container) = &space.container {
         let id: String = container.id.chars().take(CONTAINER_ID).collect();
-        let runtime = container
-            .runtime
-            .map_or("container", crate::model::translation::Runtime::name);
+        let runtime = container.runtime.map_or("container", crate::model::who::Runtime::name);
         return format!("{runtime} {}", Shown(id.as_bytes()));
     }
     match space.process {
