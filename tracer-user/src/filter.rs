@@ -4,10 +4,13 @@ use crate::model::event::{Event, EventKind};
 use crate::model::finding::{Connection, Finding};
 use crate::model::identity::{Comm, Netns};
 use crate::model::tuple::Tuple;
+use crate::model::who::{Container, Identity, Pod};
 use std::net::IpAddr;
+use std::str::FromStr;
+use wildmatch::WildMatch;
 
 /// A filter without values lets everything pass.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
     /// Inodes of network namespaces.
     pub netns: Vec<u32>,
@@ -17,6 +20,36 @@ pub struct Filter {
     pub comms: Vec<Comm>,
     /// Of either end, before or after translation.
     pub prefixes: Vec<Prefix>,
+    /// Of the pod that a connection's process or namespace belongs to.
+    pub pods: Vec<Pattern>,
+    /// Name or id of the container.
+    pub containers: Vec<Pattern>,
+}
+
+/// What a name is to look like; `*` stands for any text, `?` for one character.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pattern(WildMatch);
+
+impl Pattern {
+    pub fn new(text: &str) -> Self {
+        Self(WildMatch::new(text))
+    }
+
+    /// Its name, or `namespace/name`.
+    fn is_pod(&self, pod: &Pod) -> bool {
+        let Some(name) = &pod.name else {
+            return pod.uid.as_deref().is_some_and(|uid| self.0.matches(uid));
+        };
+        let whole = pod.namespace.as_ref().map(|namespace| format!("{namespace}/{name}"));
+        self.0.matches(name) || whole.is_some_and(|whole| self.0.matches(&whole))
+    }
+
+    /// Its name, its id, or the start of it.
+    fn is_container(&self, container: &Container) -> bool {
+        let short = container.id.get(..SHORT_ID).unwrap_or(&container.id);
+        let name = container.name.as_deref();
+        name.is_some_and(|name| self.0.matches(name)) || self.0.matches(&container.id) || self.0.matches(short)
+    }
 }
 
 impl Filter {
@@ -26,11 +59,26 @@ impl Filter {
             .connection
             .iter()
             .chain(&finding.examples)
-            .any(|connection| self.wants_connection(connection))
+            .any(|connection| self.wants_connection(connection, finding))
     }
 
-    /// Whether the event passes, as far as it tells: an event of a packet has no process.
-    pub fn wants_event(&self, event: &Event) -> bool {
+    /// Whether names decide what passes.
+    pub fn needs_names(&self) -> bool {
+        !self.pods.is_empty() || !self.containers.is_empty()
+    }
+
+    fn wants_identity(&self, identity: Option<&Identity>) -> bool {
+        let pod = identity.and_then(|identity| identity.pod.as_deref());
+        let container = identity.and_then(|identity| identity.container.as_ref());
+        passes(&self.pods, |pattern| pod.is_some_and(|pod| pattern.is_pod(pod)))
+            && passes(&self.containers, |pattern| {
+                container.is_some_and(|container| pattern.is_container(container))
+            })
+    }
+
+    /// Whether the event passes, as far as it tells: an event of a packet has no process, and `identity` is of its
+    /// process or namespace, as far as that is known.
+    pub fn wants_event(&self, event: &Event, identity: Option<&Identity>) -> bool {
         let (packet, entry) = match &event.kind {
             EventKind::RstSent(sent) => (sent.packet, None),
             EventKind::Drop(dropped) => (Some(dropped.packet), None),
@@ -51,17 +99,17 @@ impl Filter {
             entry.map(|entry| entry.reply),
         ];
         let owner = event.owner.map(|owner| (owner.pid, owner.comm));
-        self.wants(event.netns, &tuples, owner)
+        self.wants(event.netns, &tuples, owner) && self.wants_identity(identity)
     }
 
-    fn wants_connection(&self, connection: &Connection) -> bool {
+    fn wants_connection(&self, connection: &Connection, finding: &Finding) -> bool {
         let owner = connection.owner.map(|owner| (owner.pid, owner.comm));
         let holder = connection.holder.map(|holder| (holder.pid, holder.comm));
         self.wants(
             connection.netns,
             &[Some(connection.tuple), connection.translated],
             owner.or(holder),
-        )
+        ) && self.wants_identity(finding.names.of_connection(connection).map(|identity| &**identity))
     }
 
     fn wants(&self, netns: Netns, tuples: &[Option<Tuple>], process: Option<(u32, Comm)>) -> bool {
@@ -78,6 +126,9 @@ impl Filter {
             && passes(&self.comms, |comm| process.is_some_and(|(_, of)| of == *comm))
     }
 }
+
+/// As the runtimes' own tools show ids.
+const SHORT_ID: usize = 12;
 
 fn passes<T>(values: &[T], is: impl FnMut(&T) -> bool) -> bool {
     values.is_empty() || values.iter().any(is)
@@ -110,6 +161,27 @@ impl Prefix {
     }
 }
 
+/// What is not an address prefix.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no address prefix; write it like 10.0.0.0/8 or 2001:db8::/32")]
+pub struct NoPrefix(String);
+
+/// `10.0.0.0/8`, `2001:db8::/32`, or a single address.
+impl FromStr for Prefix {
+    type Err = NoPrefix;
+
+    fn from_str(text: &str) -> Result<Self, NoPrefix> {
+        let (address, length) = text
+            .split_once('/')
+            .map_or((text, None), |(address, length)| (address, Some(length)));
+        let wrong = || NoPrefix(text.to_owned());
+        let address: IpAddr = address.parse().map_err(|_| wrong())?;
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let length = length.map_or(Ok(longest), |length| length.parse().map_err(|_| wrong()))?;
+        Self::new(address, length).ok_or_else(wrong)
+    }
+}
+
 fn same_start(a: u128, b: u128, length: u8) -> bool {
     length == 0 || (a ^ b) >> (128 - u32::from(length)) == 0
 }
@@ -119,6 +191,7 @@ mod tests {
     use super::*;
     use crate::model::time::Timestamp;
     use crate::model::tuple::Endpoint;
+    use std::sync::Arc;
 
     fn event() -> Event {
         let end = |last, port| Endpoint::new([10, 77, 0, last].into(), port);
@@ -135,7 +208,7 @@ mod tests {
 
     #[test]
     fn no_filter_lets_everything_pass() {
-        assert!(Filter::default().wants_event(&event()));
+        assert!(Filter::default().wants_event(&event(), None));
     }
 
     #[test]
@@ -145,22 +218,60 @@ mod tests {
             netns: vec![5],
             ..Filter::default()
         };
-        assert!(filter.wants_event(&event()));
+        assert!(filter.wants_event(&event(), None));
         assert!(
             !Filter {
                 netns: vec![6],
                 ..filter.clone()
             }
-            .wants_event(&event())
+            .wants_event(&event(), None)
         );
         assert!(
             !Filter {
                 pids: vec![1],
                 ..filter
             }
-            .wants_event(&event()),
+            .wants_event(&event(), None),
             "an unknown process is not that one"
         );
+    }
+
+    #[test]
+    fn pods_and_containers_are_known_by_any_of_their_names() {
+        let identity = Identity {
+            container: Some(Container {
+                id: "6ce776ea58b5bf1d2dc5cbbb1b9e0e2e7eba6d63d4cd5c7a3fdb1f5ecf6f6f11".into(),
+                runtime: None,
+                name: Some("app".into()),
+            }),
+            pod: Some(Arc::new(Pod {
+                name: Some("cart-0".into()),
+                namespace: Some("shop".into()),
+                ..Pod::default()
+            })),
+            ..Identity::default()
+        };
+        let wants = |pods: &[&str], containers: &[&str], identity| {
+            let patterns = |texts: &[&str]| texts.iter().map(|text| Pattern::new(text)).collect();
+            let filter = Filter {
+                pods: patterns(pods),
+                containers: patterns(containers),
+                ..Filter::default()
+            };
+            filter.wants_event(&event(), identity)
+        };
+        for pod in ["cart-0", "cart-*", "shop/cart-0", "shop/*", "*"] {
+            assert!(wants(&["other", pod], &[], Some(&identity)), "{pod}");
+        }
+        for container in ["app", "6ce776ea58b5", "6ce7*"] {
+            assert!(wants(&[], &[container], Some(&identity)), "{container}");
+        }
+        assert!(wants(&["cart-0"], &["app"], Some(&identity)));
+        for pod in ["cart", "other/*", "cart-0/app", "shop"] {
+            assert!(!wants(&[pod], &[], Some(&identity)), "{pod}");
+        }
+        assert!(!wants(&["cart-0"], &["sidecar"], Some(&identity)), "filters add up");
+        assert!(!wants(&["*"], &[], None), "an unknown pod is none of them");
     }
 
     #[test]
@@ -174,5 +285,18 @@ mod tests {
         assert!(inside(prefix("2001:db8::", 32), "2001:db8:1::1"));
         assert!(inside(prefix("2001:db8::1", 128), "2001:db8::1"));
         assert_eq!(Prefix::new([10, 0, 0, 0].into(), 33), None);
+    }
+
+    #[test]
+    fn prefixes_are_checked_against_their_family() {
+        let parse = |text: &str| text.parse::<Prefix>();
+        assert!(parse("10.0.0.0/8").is_ok());
+        assert_eq!(parse("10.0.0.1"), parse("10.0.0.1/32"));
+        for wrong in ["10.0.0.0/33", "10.0.0/8", "::/129", "x", "10.0.0.0/", "/8"] {
+            assert!(
+                parse(wrong).is_err_and(|error| error.to_string().contains(wrong)),
+                "{wrong}"
+            );
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::model::finding::Finding;
 use crate::model::inquiry::{Answer, Inquiry, Question};
 use crate::model::time::Timestamp;
 use crate::sink::jsonl::{Input, Line, ReadError, read};
-use crate::sink::{Clock, NETNS_OPTION, RULES_OPTION};
+use crate::sink::{Clock, NAMES_OPTION, NETNS_OPTION, RULES_OPTION};
 use crate::track::{Config, Totals, Tracker};
 use std::collections::BTreeMap;
 
@@ -37,6 +37,7 @@ impl Replay {
                 let config = Config {
                     hang_after: hang_after.unwrap_or(Config::default().hang_after),
                     walk: options.contains_key(RULES_OPTION),
+                    names: options.contains_key(NAMES_OPTION),
                     netns: options.get(NETNS_OPTION).map_or_else(Vec::new, |list| inodes(list)),
                     ..Config::default()
                 };
@@ -114,7 +115,7 @@ fn inodes(list: &str) -> Vec<u32> {
 fn is_alike(asked: &Question, recorded: &Question) -> bool {
     let connection = |question: &Question| match question {
         Question::Connection { tuple, target, .. } => Some((*tuple, *target)),
-        Question::Link { .. } | Question::Sweep | Question::Stalled | Question::Walk { .. } => None,
+        Question::Link { .. } | Question::Sweep | Question::Stalled | Question::Walk { .. } | Question::Who(_) => None,
     };
     connection(asked).is_some_and(|asked| connection(recorded) == Some(asked))
 }

@@ -125,7 +125,7 @@ fn answer(inquiry: &Inquiry, at: Timestamp) -> Answer {
         Question::Link { .. } => Reply::Link(None),
         Question::Sweep => Reply::Swept(Vec::new()),
         Question::Stalled => Reply::Stalled(Census::default()),
-        Question::Walk { .. } => Reply::Unreachable("not asked of the kernel here".into()),
+        Question::Walk { .. } | Question::Who(_) => Reply::Unreachable("not asked of the kernel here".into()),
     };
     Answer {
         id: inquiry.id,

@@ -26,6 +26,7 @@ use crate::model::inspected::{Inspected, Unserved};
 use crate::model::rules::{Backend, ChainId, Family, Located, RuleId, Ruleset, Snapshot};
 use crate::model::translation::{Class, Manner, Translation};
 use crate::model::tuple::Tuple;
+use crate::model::who::Names;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -185,12 +186,14 @@ impl<'a> Looked<'a> {
             },
             connection: None,
             count: 0,
+            hanging: 0,
             unexamined: 0,
             examples: Vec::new(),
             victims: Vec::new(),
             culprits: Vec::new(),
             evidence: Vec::new(),
             considered: Vec::new(),
+            names: Names::default(),
             first: at,
             last: at,
         }

@@ -2,7 +2,7 @@
 
 use super::{netns, output, values};
 use crate::failure::Failure;
-use crate::filter::{Filter, Prefix};
+use crate::filter::{Filter, Pattern, Prefix};
 use crate::model::identity::Comm;
 use crate::run::{self, Events, Options};
 use clap::ValueEnum;
@@ -37,8 +37,16 @@ pub(super) struct TraceArguments {
     #[arg(long, value_parser = values::comm)]
     comm: Vec<Comm>,
     /// Only connections with an address in this prefix
-    #[arg(long, value_name = "PREFIX", value_parser = values::prefix)]
+    #[arg(long, value_name = "PREFIX")]
     cidr: Vec<Prefix>,
+    /// Only connections of this pod: its name, or namespace/name; * stands for any text
+    #[arg(long)]
+    pod: Vec<String>,
+    /// Only connections of this container: its name in the pod, or its id
+    #[arg(long)]
+    container: Vec<String>,
+    #[command(flatten)]
+    names: NamesArguments,
     /// End with exit code 1 if something above `info` was found
     #[arg(long)]
     fail_on_finding: bool,
@@ -69,10 +77,13 @@ pub(super) fn run(arguments: &TraceArguments) -> Result<bool, Failure> {
             pids: arguments.pid.clone(),
             comms: arguments.comm.clone(),
             prefixes: arguments.cidr.clone(),
+            pods: patterns(&arguments.pod),
+            containers: patterns(&arguments.container),
         },
         conntrack_events: arguments.conntrack_events,
         ladder: arguments.ladder.hooks,
         log_probes: arguments.output.verbose > 2,
+        names: arguments.names.options(),
         described: described(arguments),
     };
     let report = run::block_on(async {
@@ -84,6 +95,10 @@ pub(super) fn run(arguments: &TraceArguments) -> Result<bool, Failure> {
         return Err(Failure::Usage(format!("the output could not be written: {error}")));
     }
     Ok(arguments.fail_on_finding && report.found_above_info)
+}
+
+fn patterns(texts: &[String]) -> Vec<Pattern> {
+    texts.iter().map(|text| Pattern::new(text)).collect()
 }
 
 fn described(arguments: &TraceArguments) -> Vec<(&'static str, String)> {

@@ -1,9 +1,7 @@
 //! Parsers of argument values; each error names the value and what would be right.
 
-use crate::filter::Prefix;
 use crate::kernel::plan::Ladder;
 use crate::model::identity::Comm;
-use std::net::IpAddr;
 use std::time::Duration;
 
 /// The option that every command has which attaches hooks.
@@ -28,18 +26,6 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// `10.0.0.0/8`, `2001:db8::/32`, or a single address.
-pub(super) fn prefix(text: &str) -> Result<Prefix, String> {
-    let (address, length) = text
-        .split_once('/')
-        .map_or((text, None), |(address, length)| (address, Some(length)));
-    let wrong = || format!("`{text}` is no address prefix; write it like 10.0.0.0/8 or 2001:db8::/32");
-    let address: IpAddr = address.parse().map_err(|_| wrong())?;
-    let longest = if address.is_ipv4() { 32 } else { 128 };
-    let length = length.map_or(Ok(longest), |length| length.parse().map_err(|_| wrong()))?;
-    Prefix::new(address, length).ok_or_else(wrong)
-}
-
 /// The name of a thread: the kernel keeps 15 bytes.
 pub(super) fn comm(text: &str) -> Result<Comm, String> {
     if text.is_empty() || text.len() > 15 {
@@ -58,15 +44,6 @@ mod tests {
         assert_eq!(duration("2m"), Ok(Duration::from_mins(2)));
         assert!(duration("0s").is_err());
         assert!(duration("soon").is_err_and(|error| error.contains("500ms, 3s or 2m")));
-    }
-
-    #[test]
-    fn prefixes_are_checked_against_their_family() {
-        assert!(prefix("10.0.0.0/8").is_ok());
-        assert_eq!(prefix("10.0.0.1"), prefix("10.0.0.1/32"));
-        for wrong in ["10.0.0.0/33", "10.0.0/8", "::/129", "x", "10.0.0.0/", "/8"] {
-            assert!(prefix(wrong).is_err_and(|error| error.contains(wrong)), "{wrong}");
-        }
     }
 
     #[test]

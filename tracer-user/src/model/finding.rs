@@ -11,6 +11,7 @@ use crate::model::rules::Located;
 use crate::model::tcp::TcpState;
 use crate::model::time::Timestamp;
 use crate::model::tuple::{Endpoint, Tuple};
+use crate::model::who::{Names, Subject};
 use std::sync::Arc;
 
 named! {
@@ -194,6 +195,8 @@ pub struct Finding {
     pub connection: Option<Connection>,
     /// All connections with this cause.
     pub count: u64,
+    /// Of these, so many hang still.
+    pub hanging: u64,
     /// Of these, so many were not looked at: there were too many at once, or no answer came.
     pub unexamined: u64,
     /// At most [`Finding::EXAMPLES`].
@@ -203,6 +206,8 @@ pub struct Finding {
     pub culprits: Vec<Culprit>,
     pub evidence: Vec<Evidence>,
     pub considered: Vec<Considered>,
+    /// Who is behind the numbers in it.
+    pub names: Names,
     pub first: Timestamp,
     pub last: Timestamp,
 }
@@ -210,4 +215,22 @@ pub struct Finding {
 impl Finding {
     /// How many connections a finding shows of each sort.
     pub const EXAMPLES: usize = 5;
+
+    /// Calls `each` with everybody whose name it wants; with some of them several times.
+    pub fn each_subject(&self, mut each: impl FnMut(Subject)) {
+        let shown = self.connection.iter().chain(&self.examples).chain(&self.victims);
+        for connection in shown {
+            each(Subject::Netns(connection.netns));
+            connection.owner.iter().for_each(|owner| each(Subject::of_owner(owner)));
+            connection.holder.into_iter().for_each(|holder| each(holder.into()));
+        }
+        for culprit in &self.culprits {
+            match culprit {
+                Culprit::Rule { netns, .. } | Culprit::Sysctl { netns, .. } => each(Subject::Netns(*netns)),
+                Culprit::Listener(listener) => listener.process.into_iter().for_each(|process| each(process.into())),
+                Culprit::Process(process) => each((*process).into()),
+                Culprit::ConntrackEntry(_) | Culprit::Peer { .. } => {}
+            }
+        }
+    }
 }

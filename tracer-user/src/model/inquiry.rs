@@ -7,6 +7,7 @@ use crate::model::tcp::TcpState;
 use crate::model::time::Timestamp;
 use crate::model::tuple::{Endpoint, Tuple};
 use crate::model::walked::{Traveller, Walked};
+use crate::model::who::{Identity, Subject};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ use std::time::Duration;
 pub struct Inquiry {
     pub id: u64,
     pub at: Timestamp,
-    /// Where to look; ignored by [`Question::Sweep`] and [`Question::Stalled`].
+    /// Where to look; ignored by [`Question::Sweep`], [`Question::Stalled`] and
+    /// [`Question::Who`].
     pub netns: Netns,
     /// A process (or thread) that was in that namespace, to find it sooner.
     pub hint: Option<u32>,
@@ -49,6 +51,8 @@ pub enum Question {
         /// What else of the namespace is to be looked at.
         aspects: Vec<Aspect>,
     },
+    /// Which program, container and pod this is, or was at the time of the question.
+    Who(Subject),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +73,8 @@ pub enum Reply {
     Swept(Vec<Waiting>),
     Stalled(Census),
     Walked(Box<Walked>),
+    /// Empty: nobody knows.
+    Identity(Arc<Identity>),
     /// The namespace is gone.
     Gone,
     /// It could not be looked at, and why.

@@ -5,7 +5,7 @@ use crate::model::inquiry::Listener;
 use crate::model::named::named;
 use crate::model::rules::{Component, Family, Hook, Located};
 use crate::model::time::Timestamp;
-use crate::model::who::Container;
+use crate::model::who::{Container, Pod};
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -158,6 +158,8 @@ pub struct Space {
     pub names: Vec<Arc<str>>,
     /// Of the container that runs in it. Untrusted.
     pub container: Option<Container>,
+    /// Untrusted.
+    pub pod: Option<Arc<Pod>>,
     /// The first process in it.
     pub process: Option<Process>,
 }

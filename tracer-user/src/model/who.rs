@@ -1,6 +1,7 @@
 //! Who is behind a number: the program, the container and the pod of a process, or of a network namespace.
 
-use crate::model::identity::{Comm, Netns};
+use crate::model::finding::Connection;
+use crate::model::identity::{Comm, Netns, Owner, Process};
 use crate::model::named::named;
 use std::sync::Arc;
 
@@ -15,6 +16,28 @@ pub enum Subject {
         cgroup: Option<u64>,
     },
     Netns(Netns),
+}
+
+impl Subject {
+    pub fn of_owner(owner: &Owner) -> Self {
+        Self::Process {
+            pid: owner.pid,
+            comm: owner.comm,
+            cgroup: Some(owner.cgroup).filter(|cgroup| *cgroup != 0),
+        }
+    }
+}
+
+/// A process that was found by looking.
+impl From<Process> for Subject {
+    fn from(process: Process) -> Self {
+        let Process { pid, comm } = process;
+        Self::Process {
+            pid,
+            comm,
+            cgroup: None,
+        }
+    }
 }
 
 /// What is known of a subject; all of it is untrusted text.
@@ -81,6 +104,16 @@ impl Names {
         let is = |of: &Subject| matches!(of, Subject::Process { pid, comm, .. } if (*pid, *comm) == (process, name));
         let found = self.0.iter().find(|(of, _)| is(of));
         found.map(|(_, identity)| identity)
+    }
+
+    /// Of the process that has the connection; where nothing is known of it, of the namespace.
+    pub fn of_connection(&self, connection: &Connection) -> Option<&Arc<Identity>> {
+        let owner = connection
+            .owner
+            .as_ref()
+            .and_then(|owner| self.of(Subject::of_owner(owner)));
+        let holder = || self.of(connection.holder?.into());
+        owner.or_else(holder).or_else(|| self.of_netns(connection.netns))
     }
 
     pub fn of_netns(&self, netns: Netns) -> Option<&Arc<Identity>> {

@@ -247,6 +247,7 @@ const ASKED_MAX: usize = 1_024;
 mod tests {
     use super::*;
     use crate::model::finding::{Confidence, Severity, State};
+    use crate::model::who::Names;
 
     fn found(cause: Cause) -> Finding {
         let at = Timestamp::from_nanos(1);
@@ -261,12 +262,14 @@ mod tests {
             confidence: Confidence::Proved,
             connection: None,
             count: 0,
+            hanging: 0,
             unexamined: 0,
             examples: Vec::new(),
             victims: Vec::new(),
             culprits: Vec::new(),
             evidence: Vec::new(),
             considered: Vec::new(),
+            names: Names::default(),
             first: at,
             last: at,
         }

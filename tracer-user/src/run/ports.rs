@@ -188,6 +188,7 @@ impl PortSurvey {
             enter: Some(Arc::clone(&place.path)),
             names: place.names.clone(),
             container: place.process.and_then(cgroup).and_then(|text| cgroup::container(&text)),
+            pod: None,
             process: place.process.map(|pid| Process {
                 pid,
                 comm: process::comm(pid),

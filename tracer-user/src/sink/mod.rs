@@ -13,7 +13,7 @@ pub mod writer;
 
 pub use clock::Clock;
 pub use record::{
-    Format, Hello, Hook, HookStats, Loss, LossSource, NETNS_OPTION, RULES_OPTION, Record, Stats, Summary,
+    Format, Hello, Hook, HookStats, Loss, LossSource, NAMES_OPTION, NETNS_OPTION, RULES_OPTION, Record, Stats, Summary,
 };
 pub use writer::{Writer, WriterReport, WriterState};
 

@@ -183,3 +183,5 @@ impl Summary {
 pub const NETNS_OPTION: &str = "netns-inodes";
 /// The option that says that the Tracker asked for rules: recordings without it are from before it did.
 pub const RULES_OPTION: &str = "rules";
+/// The option that says that the Tracker asked who is behind numbers.
+pub const NAMES_OPTION: &str = "names";

@@ -6,6 +6,7 @@ use crate::model::identity::Netns;
 use crate::model::inquiry::{Inquiry, Question};
 use crate::model::time::Timestamp;
 use crate::model::tuple::Tuple;
+use crate::model::who::Subject;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Who waits for an answer.
@@ -26,6 +27,7 @@ pub(super) enum Asker {
     },
     Sweep,
     Census,
+    Name(Subject),
     /// The finding whose rules are asked for, and which of its questions.
     Walk {
         finding: u64,
@@ -92,7 +94,7 @@ impl Inquiries {
     pub(super) fn unresolved(&self, now: Timestamp) -> u64 {
         let missed = self.waiting.values().filter(|(_, asker, asked)| match asker {
             Asker::Flow(_) | Asker::Link { .. } | Asker::Stray(_) | Asker::Deleted { .. } | Asker::Walk { .. } => true,
-            Asker::Sweep | Asker::Census => now.since(*asked) >= ANSWER_LOST,
+            Asker::Sweep | Asker::Census | Asker::Name(_) => now.since(*asked) >= ANSWER_LOST,
         });
         u64::try_from(missed.count()).unwrap_or(u64::MAX)
     }

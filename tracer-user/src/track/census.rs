@@ -59,6 +59,7 @@ impl Tracker {
             | Reply::Link(_)
             | Reply::Swept(_)
             | Reply::Walked(_)
+            | Reply::Identity(_)
             | Reply::Gone
             | Reply::Unreachable(_) => {
                 self.repeat_census(at);

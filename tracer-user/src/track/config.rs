@@ -33,6 +33,10 @@ pub const MAX_LOST: usize = 4_096;
 pub const MAX_STRAYS: usize = 64;
 /// Namespaces whose entrance (a path for `nsenter`) is remembered; past it one is forgotten.
 pub const MAX_ENTRANCES: usize = 4_096;
+/// Processes and namespaces whose names are remembered; past it the one asked for first is forgotten and counted.
+pub const MAX_NAMES: usize = 4_096;
+/// Findings that wait for names at once; past it the first goes without.
+pub const MAX_HELD: usize = 1_024;
 /// Unaccepted connections watched by the sweep.
 pub const MAX_WAITING: usize = 4_096;
 
@@ -48,6 +52,8 @@ pub struct Config {
     pub census: bool,
     /// Whether to ask for the rules behind a finding.
     pub walk: bool,
+    /// Whether to ask which programs, containers and pods a finding is about.
+    pub names: bool,
     /// Inodes of the namespaces whose connections are wanted; empty: all. Packets of any namespace still reach them.
     pub netns: Vec<u32>,
 }
@@ -71,6 +77,7 @@ impl Default for Config {
             sweep: true,
             census: true,
             walk: true,
+            names: false,
             netns: Vec::new(),
         }
     }
@@ -86,6 +93,10 @@ pub(super) const LINK_PATIENCE: Duration = Duration::from_secs(2);
 pub(super) const ANSWER_LOST: Duration = Duration::from_secs(30);
 /// How often the question for connections that hang already is repeated where it could not be answered.
 pub(super) const CENSUS_TRIES: u32 = 3;
+/// How long a finding waits for the names in it.
+pub(super) const NAME_PATIENCE: Duration = Duration::from_millis(300);
+/// How long an answer counts: a container runtime may tell more later, and numbers are given to others.
+pub(super) const NAME_FRESH: Duration = Duration::from_secs(30);
 /// At most one revision of a finding in this time.
 pub(super) const REVISION_INTERVAL: Duration = Duration::from_secs(1);
 /// A finding without connections that still hang is closed when nothing was added for this long.

@@ -96,7 +96,7 @@ impl Tracker {
             Reply::Walked(walked) => Ok(*walked),
             Reply::Gone => Err("the namespace is gone".into()),
             Reply::Unreachable(why) => Err(why),
-            Reply::Connection(_) | Reply::Link(_) | Reply::Swept(_) | Reply::Stalled(_) => {
+            Reply::Connection(_) | Reply::Link(_) | Reply::Swept(_) | Reply::Stalled(_) | Reply::Identity(_) => {
                 Err("the answer is to another question".into())
             }
         };

@@ -10,6 +10,7 @@ use crate::model::finding::{Cause, Connection, Finding, Severity, State};
 use crate::model::identity::Comm;
 use crate::model::time::Timestamp;
 use crate::model::tuple::Endpoint;
+use crate::model::who::Names;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// What makes two connections one finding. Resets by a peer are told apart by who received them, and grouped by the
@@ -318,12 +319,14 @@ impl Findings {
             confidence: diagnosis.confidence,
             connection: Some(connection.clone()),
             count: 0,
+            hanging: 0,
             unexamined: 0,
             examples: Vec::new(),
             victims: Vec::new(),
             culprits: diagnosis.culprits.clone(),
             evidence: diagnosis.evidence.clone(),
             considered: diagnosis.considered.clone(),
+            names: Names::default(),
             first,
             last: at,
         };
@@ -488,6 +491,7 @@ impl Findings {
         }
         open.finding.state = state;
         open.finding.at = now;
+        open.finding.hanging = open.active;
         open.last_revision = Some(now);
         open.dirty = false;
         self.out.push_back(open.finding.clone());

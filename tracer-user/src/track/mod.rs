@@ -23,6 +23,7 @@ mod judge;
 mod locals;
 mod lost;
 mod merged;
+mod names;
 mod naming;
 mod pace;
 mod packets;

@@ -232,7 +232,9 @@ impl Tracker {
             Reply::Connection(examined) => Ok(*examined),
             Reply::Gone => Err("the namespace is gone".into()),
             Reply::Unreachable(why) => Err(why),
-            Reply::Link(_) | Reply::Swept(_) | Reply::Stalled(_) | Reply::Walked(_) => return,
+            Reply::Link(_) | Reply::Swept(_) | Reply::Stalled(_) | Reply::Walked(_) | Reply::Identity(_) => {
+                return;
+            }
         };
         let Some(flow) = self.flows.get_mut(id) else {
             return;

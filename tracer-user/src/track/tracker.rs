@@ -11,6 +11,7 @@ use super::giveup::GiveUps;
 use super::judge::{ECONNABORTED, ECONNREFUSED, ECONNRESET, Ordinary};
 use super::locals::Locals;
 use super::lost::Lost;
+use super::names::Register;
 use super::pace::Pace;
 use super::packets::{PacketSeen, Packets, What};
 use super::recurring::Recurring;
@@ -25,6 +26,7 @@ use crate::model::inquiry::{Answer, Inquiry, Reply};
 use crate::model::tcp::{self, TcpState};
 use crate::model::time::Timestamp;
 use crate::model::tuple::Tuple;
+use crate::model::who::Subject;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -46,6 +48,7 @@ pub struct Tracker {
     pub(super) pace: Pace,
     pub(super) strays: Strays,
     pub(super) lost: Lost,
+    pub(super) names: Register,
     /// Namespace and device → the namespace behind it, once known.
     pub(super) links: BTreeMap<(u64, u32), Link>,
     /// How a person enters a namespace, by its identity.
@@ -87,6 +90,7 @@ impl Tracker {
             pace: Pace::new(EXAMINATIONS_PER_SECOND, EXAMINATIONS_BURST),
             strays: Strays::default(),
             lost: Lost::default(),
+            names: Register::default(),
             links: BTreeMap::new(),
             entrances: BTreeMap::new(),
             sweeps,
@@ -141,6 +145,7 @@ impl Tracker {
             }
         }
         self.review_touched(event.at);
+        self.name_findings(event.at);
     }
 
     /// Takes in what an inquiry found.
@@ -167,10 +172,12 @@ impl Tracker {
                 }
             }
             (Some(Asker::Census), reply) => self.census_answered(at, reply),
+            (Some(Asker::Name(subject)), reply) => self.name_answered(subject, reply),
             (Some(Asker::Walk { finding, index }), reply) => self.walked((finding, index), at, enter, reply),
             (None, _) => {}
         }
         self.review_touched(at);
+        self.name_findings(at);
     }
 
     /// A deadline that passed long ago without a call: nobody ran, neither we nor the timers and peers of the connections.
@@ -191,6 +198,7 @@ impl Tracker {
             self.findings.poll_timeout(),
             self.sweeps.next_at,
             self.census.next_at,
+            self.names.poll_timeout(),
         ]
         .into_iter()
         .flatten()
@@ -215,6 +223,7 @@ impl Tracker {
         let flows = &self.flows;
         let armed = |at, id| flows.get(id).is_some_and(|flow| flow.deadline == Some(at));
         self.flow_deadlines.prune(flows.len(), armed);
+        self.name_findings(now);
     }
 
     pub fn poll_inquiry(&mut self) -> Option<Inquiry> {
@@ -222,13 +231,14 @@ impl Tracker {
     }
 
     pub fn poll_finding(&mut self) -> Option<Finding> {
-        self.findings.poll()
+        self.names.poll()
     }
 
     /// Flushes at the end: drain [`Self::poll_finding`] once more after it.
     pub fn finish(&mut self, now: Timestamp) {
         self.handle_timeout(now);
         self.findings.finish(now);
+        self.release_findings(now);
         self.totals.unresolved += self.inquiries.unresolved(now);
     }
 
@@ -385,6 +395,9 @@ impl Tracker {
                 };
             }
             self.touch(Some(id));
+        }
+        if let Some(owner) = event.owner {
+            self.expect_name(Subject::of_owner(&owner), event.netns, event.at);
         }
         let (id, evicted) = self.flows.insert(new_flow(event, tuple, phase));
         self.totals.evicted += u64::from(evicted.is_some());

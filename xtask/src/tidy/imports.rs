@@ -254,9 +254,15 @@ const PARTS: &[Part] = &[
         without: SINK,
     },
     Part {
+        place: "tracer-user/src/config/",
+        parts: Only::These(&["filter", "model"]),
+        crates: Only::These(&["humantime", "parse_size", "serde", "toml"]),
+        without: IMPURE,
+    },
+    Part {
         place: "tracer-user/src/filter.rs",
         parts: Only::These(&["model"]),
-        crates: Only::These(&["thiserror"]),
+        crates: Only::These(&["thiserror", "wildmatch"]),
         without: IMPURE,
     },
     Part {

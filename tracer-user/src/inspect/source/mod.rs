@@ -55,7 +55,9 @@ impl Inspector {
     pub fn ask(&self, inquiry: Inquiry) -> Result<(), Box<Inquiry>> {
         let queue = match inquiry.question {
             Question::Sweep | Question::Stalled => &self.sweeps,
-            Question::Connection { .. } | Question::Link { .. } | Question::Walk { .. } => &self.inquiries,
+            Question::Connection { .. } | Question::Link { .. } | Question::Walk { .. } | Question::Who(_) => {
+                &self.inquiries
+            }
         };
         queue.try_send(inquiry).map_err(|error| match error {
             TrySendError::Full(inquiry) | TrySendError::Disconnected(inquiry) => Box::new(inquiry),

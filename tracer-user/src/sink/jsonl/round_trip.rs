@@ -17,12 +17,13 @@ use crate::model::tcp::{ConntrackState, TcpState};
 use crate::model::time::Timestamp;
 use crate::model::tuple::{Endpoint, Tuple};
 use crate::model::walked::{Named, Repeated, Trail, Traveller, Walked};
+use crate::model::who::{Container, Identity, Pod, Runtime, Subject};
 use crate::sink::clock::Clock;
 use crate::sink::jsonl::{Input, read, write};
 use crate::sink::jsont::schema;
 use crate::sink::record::Record;
 use crate::sink::sample;
-use proptest::collection::vec;
+use proptest::collection::{btree_map, vec};
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -191,6 +192,26 @@ fn event() -> impl Strategy<Value = Event> {
         })
 }
 
+fn identity() -> impl Strategy<Value = Identity> {
+    let container =
+        (text(), of(text()), of(select(Runtime::ALL))).prop_map(|(id, name, runtime)| Container { id, runtime, name });
+    let labels = btree_map(text(), text(), 0..3).prop_map(|labels| labels.into_iter().collect());
+    let pod = (of(text()), of(text()), of(text()), labels).prop_map(|(name, namespace, uid, labels)| Pod {
+        name,
+        namespace,
+        uid,
+        labels,
+    });
+    (of(text()), of(text()), of(container), of(pod.prop_map(Arc::new))).prop_map(
+        |(executable, command_line, container, pod)| Identity {
+            executable,
+            command_line,
+            container,
+            pod,
+        },
+    )
+}
+
 fn inquiry() -> impl Strategy<Value = Inquiry> {
     let question = prop_oneof![
         (tuple(), of(endpoint()), vec(aspect(), 0..3)).prop_map(|(tuple, target, aspects)| Question::Connection {
@@ -208,8 +229,17 @@ fn inquiry() -> impl Strategy<Value = Inquiry> {
                 aspects,
             }
         }),
+        netns().prop_map(|netns| Question::Who(Subject::Netns(netns))),
+        (any::<u32>(), comm(), of(1_u64..))
+            .prop_map(|(pid, comm, cgroup)| { Question::Who(Subject::Process { pid, comm, cgroup }) }),
     ];
     (any::<u64>(), timestamp(), netns(), of(any::<u32>()), question).prop_map(|(id, at, netns, hint, question)| {
+        // The line of a question about a namespace has room for that one.
+        let netns = if let Question::Who(Subject::Netns(of)) = question {
+            of
+        } else {
+            netns
+        };
         Inquiry {
             id,
             at,
@@ -450,6 +480,7 @@ fn answer() -> impl Strategy<Value = Answer> {
         (vec(stalled(), 0..3), any::<u32>())
             .prop_map(|(sockets, left_out)| Reply::Stalled(Census { sockets, left_out })),
         walked().prop_map(|walked| Reply::Walked(Box::new(walked))),
+        identity().prop_map(|identity| Reply::Identity(Arc::new(identity))),
         Just(Reply::Gone),
         text().prop_map(Reply::Unreachable),
     ];

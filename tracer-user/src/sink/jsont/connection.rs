@@ -5,8 +5,10 @@ use crate::model::finding::Way;
 use crate::model::identity::{Comm, Owner};
 use crate::model::tcp::TcpState;
 use crate::model::time::Timestamp;
+use crate::model::who::Names;
 use crate::sink::jsont::address::Network;
-use crate::sink::jsont::{Decimal, Endpoint, Name, Netns, Spelled, Tuple};
+use crate::sink::jsont::who::{Container, Kubernetes};
+use crate::sink::jsont::{Decimal, Endpoint, Limits, Name, Netns, Place, Program, Spelled, Tuple};
 use serde::{Deserialize, Serialize};
 
 /// Every field that is not known is absent.
@@ -51,8 +53,12 @@ pub struct Connection<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_us: Option<u64>,
     /// Who connected; of a finding's examples and victims.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub process: Option<Process>,
+    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+    pub process: Option<Program<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+    pub container: Option<Container<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+    pub k8s: Option<Kubernetes<'a>>,
 }
 
 impl<'a> Connection<'a> {
@@ -77,13 +83,18 @@ impl<'a> Connection<'a> {
             rto_ns: None,
             latency_us: None,
             process: None,
+            container: None,
+            k8s: None,
         }
     }
 
     /// One of several connections: with its process.
-    pub fn example(connection: &'a finding::Connection, now: Timestamp) -> Self {
+    pub fn example(connection: &'a finding::Connection, now: Timestamp, names: &'a Names, limits: Limits) -> Self {
+        let Place { container, k8s } = Place::of(connection, names, limits);
         Self {
-            process: Process::of(connection),
+            process: Program::of(connection, names, limits),
+            container,
+            k8s,
             ..Self::new(connection, now)
         }
     }
@@ -100,16 +111,6 @@ pub struct Process {
     /// Id of the cgroup in the unified hierarchy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cgroup_id: Option<Decimal>,
-}
-
-impl Process {
-    /// Who holds a finding's connection, as far as that is known.
-    pub fn of(connection: &finding::Connection) -> Option<Self> {
-        match (&connection.owner, connection.holder) {
-            (Some(owner), _) => Some(owner.into()),
-            (None, holder) => holder.map(Into::into),
-        }
-    }
 }
 
 /// `user.id`, `thread.id`.

@@ -3,12 +3,13 @@
 use crate::model::event::RstMaker;
 use crate::model::finding;
 use crate::model::finding::{Cause, Confidence, RuleRole, Severity, State};
+use crate::model::who::Names;
 use crate::sink::clock::Clock;
 use crate::sink::jsont::aspect::SettingLine;
 use crate::sink::jsont::evidence::Evidence;
 use crate::sink::jsont::socket::Listener;
 use crate::sink::jsont::spell::{Spell, spelled};
-use crate::sink::jsont::{Connection, Conntrack, Endpoint, Limits, Netns, Process, Rule, Spelled, Time};
+use crate::sink::jsont::{Connection, Conntrack, Endpoint, Limits, Netns, Place, Program, Rule, Spelled, Time};
 use crate::sink::words;
 use crate::sink::words::{Check, Fix, FixKind};
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,9 @@ pub struct Finding<'a> {
     pub connection: Option<Connection<'a>>,
     /// How many connections.
     pub count: u64,
+    /// Of these, so many hang still.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub hanging: u64,
     /// Of these, so many were not looked at, because there were too many at once or no answer came.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub not_examined: u64,
@@ -42,8 +46,11 @@ pub struct Finding<'a> {
     pub examples: Vec<Connection<'a>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub victims: Vec<Connection<'a>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub process: Option<Process>,
+    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+    pub process: Option<Program<'a>>,
+    /// Of that process; where nothing is known of it, of its namespace.
+    #[serde(flatten, borrow)]
+    pub place: Place<'a>,
     pub culprits: Vec<Culprit<'a>>,
     pub evidence: Vec<Evidence<'a>>,
     pub considered: Vec<Considered<'a>>,
@@ -68,18 +75,35 @@ pub enum Culprit<'a> {
         /// Absent where only is known that there is one.
         #[serde(flatten, borrow)]
         rule: Option<Rule<'a>>,
+        /// Of the namespace.
+        #[serde(flatten, borrow)]
+        place: Place<'a>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         evidence: Option<usize>,
     },
     ConntrackEntry(Conntrack),
-    Listener(Listener),
+    Listener {
+        #[serde(flatten)]
+        listener: Listener,
+        /// Of its process.
+        #[serde(flatten, borrow)]
+        place: Place<'a>,
+    },
     Sysctl {
         #[serde(borrow)]
         netns: Netns<'a>,
         #[serde(flatten, borrow)]
         setting: SettingLine<'a>,
+        /// Of the namespace.
+        #[serde(flatten, borrow)]
+        place: Place<'a>,
     },
-    Process(Process),
+    Process {
+        #[serde(flatten, borrow)]
+        process: Program<'a>,
+        #[serde(flatten, borrow)]
+        place: Place<'a>,
+    },
     Peer {
         address: std::net::IpAddr,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -134,7 +158,7 @@ impl<'a> Finding<'a> {
         let examples = |connections: &'a [finding::Connection]| {
             let connections = limits.list(connections).iter();
             connections
-                .map(|connection| Connection::example(connection, finding.at))
+                .map(|connection| Connection::example(connection, finding.at, &finding.names, limits))
                 .collect()
         };
         let evidence = limits.list(&finding.evidence).iter();
@@ -153,11 +177,15 @@ impl<'a> Finding<'a> {
             summary: Cow::Owned(limits.text(&words::summary(finding)).into_owned()),
             connection: own.map(|connection| Connection::new(connection, finding.at)),
             count: finding.count,
+            hanging: finding.hanging,
             not_examined: finding.unexamined,
             examples: examples(&finding.examples),
             victims: examples(&finding.victims),
-            process: own.and_then(Process::of),
-            culprits: culprits.map(|culprit| Culprit::new(culprit, limits)).collect(),
+            process: own.and_then(|own| Program::of(own, &finding.names, limits)),
+            place: own.map_or_else(Place::default, |own| Place::of(own, &finding.names, limits)),
+            culprits: culprits
+                .map(|culprit| Culprit::new(culprit, &finding.names, limits))
+                .collect(),
             evidence: evidence
                 .map(|evidence| Evidence::new(evidence, clock, limits))
                 .collect(),
@@ -179,7 +207,7 @@ impl<'a> Finding<'a> {
 }
 
 impl<'a> Culprit<'a> {
-    fn new(culprit: &'a finding::Culprit, limits: Limits) -> Self {
+    fn new(culprit: &'a finding::Culprit, names: &'a Names, limits: Limits) -> Self {
         match culprit {
             finding::Culprit::Rule {
                 netns,
@@ -191,15 +219,23 @@ impl<'a> Culprit<'a> {
                 netns: Netns::new(*netns, enter.as_deref()),
                 role: Spelled(*role),
                 rule: rule.as_deref().map(|rule| Rule::new(rule, limits)),
+                place: Place::of_netns(*netns, names, limits),
                 evidence: *evidence,
             },
             finding::Culprit::ConntrackEntry(entry) => Self::ConntrackEntry(entry.into()),
-            finding::Culprit::Listener(listener) => Self::Listener(listener.into()),
+            finding::Culprit::Listener(listener) => Self::Listener {
+                listener: listener.into(),
+                place: Place::of_process(listener.process, names, limits),
+            },
             finding::Culprit::Sysctl { netns, enter, setting } => Self::Sysctl {
                 netns: Netns::new(*netns, enter.as_deref()),
                 setting: SettingLine::new(setting, limits),
+                place: Place::of_netns(*netns, names, limits),
             },
-            finding::Culprit::Process(process) => Self::Process((*process).into()),
+            finding::Culprit::Process(process) => Self::Process {
+                process: Program::new((*process).into(), names, limits),
+                place: Place::of_process(Some(*process), names, limits),
+            },
             finding::Culprit::Peer { endpoint, maker } => {
                 let Endpoint { address, port } = (*endpoint).into();
                 Self::Peer {

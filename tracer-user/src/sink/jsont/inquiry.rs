@@ -1,16 +1,20 @@
 //! `inquiry` and `answer` lines: what replay needs beside events.
 
+use crate::model::identity;
 use crate::model::identity::SocketCookie;
 use crate::model::inquiry;
 use crate::model::inquiry::{Census, Examined, Question, Reply, Stalled, Waiting};
 use crate::model::time::Timestamp;
+use crate::model::who::Subject;
 use crate::sink::jsont::aspect::{AspectLine, SeenLine};
 use crate::sink::jsont::socket::{Listener, Socket};
 use crate::sink::jsont::spell::{Spell, spelled};
 use crate::sink::jsont::walk::{TravellerLine, WalkedLine};
-use crate::sink::jsont::{Conntrack, Decimal, Endpoint, Invalid, Limits, Netns, Spelled, Tuple};
+use crate::sink::jsont::who::IdentityLine;
+use crate::sink::jsont::{Conntrack, Decimal, Endpoint, Invalid, Limits, Netns, Process, Spelled, Tuple};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -42,6 +46,9 @@ pub struct Inquiry<'a> {
     /// Of `connection` and `walk`: what else is looked at.
     #[serde(default, skip_serializing_if = "Vec::is_empty", borrow)]
     pub aspects: Vec<AspectLine<'a>>,
+    /// Of `who`; absent: the namespace is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Process>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +58,7 @@ pub enum QuestionName {
     Sweep,
     Stalled,
     Walk,
+    Who,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -58,6 +66,7 @@ pub enum QuestionName {
 #[cfg_attr(test, schemars(extend("allOf" = super::schema::fields_by_name("answer", &[
     ("connection", &["examined"]),
     ("walked", &["walked"]),
+    ("identity", &["identity"]),
     ("unreachable", &["why"]),
 ]))))]
 pub struct Answer<'a> {
@@ -84,6 +93,8 @@ pub struct Answer<'a> {
     pub left_out: u32,
     #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
     pub walked: Option<WalkedLine<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+    pub identity: Option<IdentityLine<'a>>,
     /// Of `unreachable`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<Cow<'a, str>>,
@@ -96,6 +107,7 @@ pub enum ReplyName {
     Swept,
     Stalled,
     Walked,
+    Identity,
     Gone,
     Unreachable,
 }
@@ -107,6 +119,7 @@ spelled! {
         Sweep = "sweep",
         Stalled = "stalled",
         Walk = "walk",
+        Who = "who",
     }
     "answer": ReplyName {
         Connection = "connection",
@@ -114,6 +127,7 @@ spelled! {
         Swept = "swept",
         Stalled = "stalled",
         Walked = "walked",
+        Identity = "identity",
         Gone = "gone",
         Unreachable = "unreachable",
     }
@@ -190,6 +204,7 @@ impl<'a> Inquiry<'a> {
             packets: Vec::new(),
             connmark: None,
             aspects: Vec::new(),
+            process: None,
         };
         let name = match question {
             Question::Connection { tuple, target, aspects } => {
@@ -214,9 +229,25 @@ impl<'a> Inquiry<'a> {
                 line.connmark = *connmark;
                 QuestionName::Walk
             }
+            Question::Who(subject) => {
+                line.subject(*subject);
+                QuestionName::Who
+            }
         };
         line.question = Spelled(name);
         line
+    }
+
+    fn subject(&mut self, subject: Subject) {
+        match subject {
+            Subject::Netns(netns) => self.netns = Netns::new(netns, None),
+            Subject::Process { pid, comm, cgroup } => {
+                self.process = Some(Process {
+                    cgroup_id: cgroup.and_then(Decimal::known),
+                    ..identity::Process { pid, comm }.into()
+                });
+            }
+        }
     }
 
     /// The inquiry of this line, which was made at `at`.
@@ -237,6 +268,14 @@ impl<'a> Inquiry<'a> {
                 connmark: self.connmark,
                 aspects: self.aspects.into_iter().map(AspectLine::model).collect(),
             },
+            QuestionName::Who => Question::Who(match self.process {
+                Some(process) => Subject::Process {
+                    pid: process.pid,
+                    comm: process.comm(),
+                    cgroup: process.cgroup_id.map(|cgroup| cgroup.0),
+                },
+                None => Subject::Netns(self.netns.clone().into()),
+            }),
         };
         Ok(inquiry::Inquiry {
             id: self.id,
@@ -260,6 +299,7 @@ impl<'a> Answer<'a> {
             stalled: Vec::new(),
             left_out: 0,
             walked: None,
+            identity: None,
             why: None,
         };
         let name = match &answer.reply {
@@ -286,6 +326,10 @@ impl<'a> Answer<'a> {
             Reply::Walked(walked) => {
                 line.walked = Some(WalkedLine::new(walked, limits));
                 ReplyName::Walked
+            }
+            Reply::Identity(identity) => {
+                line.identity = Some(IdentityLine::new(identity, limits));
+                ReplyName::Identity
             }
             Reply::Gone => ReplyName::Gone,
             Reply::Unreachable(why) => {
@@ -321,6 +365,10 @@ impl<'a> Answer<'a> {
             ReplyName::Walked => {
                 let walked = self.walked.ok_or(Invalid::Missing("walked"))?;
                 Reply::Walked(Box::new(walked.into()))
+            }
+            ReplyName::Identity => {
+                let identity = self.identity.ok_or(Invalid::Missing("identity"))?;
+                Reply::Identity(Arc::new(identity.model()))
             }
             ReplyName::Gone => Reply::Gone,
             ReplyName::Unreachable => Reply::Unreachable(self.why.ok_or(Invalid::Missing("why"))?.into()),

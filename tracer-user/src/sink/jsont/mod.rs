@@ -22,6 +22,7 @@ mod short;
 mod socket;
 mod spell;
 mod walk;
+mod who;
 
 pub use address::{Endpoint, Netns, NetworkType, Tuple};
 pub use atom::{Decimal, Flags, Name, Status, Time};
@@ -36,6 +37,7 @@ pub use port::{Port, protocol};
 pub use rule::Rule;
 pub use session::{Hello, Loss, Stats, Summary};
 pub use spell::{Spell, Spelled};
+pub use who::{Place, Program};
 
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;

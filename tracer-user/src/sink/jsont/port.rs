@@ -2,7 +2,7 @@
 
 use crate::model::rules::{Component, Family, Hook};
 use crate::model::translation::{self, Class, Destinations, Listening, Manner};
-use crate::model::who::Runtime;
+use crate::sink::jsont::who::{Container, Kubernetes};
 use crate::sink::jsont::{Limits, Name, Netns, Process, Rule, Spelled};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -17,6 +17,8 @@ pub struct Port<'a> {
     /// What runs in the namespace.
     #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
     pub container: Option<Container<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+    pub k8s: Option<Kubernetes<'a>>,
     /// A process of the namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<Process>,
@@ -56,15 +58,6 @@ pub struct Port<'a> {
     /// Absent: no rule was found that explains it.
     #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
     pub rule: Option<Rule<'a>>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Container<'a> {
-    #[serde(borrow)]
-    pub id: Cow<'a, str>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub runtime: Option<Spelled<Runtime>>,
 }
 
 /// Which connections: by their original destination. Lists that are absent ask for nothing.
@@ -133,10 +126,11 @@ impl<'a> Port<'a> {
         let conditions = limits.list(&row.conditions);
         Self {
             netns,
-            container: space.container.as_ref().map(|container| Container {
-                id: limits.text(&container.id),
-                runtime: container.runtime.map(Spelled),
-            }),
+            container: space
+                .container
+                .as_ref()
+                .map(|container| Container::new(container, limits)),
+            k8s: space.pod.as_deref().map(|pod| Kubernetes::new(pod, limits)),
             process: space.process.map(Into::into),
             class: Spelled(row.class),
             manner: Spelled(row.manner),

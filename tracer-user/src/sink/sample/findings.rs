@@ -12,7 +12,8 @@ use crate::model::inquiry::SocketInfo;
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::{ACK, ConntrackState, SYN, TcpState};
 use crate::model::tuple::Tuple;
-use crate::sink::sample::{POD, drops, endpoint, entry, inspected, listener, local, ms, sockets, strays, tuple};
+use crate::model::who::Names;
+use crate::sink::sample::{POD, drops, endpoint, entry, inspected, listener, local, ms, sockets, strays, tuple, who};
 
 fn owner() -> Owner {
     Owner {
@@ -61,6 +62,7 @@ pub(super) fn finding(cause: Cause, connection: Connection, evidence: Vec<Eviden
         state: State::Open,
         severity: Severity::Error,
         confidence: Confidence::Proved,
+        hanging: 0,
         unexamined: 0,
         examples: vec![connection.clone()],
         connection: Some(connection),
@@ -75,6 +77,7 @@ pub(super) fn finding(cause: Cause, connection: Connection, evidence: Vec<Eviden
         }],
         evidence,
         considered: Vec::new(),
+        names: Names::default(),
         first: ms(1),
         last: ms(3_001),
     }
@@ -136,7 +139,7 @@ pub(in crate::sink) fn findings() -> Vec<Finding> {
 
 pub(in crate::sink) fn finding_of(cause: Cause) -> Finding {
     match cause {
-        Cause::ReplyRejected => reply_rejected(),
+        Cause::ReplyRejected => who::named(reply_rejected()),
         Cause::RedirectTargetBlocked => redirect_target_blocked(),
         Cause::RedirectTargetStalled => redirect_target_stalled(),
         Cause::RedirectToDeadPort => redirect_to_dead_port(),

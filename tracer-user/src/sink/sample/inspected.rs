@@ -5,6 +5,7 @@ use crate::model::finding::{Cause, Confidence, Culprit, Finding, RuleRole, Sever
 use crate::model::inspected::{ChainName, Inspected, Unserved};
 use crate::model::rules::{Backend, Component, Family, Hook, Located, Target};
 use crate::model::tcp::ConntrackState;
+use crate::model::who::Names;
 use crate::sink::sample::{POD, entry, ms};
 
 pub(super) fn finding_of(cause: Cause) -> Finding {
@@ -19,12 +20,14 @@ pub(super) fn finding_of(cause: Cause) -> Finding {
         confidence: Confidence::Proved,
         connection: None,
         count: if cause == Cause::StaleEntries { 2 } else { 0 },
+        hanging: 0,
         unexamined: 0,
         examples: Vec::new(),
         victims: Vec::new(),
         culprits: vec![culprit(cause)],
         evidence: evidence(cause),
         considered: Vec::new(),
+        names: Names::default(),
         first: ms(3_001),
         last: ms(3_001),
     }

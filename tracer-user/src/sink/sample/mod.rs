@@ -9,11 +9,13 @@ mod ports;
 mod rules;
 mod sockets;
 mod strays;
+mod who;
 
 pub(super) use aspect::{aspects, attached, seen, setting, sockets_to, statistics};
 pub(super) use findings::{finding_of, findings};
 pub(super) use ports::ports;
 pub(super) use rules::{named_findings, policy, redirect};
+pub(super) use who::identity;
 
 use crate::model::conntrack::Conntrack;
 use crate::model::finding::Cause;

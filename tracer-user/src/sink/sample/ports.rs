@@ -14,6 +14,7 @@ fn space() -> Arc<Space> {
         netns: POD,
         enter: Some("/run/netns/pod".into()),
         names: vec!["pod".into()],
+        pod: None,
         container: Some(Container {
             id: "6ce776ea58b5bf1d2dc5cbbb1b9e0e2e7eba6d63d4cd5c7a3fdb1f5ecf6f6f11".into(),
             runtime: Some(Runtime::Containerd),

@@ -81,7 +81,27 @@ fn connection(finding: &Finding, connection: &Connection, clock: Clock, page: &m
             .map_or(String::new(), |owner| format!(", uid {}", owner.uid));
         page.field("process", &format!("{holder}{uid}"));
     }
+    who(finding, connection, page);
     page.field("state", &state(connection, finding.at, clock));
+}
+
+/// The program, container and pod that have the connection, and those that do it to them.
+fn who(finding: &Finding, connection: &Connection, page: &mut Page<'_>) {
+    if let Some(identity) = words::identity(finding, connection) {
+        let comm = connection.owner.map(|owner| owner.comm);
+        let comm = comm
+            .or_else(|| connection.holder.map(|holder| holder.comm))
+            .unwrap_or_default();
+        if let Some(program) = words::program(identity, comm.as_bytes()) {
+            page.field("program", &program);
+        }
+        if let Some((label, place)) = words::place(identity) {
+            page.field(label, &place);
+        }
+    }
+    for (at, place) in words::culprits_places(finding).iter().enumerate() {
+        page.hanging(if at == 0 { "culprit" } else { "" }, "- ", &format!("in {place}"));
+    }
 }
 
 /// The rules that are known, each with what it has to do with it.

@@ -80,7 +80,9 @@ fn rules_of_a_namespace_that_is_gone_name_nobody() {
     };
     let mut world = World::with(config, |inquiry| match inquiry.question {
         Question::Connection { .. } => Some(Reply::Connection(Box::new(waiting()))),
-        Question::Link { .. } | Question::Sweep | Question::Stalled | Question::Walk { .. } => Some(Reply::Gone),
+        Question::Link { .. } | Question::Sweep | Question::Stalled | Question::Walk { .. } | Question::Who(_) => {
+            Some(Reply::Gone)
+        }
     });
     world.play(vec![dropped_leaving(0), dropped_leaving(1_000)], 2_000);
     let finding = world.only();

@@ -332,7 +332,7 @@ fn a_give_up_with_a_drop_seen_is_a_finding_at_once() {
 fn a_drop_in_a_namespace_on_the_way_reaches_the_socket_behind_the_device() {
     let mut world = World::answering(|inquiry| match inquiry.question {
         Question::Link { ifindex: 7 } => Some(Reply::Link(Some(POD))),
-        Question::Link { .. } | Question::Sweep | Question::Stalled | Question::Walk { .. } => None,
+        Question::Link { .. } | Question::Sweep | Question::Stalled | Question::Walk { .. } | Question::Who(_) => None,
         Question::Connection { .. } => Some(Reply::Connection(Box::new(waiting()))),
     });
     let drop = |millis| {
@@ -399,7 +399,7 @@ fn of_two_pods_with_the_same_tuple_the_one_behind_the_device_is_named() {
     let mut world = World::answering(|inquiry| match inquiry.question {
         Question::Link { .. } => Some(Reply::Link(Some(TWIN))),
         Question::Connection { .. } => Some(Reply::Connection(Box::new(waiting()))),
-        Question::Sweep | Question::Stalled | Question::Walk { .. } => None,
+        Question::Sweep | Question::Stalled | Question::Walk { .. } | Question::Who(_) => None,
     });
     let mut twin = syn_retransmit(1_000, 1);
     (twin.netns, twin.socket) = (TWIN, std::num::NonZeroU64::new(501));
@@ -538,7 +538,7 @@ fn a_full_queue_in_another_namespace_explains_a_hang_towards_it() {
     let mut world = World::with(without_rules(), move |inquiry| match inquiry.question {
         Question::Sweep => Some(Reply::Swept(vec![full.clone()])),
         Question::Connection { .. } => Some(Reply::Connection(Box::new(waiting()))),
-        Question::Link { .. } | Question::Stalled | Question::Walk { .. } => None,
+        Question::Link { .. } | Question::Stalled | Question::Walk { .. } | Question::Who(_) => None,
     });
     world.play(vec![syn_retransmit(1_000, 1), syn_retransmit(2_000, 2)], 4_000);
     assert_eq!(

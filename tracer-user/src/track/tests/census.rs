@@ -64,7 +64,7 @@ fn world_where(census: Vec<Stalled>, examined: Examined) -> World {
             sockets: sockets.take().unwrap_or_default(),
             left_out: 0,
         })),
-        Question::Link { .. } | Question::Sweep | Question::Walk { .. } => None,
+        Question::Link { .. } | Question::Sweep | Question::Walk { .. } | Question::Who(_) => None,
     })
 }
 
@@ -191,7 +191,7 @@ fn one_that_recovers_without_an_event_is_closed() {
                 sockets: census.take().into_iter().collect(),
                 left_out: 0,
             })),
-            Question::Link { .. } | Question::Sweep | Question::Walk { .. } => None,
+            Question::Link { .. } | Question::Sweep | Question::Walk { .. } | Question::Who(_) => None,
         });
         world.run_until(20_000);
         assert_eq!(world.states(), [State::Open]);
@@ -291,7 +291,7 @@ fn conclude(events: &[Event], position: usize, seen: &Stalled) -> Vec<(Cause, Co
             *question.borrow_mut() = Some(inquiry.id);
             None
         }
-        Question::Link { .. } | Question::Sweep | Question::Walk { .. } => None,
+        Question::Link { .. } | Question::Sweep | Question::Walk { .. } | Question::Who(_) => None,
     });
     world.run_until(100);
     let id = asked.borrow().expect("asked at the start");

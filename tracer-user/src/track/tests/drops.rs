@@ -85,7 +85,7 @@ fn world(examined: Examined, answer: Option<Answer>) -> World {
             None => Reply::Unreachable("no permission".into()),
         }),
         Question::Link { .. } => Some(Reply::Link(Some(POD))),
-        Question::Sweep | Question::Stalled => Some(Reply::Link(None)),
+        Question::Sweep | Question::Stalled | Question::Who(_) => Some(Reply::Link(None)),
     })
 }
 

@@ -194,7 +194,7 @@ fn proxied(own: bool, held: Option<u32>) -> Finding {
             let seen = held.filter(|_| own).map(|held| sockets(0, held)).into_iter().collect();
             Some(Reply::Walked(Box::new(Walked { seen, ..*walked })))
         }
-        Question::Connection { .. } | Question::Link { .. } | Question::Stalled => None,
+        Question::Connection { .. } | Question::Link { .. } | Question::Stalled | Question::Who(_) => None,
     });
     world.run_until(8_000);
     world.only().clone()
@@ -229,7 +229,7 @@ fn rejected_by(comment: &'static str, owner: Option<Component>) -> Finding {
             Some(told(vec![trail(End::Rejected(Reject::Icmp), vec![rule])]))
         }
         Question::Connection { .. } => Some(Reply::Connection(Box::new(waiting()))),
-        Question::Link { .. } | Question::Sweep | Question::Stalled => None,
+        Question::Link { .. } | Question::Sweep | Question::Stalled | Question::Who(_) => None,
     };
     let mut world = World::with(config, answer);
     world.play(

@@ -87,7 +87,7 @@ pub(super) fn answering(examined: Examined, mut rules: impl FnMut(&[Traveller]) 
     World::with(config, move |inquiry| match &inquiry.question {
         Question::Connection { .. } => Some(Reply::Connection(Box::new(examined.clone()))),
         Question::Walk { packets, .. } => rules(packets),
-        Question::Link { .. } | Question::Sweep | Question::Stalled => Some(Reply::Link(None)),
+        Question::Link { .. } | Question::Sweep | Question::Stalled | Question::Who(_) => Some(Reply::Link(None)),
     })
 }
 
@@ -107,7 +107,11 @@ fn rules(finding: &Finding) -> Vec<(RuleRole, &str)> {
 fn packets(inquiry: &Inquiry) -> &[Traveller] {
     match &inquiry.question {
         Question::Walk { packets, .. } => packets,
-        Question::Connection { .. } | Question::Link { .. } | Question::Sweep | Question::Stalled => &[],
+        Question::Connection { .. }
+        | Question::Link { .. }
+        | Question::Sweep
+        | Question::Stalled
+        | Question::Who(_) => &[],
     }
 }
 

@@ -240,7 +240,9 @@ fn a_finding_lasts_as_long_as_the_socket_waits() {
             socket: (inquiry.at < at(10_000)).then(|| socket(TcpState::Established, 0, 0)),
             ..waiting()
         }))),
-        Question::Link { .. } | Question::Sweep | Question::Stalled | Question::Walk { .. } => Some(Reply::Link(None)),
+        Question::Link { .. } | Question::Sweep | Question::Stalled | Question::Walk { .. } | Question::Who(_) => {
+            Some(Reply::Link(None))
+        }
     });
     world.play(vec![stray(1, 1, tcp::ACK)], 9_000);
     assert_eq!(world.findings.len(), 1);
@@ -261,7 +263,9 @@ fn proxied(inode: u32) -> World {
             })))
         }
         Question::Connection { .. } => Some(Reply::Connection(Box::new(looked(None, waits())))),
-        Question::Link { .. } | Question::Sweep | Question::Stalled | Question::Walk { .. } => Some(Reply::Link(None)),
+        Question::Link { .. } | Question::Sweep | Question::Stalled | Question::Walk { .. } | Question::Who(_) => {
+            Some(Reply::Link(None))
+        }
     })
 }
 

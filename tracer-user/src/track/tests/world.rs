@@ -266,7 +266,7 @@ impl World {
             Question::Link { .. } => Some(Reply::Link(None)),
             Question::Sweep => Some(Reply::Swept(Vec::new())),
             Question::Stalled => Some(Reply::Stalled(Census::default())),
-            Question::Walk { .. } => None,
+            Question::Walk { .. } | Question::Who(_) => None,
         })
     }
 
@@ -293,7 +293,7 @@ impl World {
     pub(super) fn finding(examined: Examined) -> Self {
         Self::answering(move |inquiry| match inquiry.question {
             Question::Connection { .. } => Some(Reply::Connection(Box::new(examined.clone()))),
-            Question::Link { .. } | Question::Sweep | Question::Stalled | Question::Walk { .. } => {
+            Question::Link { .. } | Question::Sweep | Question::Stalled | Question::Walk { .. } | Question::Who(_) => {
                 Some(Reply::Link(None))
             }
         })

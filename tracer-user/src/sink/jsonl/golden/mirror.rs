@@ -107,11 +107,31 @@ objects! {
         unacked_bytes: Option<u32>,
         rto_ns: Option<u64>,
         latency_us: Option<u64>,
-        process: Option<Process>,
+        process: Option<Program>,
+        container: Option<Container>,
+        k8s: Option<Kubernetes>,
+    }
+    File { name: Option<String>, path: Option<String>, }
+    Program {
+        pid: u32,
+        user: Option<Id>,
+        executable: Option<File>,
+        command_line: Option<String>,
+        cgroup_id: Option<String>,
+    }
+    Kubernetes { pod: Pod, namespace: Option<KubernetesName>, }
+    Pod { name: Option<String>, uid: Option<String>, label: Option<BTreeMap<String, String>>, }
+    KubernetesName { name: String, }
+    IdentityLine {
+        executable: Option<File>,
+        command_line: Option<String>,
+        container: Option<Container>,
+        k8s: Option<Kubernetes>,
     }
     Port {
         netns: Netns,
         container: Option<Container>,
+        k8s: Option<Kubernetes>,
         process: Option<Process>,
         class: String,
         manner: String,
@@ -129,7 +149,7 @@ objects! {
         listener: Option<PortListener>,
         rule: Option<PortRule>,
     }
-    Container { id: String, runtime: Option<String>, }
+    Container { id: String, name: Option<String>, runtime: Option<String>, }
     Original {
         addresses: Option<Vec<String>>,
         except_addresses: Option<Vec<String>>,
@@ -193,6 +213,7 @@ objects! {
         packets: Option<Vec<Traveller>>,
         connmark: Option<u32>,
         aspects: Option<Vec<Value>>,
+        process: Option<Process>,
     }
     Answer {
         id: u64,
@@ -204,6 +225,7 @@ objects! {
         stalled: Option<Vec<Stalled>>,
         left_out: Option<u32>,
         walked: Option<Walked>,
+        identity: Option<IdentityLine>,
         why: Option<String>,
     }
     Examined {
@@ -321,10 +343,13 @@ objects! {
         summary: String,
         connection: Option<Connection>,
         count: u64,
+        hanging: Option<u64>,
         not_examined: Option<u64>,
         examples: Option<Vec<Connection>>,
         victims: Option<Vec<Connection>>,
-        process: Option<Process>,
+        process: Option<Program>,
+        container: Option<Container>,
+        k8s: Option<Kubernetes>,
         culprits: Vec<Culprit>,
         evidence: Vec<Evidence>,
         considered: Vec<Considered>,
@@ -403,6 +428,8 @@ enum Culprit {
         comment: Option<String>,
         owner: Option<String>,
         packets: Option<u64>,
+        container: Option<Container>,
+        k8s: Option<Kubernetes>,
     },
     ConntrackEntry {
         original: Tuple,
@@ -421,13 +448,26 @@ enum Culprit {
         uid: u32,
         inode: Option<u32>,
         process: Option<Process>,
+        container: Option<Container>,
+        k8s: Option<Kubernetes>,
     },
     Sysctl {
         netns: Netns,
         path: String,
         value: String,
+        container: Option<Container>,
+        k8s: Option<Kubernetes>,
     },
-    Process(Process),
+    Process {
+        pid: u32,
+        user: Option<Id>,
+        executable: Option<File>,
+        command_line: Option<String>,
+        cgroup_id: Option<String>,
+        container: Option<Container>,
+        k8s: Option<Kubernetes>,
+    },
+
     Peer {
         address: IpAddr,
         port: Option<u16>,

@@ -13,12 +13,14 @@ use crate::model::rules::End;
 use crate::model::tcp::{ConntrackState, SYN, TcpState};
 use crate::model::translation::Space;
 use crate::model::walked::{Named, Repeated, Trail, Traveller, Walked};
+use crate::model::who::Subject;
 use crate::sink::jsonl::{Input, LINE, read, write};
 use crate::sink::record::Record;
 use crate::sink::sample;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Types written by hand from the contract: a field that is renamed, lost or added fails here.
@@ -182,7 +184,7 @@ fn inquiry(question: Question) -> Inquiry {
     }
 }
 
-fn answers() -> [Answer; 7] {
+fn answers() -> [Answer; 8] {
     let socket = SocketInfo {
         state: Some(TcpState::Established),
         receive_queue: 0,
@@ -237,6 +239,7 @@ fn answers() -> [Answer; 7] {
         Reply::Swept(vec![waiting]),
         Reply::Stalled(census),
         Reply::Walked(Box::new(walked())),
+        Reply::Identity(Arc::new(sample::identity())),
         Reply::Gone,
         Reply::Unreachable("setns: Operation not permitted".into()),
     ];
@@ -267,6 +270,12 @@ fn everything() -> String {
             connmark: Some(1),
             aspects: sample::aspects(),
         },
+        Question::Who(Subject::Netns(sample::POD)),
+        Question::Who(Subject::Process {
+            pid: 4711,
+            comm: Comm::new(b"curl"),
+            cgroup: Some(7321),
+        }),
     ]
     .map(inquiry);
     let ports = sample::ports();
@@ -424,11 +433,11 @@ fn the_last_rung_is_short_enough_for_anything() {
         .map(|number| (format!("{number}{long}"), long.clone()))
         .collect();
     let mut port = sample::ports().remove(0);
-    let long: std::sync::Arc<str> = long.into();
+    let long: Arc<str> = long.into();
     if let Some(rule) = &mut port.translation.rule {
         (rule.text, rule.chain, rule.table) = (long.clone(), long.clone(), long.clone());
     }
-    port.space = std::sync::Arc::new(Space {
+    port.space = Arc::new(Space {
         names: vec![long.clone()],
         ..Space::default()
     });
