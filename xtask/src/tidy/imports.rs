@@ -230,7 +230,7 @@ const PARTS: &[Part] = &[
         crates: Only::These(&["libc", "thiserror"]),
         without: IMPURE,
     },
-    source("tracer-user/src/enrich/source", &["model"]),
+    source("tracer-user/src/enrich/source", &["inspect", "model"]),
     Part {
         place: "tracer-user/src/enrich/",
         parts: Only::These(&["model"]),
