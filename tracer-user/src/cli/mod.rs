@@ -3,6 +3,7 @@
 mod audit;
 mod demo;
 mod doctor;
+mod names;
 mod netns;
 mod output;
 mod ports;

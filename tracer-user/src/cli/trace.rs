@@ -1,5 +1,6 @@
 //! `conntracer [trace]`.
 
+use super::names::NamesArguments;
 use super::{netns, output, values};
 use crate::failure::Failure;
 use crate::filter::{Filter, Pattern, Prefix};

@@ -19,4 +19,4 @@ pub mod source;
 pub mod trail;
 pub mod walk;
 
-pub use source::{Examiner, Inspector, ReadError, Reader};
+pub use source::{ANSWERS_MAX, Examiner, Inspector, ReadError, Reader};

@@ -8,7 +8,7 @@ use crate::kernel::plan::{HookStatus, Ladder};
 use crate::kernel::privilege::PrivilegeError;
 use crate::model::finding::Cause;
 use crate::model::hook::How;
-use crate::sink::{Hello, Hook, NETNS_OPTION, RULES_OPTION};
+use crate::sink::{Hello, Hook, NAMES_OPTION, NETNS_OPTION, RULES_OPTION};
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -50,7 +50,7 @@ pub(super) fn hello(probes: &Probes, options: &Options) -> Hello {
         .iter()
         .map(|(name, value)| ((*name).to_owned(), value.clone()));
     Hello {
-        options: described.chain(namespaces(options)).chain([rules()]).collect(),
+        options: described.chain(namespaces(options)).chain([rules(), names()]).collect(),
         ..bare(probes.hooks())
     }
 }
@@ -89,6 +89,11 @@ fn namespaces(options: &Options) -> Option<(String, String)> {
 /// What replay has to know too: that findings waited for their rules.
 fn rules() -> (String, String) {
     (RULES_OPTION.to_owned(), "walked".to_owned())
+}
+
+/// And that they waited for names.
+fn names() -> (String, String) {
+    (NAMES_OPTION.to_owned(), "asked".to_owned())
 }
 
 fn hook(status: &HookStatus) -> Hook {

@@ -6,19 +6,24 @@ mod account;
 mod audit;
 mod clock;
 mod conntrack;
+mod held;
 mod host;
+mod names;
+mod outputs;
 mod ports;
 mod ready;
 
 pub use audit::{AuditSurvey, survey_rules};
 pub use clock::clock;
 pub use host::{Survey, greeting, survey};
+pub use outputs::Outputs;
 pub use ports::{PortSurvey, survey_ports};
 
 use crate::decode::Tables;
+use crate::enrich::source::NamerOptions;
 use crate::failure::Failure;
 use crate::filter::Filter;
-use crate::inspect::Inspector;
+use crate::inspect::{ANSWERS_MAX, Inspector};
 use crate::kernel::clock as kernel_clock;
 use crate::kernel::load::{Probes, Settings};
 use crate::kernel::plan::Ladder;
@@ -26,16 +31,19 @@ use crate::kernel::ring::Ring;
 use crate::kernel::symbols::Symbols;
 use crate::model::event::Event;
 use crate::model::finding::{Finding, Severity};
-use crate::model::inquiry::{Answer, Inquiry, Reply};
-use crate::sink::{Hello, Record, Writer, WriterState};
+use crate::model::inquiry::{Answer, Inquiry, Question, Reply};
+use crate::model::time::Timestamp;
+use crate::sink::{Hello, Record};
 use crate::track::{Config, Totals, Tracker};
 use account::Account;
 use conntrack::Conntrack;
+use held::Held;
+use names::Names;
 use std::io;
 use std::time::Duration;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyMutGuard};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::{Instant, MissedTickBehavior};
 
 /// Which events are written out.
@@ -59,6 +67,8 @@ pub struct Options {
     pub log_probes: bool,
     /// The options as `hello` shows them.
     pub described: Vec<(&'static str, String)>,
+    /// How names of containers and pods are looked up.
+    pub names: NamerOptions,
 }
 
 /// What a run came to.
@@ -78,10 +88,12 @@ pub struct Shell {
     ring: AsyncFd<Ring>,
     decoder: Decoder,
     inspector: Inspector,
+    names: Names,
     answers: Receiver<Answer>,
     tracker: Tracker,
     account: Account,
     conntrack: Conntrack,
+    held: Held,
 }
 
 struct Decoder {
@@ -131,10 +143,14 @@ impl Shell {
         let account = Account::new(probes.take_stats()?);
         let mut conntrack = Conntrack::new();
         conntrack.follow(&probes);
-        let (inspector, answers) = Inspector::start().map_err(Failure::system("the inspector cannot start"))?;
+        let (outbox, answers) = channel(ANSWERS_MAX);
+        let names = Names::start(&options.names, outbox.clone());
+        let names = names.map_err(Failure::system("the thread that looks up names cannot start"))?;
+        let inspector = Inspector::start(outbox).map_err(Failure::system("the inspector cannot start"))?;
         let config = Config {
             hang_after: options.hang_after,
             netns: options.filter.netns.clone(),
+            names: true,
             ..Config::default()
         };
         let tracker = Tracker::new(config, clock::now());
@@ -145,10 +161,12 @@ impl Shell {
             ring,
             decoder,
             inspector,
+            names,
             answers,
             tracker,
             account,
             conntrack,
+            held: Held::default(),
         })
     }
 
@@ -160,15 +178,20 @@ impl Shell {
     }
 
     /// Traces until `end`, a signal, or the output's pipe is closed.
-    pub async fn run(mut self, writer: Writer, end: impl Future<Output = ()>, found: impl FnMut(&Finding)) -> Report {
+    pub async fn run(
+        mut self,
+        outputs: impl Into<Outputs>,
+        end: impl Future<Output = ()>,
+        found: impl FnMut(&Finding),
+    ) -> Report {
         // Whoever reads the first line may stop us from then on.
         let signals = catch_signals();
         let mut output = Output {
-            writer,
+            outputs: outputs.into(),
             found,
             found_above_info: false,
         };
-        output.writer.push(Record::Hello(&self.hello()));
+        output.outputs.push(Record::Hello(&self.hello()));
         let stop = until_stopped(end, signals);
         tokio::pin!(stop);
         let mut tick = tokio::time::interval(TICK);
@@ -182,40 +205,42 @@ impl Shell {
                     let Ok(mut guard) = readable else { break };
                     let ring = guard.get_inner_mut();
                     let (decoder, account) = (&mut self.decoder, &mut self.account);
-                    let sinks = (&mut self.tracker, &mut self.conntrack);
+                    let sinks = (&mut self.tracker, &mut self.conntrack, &mut self.held);
                     if drain(ring, decoder, account, sinks, &self.options, &mut output) {
                         guard.clear_ready();
                         rested = Instant::now() + REST;
                     }
                 }
                 Some(answer) = self.answers.recv() => self.answer(answer, &mut output),
-                changes = self.conntrack.recv() => self.take_changes(&changes, &mut output),
+                changes = self.conntrack.recv() => self.take_changes(changes, &mut output),
                 () = tokio::time::sleep_until(deadline) => self.timeout(&mut output),
                 _ = tick.tick() => {
                     let follows = self.probes.follow_modules();
                     if self.conntrack.follow(&self.probes) || follows {
-                        output.writer.push(Record::Hello(&self.hello()));
+                        output.outputs.push(Record::Hello(&self.hello()));
                     }
-                    self.account.tick(&self.probes, &self.tracker, &self.conntrack, &output.writer);
-                    if output.writer.state() == WriterState::Closed {
+                    self.account.tick(&self.probes, &self.tracker, &self.conntrack, &output.outputs);
+                    if output.outputs.is_closed() {
                         break;
                     }
                 }
             }
             self.hand_out(&mut output);
+            self.release(clock::now(), &mut output);
         }
         self.finish(output)
     }
 
     fn drain(&mut self, output: &mut Output<impl FnMut(&Finding)>) -> bool {
-        let sinks = (&mut self.tracker, &mut self.conntrack);
+        let sinks = (&mut self.tracker, &mut self.conntrack, &mut self.held);
         let ring = self.ring.get_mut();
         drain(ring, &mut self.decoder, &mut self.account, sinks, &self.options, output)
     }
 
-    fn take_changes(&mut self, changes: &[Event], output: &mut Output<impl FnMut(&Finding)>) {
+    fn take_changes(&mut self, changes: Vec<Event>, output: &mut Output<impl FnMut(&Finding)>) {
         for event in changes {
-            take(event, &mut self.tracker, &mut self.account, &self.options, output);
+            let sinks = (&mut self.tracker, &mut self.held);
+            take(event, sinks, &mut self.account, &self.options, output);
         }
     }
 
@@ -234,18 +259,40 @@ impl Shell {
         self.tracker.handle_answer(answer);
     }
 
+    /// `false`: too many wait already.
+    fn ask(&self, inquiry: &Inquiry) -> bool {
+        match inquiry.question {
+            Question::Who(_) => self.names.ask(inquiry),
+            Question::Connection { .. }
+            | Question::Link { .. }
+            | Question::Sweep
+            | Question::Stalled
+            | Question::Walk { .. } => self.inspector.ask(inquiry.clone()).is_ok(),
+        }
+    }
+
+    /// Writes the events whose names decide about them by now.
+    fn release(&mut self, now: Timestamp, output: &mut Output<impl FnMut(&Finding)>) {
+        let filter = &self.options.filter;
+        self.held.release(&self.tracker, now, |event, identity| {
+            if filter.wants_event(event, identity.map(|identity| &**identity)) {
+                output.outputs.push(Record::Event(event));
+            }
+        });
+    }
+
     /// Drains what the Tracker has to say and to ask.
     fn hand_out(&mut self, output: &mut Output<impl FnMut(&Finding)>) {
         while let Some(inquiry) = self.tracker.poll_inquiry() {
             self.record(Record::Inquiry(&inquiry), output);
-            if let Err(inquiry) = self.inspector.ask(inquiry) {
+            if !self.ask(&inquiry) {
                 self.answer(refused(&inquiry), output);
             }
         }
         while let Some(finding) = self.tracker.poll_finding() {
             if self.options.filter.wants_finding(&finding) {
                 output.found_above_info |= finding.severity > Severity::Info;
-                output.writer.push(Record::Finding(&finding));
+                output.outputs.push(Record::Finding(&finding));
                 (output.found)(&finding);
             }
         }
@@ -253,34 +300,35 @@ impl Shell {
 
     fn finish(mut self, mut output: Output<impl FnMut(&Finding)>) -> Report {
         let last = self.conntrack.end();
-        self.take_changes(&last, &mut output);
+        self.take_changes(last, &mut output);
         while !self.drain(&mut output) {}
         let now = clock::now();
         self.record(Record::Deadline(now), &mut output);
         self.tracker.finish(now);
         self.hand_out(&mut output);
+        self.release(now + held::PATIENCE, &mut output);
         let all = self.options.events == Events::All;
         self.account
-            .finish(&self.probes, &self.tracker, &self.conntrack, all, &output.writer);
-        let written = output.writer.finish();
+            .finish(&self.probes, &self.tracker, &self.conntrack, all, &output.outputs);
+        let output_error = output.outputs.finish();
         let totals = self.tracker.totals().clone();
         Report {
             totals,
             found_above_info: output.found_above_info,
-            output_error: written.error,
+            output_error,
         }
     }
 
     /// What replay needs beside the events, as long as events are wanted.
     fn record(&self, record: Record<'_>, output: &mut Output<impl FnMut(&Finding)>) {
         if self.options.events != Events::None {
-            output.writer.push(record);
+            output.outputs.push(record);
         }
     }
 }
 
 struct Output<F> {
-    writer: Writer,
+    outputs: Outputs,
     found: F,
     found_above_info: bool,
 }
@@ -297,7 +345,7 @@ fn drain(
     ring: &mut Ring,
     decoder: &mut Decoder,
     account: &mut Account,
-    (tracker, conntrack): (&mut Tracker, &mut Conntrack),
+    (tracker, conntrack, held): (&mut Tracker, &mut Conntrack, &mut Held),
     options: &Options,
     output: &mut Output<impl FnMut(&Finding)>,
 ) -> bool {
@@ -306,7 +354,7 @@ fn drain(
         match tables.decode(bytes, |address| symbols.name(address)) {
             Ok(event) => {
                 conntrack.met(event.netns);
-                take(&event, tracker, account, options, output);
+                take(event, (tracker, held), account, options, output);
             }
             Err(error) => account.undecodable(&error),
         }
@@ -315,17 +363,22 @@ fn drain(
 }
 
 fn take(
-    event: &Event,
-    tracker: &mut Tracker,
+    event: Event,
+    (tracker, held): (&mut Tracker, &mut Held),
     account: &mut Account,
     options: &Options,
     output: &mut Output<impl FnMut(&Finding)>,
 ) {
-    if options.events != Events::None && options.filter.wants_event(event) {
-        output.writer.push(Record::Event(event));
-    }
     account.saw(event.at);
-    tracker.handle_event(event);
+    tracker.handle_event(&event);
+    if options.events == Events::None {
+        return;
+    }
+    if options.filter.needs_names() {
+        held.push(event, tracker);
+    } else if options.filter.wants_event(&event, None) {
+        output.outputs.push(Record::Event(&event));
+    }
 }
 
 /// The inspector has too much to do.

@@ -117,7 +117,7 @@ impl Register {
 
 impl Tracker {
     /// The name is wanted soon: the process may be gone by then.
-    pub(super) fn expect_name(&mut self, subject: Subject, netns: Netns, at: Timestamp) {
+    pub fn expect_name(&mut self, subject: Subject, netns: Netns, at: Timestamp) {
         if self.config.names {
             self.names
                 .ask(subject, netns, at, &mut self.inquiries, &mut self.totals);
@@ -151,6 +151,11 @@ impl Tracker {
     pub(super) fn release_findings(&mut self, now: Timestamp) {
         self.name_findings(now);
         self.names.release(now + NAME_PATIENCE);
+    }
+
+    /// Whether an answer is on its way.
+    pub fn awaits_name(&self, subject: Subject) -> bool {
+        self.names.awaits(subject)
     }
 
     /// What is known of the subject by now.

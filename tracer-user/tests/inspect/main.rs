@@ -19,7 +19,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 use tracer_user::ctnetlink::{Settings, Stream};
-use tracer_user::inspect::{Examiner, Inspector};
+use tracer_user::inspect::{ANSWERS_MAX, Examiner, Inspector};
 use tracer_user::model::conntrack::Direction;
 use tracer_user::model::identity::Netns;
 use tracer_user::model::inquiry::{Answer, Examined, Inquiry, Question, Reply, Waiting};
@@ -368,7 +368,8 @@ fn a_deleted_namespace_does_not_live_on_in_the_inspector() {
     ]);
     // The stream of conntrack changes looks at it, too.
     let _stream = here.inside(|| Stream::start(Settings::default()).unwrap());
-    let (inspector, mut answers) = Inspector::start().unwrap();
+    let (outbox, mut answers) = tokio::sync::mpsc::channel(ANSWERS_MAX);
+    let inspector = Inspector::start(outbox).unwrap();
     let tuple = Tuple::new(endpoint("127.0.0.1:1"), endpoint("127.0.0.1:2"));
     let connection = Question::Connection {
         tuple,
@@ -413,7 +414,8 @@ fn a_deleted_namespace_does_not_live_on_in_the_inspector() {
 #[test]
 fn an_inspector_gives_inquiries_back_when_too_many_wait() {
     let space = Space::new();
-    let (inspector, mut answers) = Inspector::start().unwrap();
+    let (outbox, mut answers) = tokio::sync::mpsc::channel(ANSWERS_MAX);
+    let inspector = Inspector::start(outbox).unwrap();
     let mut asked = 0;
     while inspector.ask(inquiry(&space, Question::Link { ifindex: 1 })).is_ok() {
         asked += 1;

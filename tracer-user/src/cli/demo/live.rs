@@ -3,6 +3,7 @@
 use super::cure::{Sighting, cure};
 use super::found::{Found, Outcome};
 use super::{DemoArguments, narrate};
+use crate::enrich::source::NamerOptions;
 use crate::failure::Failure;
 use crate::filter::Filter;
 use crate::lab::{self, Lab, LabError, Scenario, Symptom};
@@ -84,6 +85,7 @@ fn options(arguments: &DemoArguments, scenario: &Scenario, lab: &Lab) -> Options
             ..Filter::default()
         },
         log_probes: arguments.output.verbose > 2,
+        names: NamerOptions::default(),
         described: vec![
             ("demo", scenario.name.to_owned()),
             ("hang-after", humantime::format_duration(HANG_AFTER).to_string()),

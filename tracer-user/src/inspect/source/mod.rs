@@ -42,13 +42,13 @@ pub struct Inspector {
 }
 
 impl Inspector {
-    pub fn start() -> io::Result<(Self, mpsc::Receiver<Answer>)> {
+    /// Answers go into `answers`.
+    pub fn start(answers: mpsc::Sender<Answer>) -> io::Result<Self> {
         // What would fail on the threads fails here, where somebody is told.
         Examiner::new()?;
-        let (answers, outbox) = mpsc::channel(ANSWERS_MAX);
         let inquiries = start_thread("inspect", answers.clone())?;
         let sweeps = start_thread("sweep", answers)?;
-        Ok((Self { inquiries, sweeps }, outbox))
+        Ok(Self { inquiries, sweeps })
     }
 
     /// Takes an inquiry, or gives it back where too many wait (or nobody takes answers).
@@ -119,4 +119,5 @@ fn serve(inbox: &mut Receiver<Inquiry>, answers: &mpsc::Sender<Answer>) -> Next 
 }
 
 const INQUIRIES_MAX: usize = 256;
-const ANSWERS_MAX: usize = 256;
+/// Answers that may wait to be taken.
+pub const ANSWERS_MAX: usize = 256;
