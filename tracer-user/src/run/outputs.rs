@@ -1,17 +1,55 @@
-//! Where records go: files and streams, and what an agent shows and exports.
+//! Where records go: files and streams, an exporter, and the board that an agent shows.
 
-use crate::sink::{Clock, Record, Writer, WriterState};
+use crate::board::SharedBoard;
+use crate::model::event::Event;
+use crate::otlp::Exporter;
+use crate::redact::Redactor;
+use crate::sink::{Clock, Record, Stats, Writer, WriterState, writer};
+use std::time::Duration;
 
 /// Everything that takes records; each of them bounded, none of them waited for.
 #[derive(Debug, Default)]
 pub struct Outputs {
+    /// Takes out what is not to be told, for all of them.
+    pub redactor: Option<Redactor>,
     pub writers: Vec<Writer>,
+    pub exporter: Option<Exporter>,
+    pub board: Option<SharedBoard>,
+    /// How often `stats` are written; the board has them more often.
+    pub stats_interval: Option<Duration>,
 }
 
 impl Outputs {
     pub(super) fn push(&self, record: Record<'_>) {
+        match &self.redactor {
+            Some(redactor) => self.push_as_it_is(redactor.record(record).record()),
+            None => self.push_as_it_is(record),
+        }
+    }
+
+    fn push_as_it_is(&self, record: Record<'_>) {
         for writer in &self.writers {
             writer.push(record);
+        }
+        if let Some(exporter) = &self.exporter {
+            exporter.push(record);
+        }
+        if let (Some(board), false) = (&self.board, matches!(record, Record::Event(_))) {
+            board.take(record);
+        }
+    }
+
+    /// Every event is counted on the board, whether or not it is written.
+    pub(super) fn saw(&self, event: &Event) {
+        if let Some(board) = &self.board {
+            board.take(Record::Event(event));
+        }
+    }
+
+    /// For the board alone: it is not time to write them.
+    pub(super) fn show(&self, stats: &Stats) {
+        if let Some(board) = &self.board {
+            board.take(Record::Stats(stats));
         }
     }
 
@@ -20,6 +58,14 @@ impl Outputs {
         for writer in &self.writers {
             writer.set_clock(clock);
         }
+        if let Some(exporter) = &self.exporter {
+            exporter.set_clock(clock);
+        }
+    }
+
+    /// Begins files anew that were moved away.
+    pub(super) fn reopen(&self) {
+        self.writers.iter().for_each(Writer::reopen);
     }
 
     /// Whether the reader of one of them went away.
@@ -27,15 +73,32 @@ impl Outputs {
         self.writers.iter().any(|writer| writer.state() == WriterState::Closed)
     }
 
+    /// Why something cannot be written now, a phrase each.
+    pub(super) fn failures(&self) -> Vec<String> {
+        let states = self.writers.iter().map(Writer::state);
+        let failing = states.filter_map(|state| match state {
+            WriterState::Failing(error) => Some(format!("the output cannot be written: {error}")),
+            WriterState::Open | WriterState::Closed => None,
+        });
+        failing.collect()
+    }
+
     /// Writes what is queued; why one of them could not, if so.
     pub(super) fn finish(self) -> Option<String> {
-        let reports = self.writers.into_iter().map(Writer::finish);
-        reports.filter_map(|report| report.error).last()
+        let reports: Vec<_> = self.writers.into_iter().map(Writer::finish).collect();
+        if let Some(exporter) = self.exporter {
+            let stats = exporter.finish(writer::FINISH);
+            tracing::debug!(?stats, "the exporter ended");
+        }
+        reports.into_iter().filter_map(|report| report.error).last()
     }
 }
 
 impl From<Writer> for Outputs {
     fn from(writer: Writer) -> Self {
-        Self { writers: vec![writer] }
+        Self {
+            writers: vec![writer],
+            ..Self::default()
+        }
     }
 }
