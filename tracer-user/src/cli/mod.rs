@@ -1,5 +1,6 @@
 //! The command line: arguments, exit codes, one line for what went wrong.
 
+mod agent;
 mod audit;
 mod demo;
 mod doctor;
@@ -47,6 +48,8 @@ enum Command {
     Replay(replay::ReplayArguments),
     /// List the ports that rules take over: who took each, where it goes, and who listens there
     Ports(ports::PortsArguments),
+    /// Watch this node for months: names of pods, metrics, rotated files, a page of findings
+    Agent(agent::AgentArguments),
     /// Say what this kernel and these privileges allow
     Doctor(doctor::DoctorArguments),
 }
@@ -84,6 +87,7 @@ fn run(arguments: Arguments) -> Result<bool, Failure> {
         Some(Command::Demo(arguments)) => demo::run(&arguments),
         Some(Command::Replay(arguments)) => replay::run(&arguments),
         Some(Command::Ports(arguments)) => ports::run(&arguments),
+        Some(Command::Agent(arguments)) => agent::run(&arguments),
         Some(Command::Doctor(arguments)) => doctor::run(&arguments),
     }
 }

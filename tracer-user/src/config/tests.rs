@@ -130,3 +130,47 @@ fn a_reload_says_what_it_can_change_and_what_it_cannot() {
         (vec!["trace.hang-after"], vec!["serve"])
     );
 }
+
+/// Every key of the file, by its documented name.
+const KEYS: &[&str] = &[
+    "trace.hang-after",
+    "trace.events",
+    "trace.conntrack-events",
+    "trace.netns",
+    "trace.port",
+    "trace.comm",
+    "trace.cidr",
+    "trace.pod",
+    "trace.container",
+    "trace.redact",
+    "identities.cri-socket",
+    "identities.labels",
+    "identities.command-line",
+    "serve.listen",
+    "serve.hosts",
+    "output.stdout",
+    "output.file",
+    "output.max-size",
+    "output.max-age",
+    "output.keep",
+    "output.compress",
+    "output.floor",
+    "otlp.endpoint",
+    "otlp.headers-file",
+    "otlp.timeout",
+    "otlp.gzip",
+];
+
+#[test]
+fn the_documentation_names_the_keys_that_there_are_and_no_others() {
+    let text = include_str!("../../../docs/agent.md");
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+    let documented: Vec<_> = rows.map(|(key, _)| key).collect();
+    assert_eq!(documented, KEYS);
+    for key in KEYS {
+        let (table, key) = key.split_once('.').expect("a key in a table");
+        // A value of no key's type: the error is about it, not about the key.
+        let error = error(&format!("[{table}]\n{key} = {{}}\n"));
+        assert!(!error.contains("unknown field"), "{key}: {error}");
+    }
+}

@@ -14,8 +14,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-/// How often `stats` are written.
+/// How often `stats` are made, and written where nothing else is asked for.
 const INTERVAL: Duration = Duration::from_secs(10);
+/// A tick may come a little early.
+const TICK_SLACK: Duration = Duration::from_millis(500);
 /// Nothing older than this is still on its way through the ring.
 const RING_DELAY: Duration = Duration::from_secs(1);
 
@@ -23,6 +25,8 @@ pub(super) struct Account {
     counters: Counters,
     started: Timestamp,
     last_stats: Timestamp,
+    /// When they were last written, beside shown.
+    last_written: Timestamp,
     /// Records lost so far, by hook and processor.
     lost: BTreeMap<(u32, usize), u64>,
     undecodable: u64,
@@ -38,6 +42,7 @@ impl Account {
             counters,
             started: now,
             last_stats: now,
+            last_written: now,
             lost: BTreeMap::new(),
             undecodable: 0,
             told: BTreeMap::new(),
@@ -60,7 +65,9 @@ impl Account {
         let counters = self.read();
         self.losses(&counters, conntrack, now, outputs);
         if now.since(self.last_stats) >= INTERVAL {
-            self.stats(&counters, now, (probes, conntrack), tracker, outputs);
+            let interval = outputs.stats_interval.unwrap_or(INTERVAL);
+            let is_due = now.since(self.last_written) + TICK_SLACK >= interval;
+            self.stats(&counters, now, (probes, conntrack), tracker, outputs, is_due);
         }
     }
 
@@ -75,7 +82,7 @@ impl Account {
         let now = clock::now();
         let counters = self.read();
         self.losses(&counters, conntrack, now, outputs);
-        self.stats(&counters, now, (probes, conntrack), tracker, outputs);
+        self.stats(&counters, now, (probes, conntrack), tracker, outputs, true);
         let totals = tracker.totals();
         outputs.push(Record::Summary(&Summary {
             at: now,
@@ -141,6 +148,7 @@ impl Account {
         (probes, conntrack): (&Probes, &Conntrack),
         tracker: &Tracker,
         outputs: &Outputs,
+        is_written: bool,
     ) {
         self.last_stats = now;
         outputs.set_clock(clock());
@@ -164,7 +172,7 @@ impl Account {
                 table_full: total.table_full,
             }
         });
-        outputs.push(Record::Stats(&Stats {
+        let stats = Stats {
             at: now,
             hooks: hooks.chain(conntrack.stats()).collect(),
             ring_high_water: None,
@@ -175,7 +183,13 @@ impl Account {
             resident_bytes: resident_bytes(),
             map_bytes: map_bytes(),
             watermark: Some(self.newest.min(now - RING_DELAY)),
-        }));
+        };
+        if is_written {
+            self.last_written = now;
+            outputs.push(Record::Stats(&stats));
+        } else {
+            outputs.show(&stats);
+        }
     }
 }
 

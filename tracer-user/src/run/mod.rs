@@ -3,6 +3,8 @@
 //! The only async code and the only reader of the clock. It decides nothing about TCP.
 
 mod account;
+mod agent;
+mod attendant;
 mod audit;
 mod clock;
 mod conntrack;
@@ -13,6 +15,8 @@ mod outputs;
 mod ports;
 mod ready;
 
+pub use agent::{Agent, agent};
+pub use attendant::Retuned;
 pub use audit::{AuditSurvey, survey_rules};
 pub use clock::clock;
 pub use host::{Survey, greeting, survey};
@@ -36,6 +40,7 @@ use crate::model::time::Timestamp;
 use crate::sink::{Hello, Record};
 use crate::track::{Config, Totals, Tracker};
 use account::Account;
+use attendant::{Attendant, Command};
 use conntrack::Conntrack;
 use held::Held;
 use names::Names;
@@ -94,6 +99,8 @@ pub struct Shell {
     account: Account,
     conntrack: Conntrack,
     held: Held,
+    /// Of an agent.
+    attendant: Option<Attendant>,
 }
 
 struct Decoder {
@@ -167,7 +174,13 @@ impl Shell {
             account,
             conntrack,
             held: Held::default(),
+            attendant: None,
         })
+    }
+
+    /// Makes an agent of it.
+    pub(super) fn attend(&mut self, attendant: Attendant) {
+        self.attendant = Some(attendant);
     }
 
     /// The line that every output begins with.
@@ -214,12 +227,16 @@ impl Shell {
                 Some(answer) = self.answers.recv() => self.answer(answer, &mut output),
                 changes = self.conntrack.recv() => self.take_changes(changes, &mut output),
                 () = tokio::time::sleep_until(deadline) => self.timeout(&mut output),
+                command = next_command(&mut self.attendant) => self.obey(command, &output),
                 _ = tick.tick() => {
                     let follows = self.probes.follow_modules();
                     if self.conntrack.follow(&self.probes) || follows {
                         output.outputs.push(Record::Hello(&self.hello()));
                     }
                     self.account.tick(&self.probes, &self.tracker, &self.conntrack, &output.outputs);
+                    if let Some(attendant) = &mut self.attendant {
+                        attendant.tick(clock::now(), &output.outputs, &self.names);
+                    }
                     if output.outputs.is_closed() {
                         break;
                     }
@@ -257,6 +274,20 @@ impl Shell {
     fn answer(&mut self, answer: Answer, output: &mut Output<impl FnMut(&Finding)>) {
         self.record(Record::Answer(&answer), output);
         self.tracker.handle_answer(answer);
+    }
+
+    fn obey(&mut self, command: Command, output: &Output<impl FnMut(&Finding)>) {
+        match command {
+            Command::Reopen => output.outputs.reopen(),
+            Command::Retune(retuned) => {
+                let Retuned { hang_after, filter } = *retuned;
+                self.tracker.set_hang_after(hang_after);
+                // The Tracker keeps the namespaces it began with.
+                let netns = std::mem::take(&mut self.options.filter.netns);
+                self.options.filter = Filter { netns, ..filter };
+                self.options.hang_after = hang_after;
+            }
+        }
     }
 
     /// `false`: too many wait already.
@@ -333,6 +364,14 @@ struct Output<F> {
     found_above_info: bool,
 }
 
+/// What an agent is told; nothing comes where there is none.
+async fn next_command(attendant: &mut Option<Attendant>) -> Command {
+    match attendant {
+        Some(attendant) => attendant.command().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Waits until there are records, and never less than until `rested`: the kernel wakes a reader only when it has taken
 /// everything, and waking one for every record costs several times what the record does.
 async fn readable_from(ring: &mut AsyncFd<Ring>, rested: Instant) -> io::Result<AsyncFdReadyMutGuard<'_, Ring>> {
@@ -370,6 +409,7 @@ fn take(
     output: &mut Output<impl FnMut(&Finding)>,
 ) {
     account.saw(event.at);
+    output.outputs.saw(&event);
     tracker.handle_event(&event);
     if options.events == Events::None {
         return;

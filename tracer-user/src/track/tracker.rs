@@ -29,6 +29,7 @@ use crate::model::tuple::Tuple;
 use crate::model::who::Subject;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// See the module [`crate::track`].
 #[derive(Debug)]
@@ -100,6 +101,11 @@ impl Tracker {
             resumed: None,
             totals: Totals::default(),
         }
+    }
+
+    /// How long hangs last before they are reported, from now on.
+    pub fn set_hang_after(&mut self, hang_after: Duration) {
+        self.config.hang_after = hang_after;
     }
 
     /// Takes in one event. Its own time counts, in any order.
