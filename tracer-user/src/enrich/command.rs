@@ -10,9 +10,11 @@ pub fn line(cmdline: &[u8]) -> Option<String> {
     let end = cmdline.iter().rposition(|&byte| byte != 0)?;
     let mut line = String::new();
     let mut before = String::new();
-    for argument in cmdline.get(..=end)?.split(|&byte| byte == 0).map(text) {
+    for (number, argument) in cmdline.get(..=end)?.split(|&byte| byte == 0).map(text).enumerate() {
+        if number > 0 {
+            line.push(' ');
+        }
         line.push_str(&after(&before, &argument));
-        line.push(' ');
         if line.len() > LINE_MAX {
             line.truncate(line.floor_char_boundary(LINE_MAX));
             line.push_str(CUT);
@@ -20,7 +22,6 @@ pub fn line(cmdline: &[u8]) -> Option<String> {
         }
         before = argument;
     }
-    line.truncate(line.trim_end_matches(' ').len());
     Some(line)
 }
 
