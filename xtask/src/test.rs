@@ -38,7 +38,7 @@ pub(crate) fn soak(workspace: &Workspace, connections: u32) -> anyhow::Result<()
 }
 
 /// `cargo test`, with everything that it needs here.
-fn cargo_test(workspace: &Workspace) -> anyhow::Result<Command> {
+pub(crate) fn cargo_test(workspace: &Workspace) -> anyhow::Result<Command> {
     let access = elevate::access("the live tests need root (network namespaces, eBPF)")?;
     setup(workspace)?;
     let mut cargo = workspace.cargo();
@@ -94,6 +94,7 @@ const NEEDS_ROOT: &[&str] = &[
     "census",
     "cleanup",
     "cli",
+    "containers",
     "ctnetlink",
     "grpc",
     "inspect",

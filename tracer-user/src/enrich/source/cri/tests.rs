@@ -133,12 +133,14 @@ fn containers(how: Fake) -> ListContainersResponse {
         id: "c1".to_owned(),
         pod_sandbox_id: "s1".to_owned(),
         metadata: Some(ContainerMetadata {
-            name: "nginx".to_owned(),
+            name: if how == Fake::Huge {
+                "x".repeat(5 << 20)
+            } else {
+                "nginx".to_owned()
+            },
         }),
     };
-    ListContainersResponse {
-        containers: vec![one; if how == Fake::Huge { 500_000 } else { 1 }],
-    }
+    ListContainersResponse { containers: vec![one] }
 }
 
 fn sandboxes() -> ListPodSandboxResponse {
