@@ -99,6 +99,7 @@ const NEEDS_ROOT: &[&str] = &[
     "grpc",
     "inspect",
     "lab",
+    "output",
     "ports",
     "probes",
     "ruletext",

@@ -12,6 +12,7 @@ mod inside;
 mod load;
 mod machine;
 mod memory;
+mod output;
 mod probe;
 mod process;
 mod record;
@@ -54,10 +55,11 @@ fn main() -> anyhow::Result<()> {
 
 type Part = fn() -> anyhow::Result<String>;
 
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 7] = [
     ("probes", probe::measure),
     ("connections", connection::measure),
     ("stream", stream::measure),
+    ("output", output::measure),
     ("memory", memory::measure),
     ("ways", ways::measure),
     ("rules", rules::measure),

@@ -238,6 +238,12 @@ const PARTS: &[Part] = &[
         without: IMPURE,
     },
     Part {
+        place: "tracer-user/src/sink/writer/file/",
+        parts: Only::These(&[]),
+        crates: Only::These(&["flate2", "jiff", "rustix", "tracing"]),
+        without: SINK,
+    },
+    Part {
         place: "tracer-user/src/sink/",
         parts: Only::These(&["model"]),
         crates: Only::These(&[

@@ -3,9 +3,11 @@
 //! No files: [`crate::sink::writer`] writes, the replay reads.
 
 mod read;
+mod renumber;
 mod write;
 
 pub use read::{Input, Line, ReadError, read};
+pub(crate) use renumber::{count, renumber};
 pub(crate) use write::at;
 pub use write::write;
 

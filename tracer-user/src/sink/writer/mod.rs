@@ -2,20 +2,27 @@
 //!
 //! A bounded queue lies between. Where it is full, events are lost first, then statistics, never findings; what is lost
 //! is counted, and written as soon as there is room. Knows nothing about what records mean.
+//!
+//! `thread` makes lines of records and writes them to a `target`: a stream, or a rotated `file`.
 
+mod file;
 mod open;
 mod queue;
+mod target;
 mod thread;
 
+pub use file::RotateOptions;
 pub use open::{create, stdout};
 
 use crate::sink::clock::Clock;
 use crate::sink::record::{Format, Record};
+use file::RotatedFile;
 use queue::{Phase, Queue};
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use target::{Stream, Target};
 
 /// The pushing side of an output. Dropped without [`Writer::finish`] it still writes what is queued, if it gets the time.
 #[derive(Debug)]
@@ -42,6 +49,10 @@ pub struct WriterReport {
     pub lost_events: u64,
     /// `stats` lost because the queue was full.
     pub lost_stats: u64,
+    /// Events, inquiries, answers and deadlines left out because the file system had too little room.
+    pub left_out: u64,
+    /// Parts of the file that this run has ended.
+    pub parts: u32,
     /// Records that were queued and never written.
     pub unwritten: u64,
     /// Whether the reader went away.
@@ -66,8 +77,29 @@ impl Writer {
         clock: Clock,
         changed: impl Fn() + Send + 'static,
     ) -> io::Result<Self> {
+        Self::start_at(Box::new(Stream(output)), format, clock, Box::new(changed))
+    }
+
+    /// Writes JSONL to a file that is rotated; `changed` as for [`Writer::start_with`].
+    ///
+    /// Lines are added behind those of earlier runs. Every file begins with the last `hello` pushed, which is to be the
+    /// first record; `part` of `hello` counts the files of this run, and `seq` runs on over them.
+    ///
+    /// # Errors
+    /// The file cannot be opened or repaired, is no regular file, or was not written by conntracer.
+    pub fn start_file(options: RotateOptions, clock: Clock, changed: impl Fn() + Send + 'static) -> io::Result<Self> {
+        let file = RotatedFile::open(options)?;
+        Self::start_at(Box::new(file), Format::Json, clock, Box::new(changed))
+    }
+
+    fn start_at(
+        target: Box<dyn Target>,
+        format: Format,
+        clock: Clock,
+        changed: Box<dyn Fn() + Send>,
+    ) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let output = thread::Output::new(output, format, clock, Arc::clone(&shared), Box::new(changed));
+        let output = thread::Output::new(target, format, clock, Arc::clone(&shared), changed);
         let thread = std::thread::Builder::new()
             .name("output".to_owned())
             .spawn(move || output.run())?;
@@ -87,6 +119,22 @@ impl Writer {
     /// The clock for records pushed from now on.
     pub fn set_clock(&self, clock: Clock) {
         self.shared.lock().set_clock(clock);
+    }
+
+    /// Has the thread look at once what is at the path of its file, and begin another one if that is not the file that
+    /// it writes: for SIGHUP. A stream has no path.
+    pub fn reopen(&self) {
+        self.shared.lock().reopen = true;
+        self.shared.wake.notify_one();
+    }
+
+    /// What became of the output so far.
+    pub fn report(&self) -> WriterReport {
+        let queue = self.shared.lock();
+        WriterReport {
+            unwritten: queue.waiting(),
+            ..queue.report.clone()
+        }
     }
 
     pub fn state(&self) -> WriterState {
@@ -133,6 +181,9 @@ impl Drop for Writer {
     }
 }
 
+/// The smallest page of the kernels that this runs on: a write(2) to a file that is killed ends with a page.
+const PAGE: usize = 4096;
+
 /// How long the end of a run waits for a slow output.
 pub const FINISH: Duration = Duration::from_secs(2);
 
@@ -151,5 +202,7 @@ impl Shared {
     }
 }
 
+#[cfg(test)]
+mod folder;
 #[cfg(test)]
 mod tests;

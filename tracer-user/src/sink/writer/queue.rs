@@ -21,6 +21,8 @@ pub(super) struct Queue {
     /// What the thread waits for.
     pub waiting_for: Waiting,
     urgent: bool,
+    /// The thread is to look at its target at once.
+    pub reopen: bool,
     pub phase: Phase,
     /// Whether the thread has come to its end.
     pub ended: bool,
@@ -47,6 +49,13 @@ pub(super) enum Waiting {
     Anything,
     /// For a full batch, or something urgent.
     Batch,
+}
+
+/// What the thread is to do with a batch.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Turn {
+    /// Look at the target first.
+    pub(super) reopen: bool,
 }
 
 /// A record that waits. Events are kept in place, they are the many.
@@ -110,20 +119,24 @@ impl Queue {
 
     /// Whether it is not worth waiting for more.
     pub(super) fn is_due(&self) -> bool {
-        self.phase > Phase::Running || self.urgent || self.items.len() >= BATCH
+        self.phase > Phase::Running || self.urgent || self.reopen || self.items.len() >= BATCH
     }
 
     /// Everything that waits, in exchange for an empty batch.
-    pub(super) fn take(&mut self, batch: &mut VecDeque<Item>) {
+    pub(super) fn take(&mut self, batch: &mut VecDeque<Item>) -> Turn {
         self.waiting_for = Waiting::Nothing;
         self.urgent = false;
         mem::swap(&mut self.items, batch);
         self.taken = count(batch);
+        Turn {
+            reopen: mem::take(&mut self.reopen),
+        }
     }
 
-    /// `records` of the batch were written, or are sure to be.
-    pub(super) fn wrote(&mut self, records: u64) {
-        self.report.written += records;
+    /// `records` of the batch are dealt with: written, but for those that were left out.
+    pub(super) fn wrote(&mut self, records: u64, left_out: u64) {
+        self.report.written += records.saturating_sub(left_out);
+        self.report.left_out += left_out;
         self.taken = self.taken.saturating_sub(records);
     }
 
@@ -227,10 +240,20 @@ impl Item {
         !matches!(self, Self::Clock(_) | Self::Lost { .. })
     }
 
-    /// Calls `write` with each record of this item.
-    pub(super) fn each(&self, mut write: impl FnMut(Record<'_>)) {
+    /// When it happened, or was lost.
+    pub(super) fn at(&self) -> Option<Timestamp> {
         match self {
-            Self::Clock(_) => {}
+            Self::Clock(_) => None,
+            Self::Event(event) => Some(event.at),
+            Self::Deadline(at) | Self::Lost { at, .. } => Some(*at),
+            Self::Rare(rare) => Some(jsonl::at(rare.record())),
+        }
+    }
+
+    /// Calls `write` with each record of this item, up to the first error.
+    pub(super) fn each<E>(&self, mut write: impl FnMut(Record<'_>) -> Result<(), E>) -> Result<(), E> {
+        match self {
+            Self::Clock(_) => Ok(()),
             Self::Event(event) => write(Record::Event(event)),
             Self::Deadline(at) => write(Record::Deadline(*at)),
             Self::Rare(rare) => write(rare.record()),
@@ -243,9 +266,10 @@ impl Item {
                             source,
                             cpu: None,
                             lost,
-                        }));
+                        }))?;
                     }
                 }
+                Ok(())
             }
         }
     }
@@ -263,6 +287,19 @@ impl Rare {
             Self::Loss(loss) => Record::Loss(loss),
             Self::Summary(summary) => Record::Summary(summary),
         }
+    }
+}
+
+/// Whether it is one of the many that go first when there is too little room.
+pub(super) fn is_event(record: Record<'_>) -> bool {
+    match record {
+        Record::Event(_) | Record::Inquiry(_) | Record::Answer(_) | Record::Deadline(_) => true,
+        Record::Hello(_)
+        | Record::Finding(_)
+        | Record::Port(_)
+        | Record::Stats(_)
+        | Record::Loss(_)
+        | Record::Summary(_) => false,
     }
 }
 

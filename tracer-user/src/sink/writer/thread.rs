@@ -1,28 +1,44 @@
 //! The writing thread: takes batches, makes them lines, writes them whole.
 
+use crate::model::time::Timestamp;
 use crate::sink::clock::Clock;
 use crate::sink::jsonl;
-use crate::sink::record::{Format, Record};
+use crate::sink::record::{Format, Hello, Loss, LossSource, Record};
 use crate::sink::term::Term;
 use crate::sink::writer::Shared;
-use crate::sink::writer::queue::{Item, Phase, Queue, Waiting};
+use crate::sink::writer::queue::{Item, Phase, Queue, Turn, Waiting, is_event};
+use crate::sink::writer::target::{Place, Target};
 use std::collections::VecDeque;
-use std::io;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
+use std::{iter, mem};
 
 pub(super) struct Output {
-    sink: Box<dyn io::Write + Send>,
+    target: Box<dyn Target>,
     form: Form,
     clock: Clock,
+    /// The latest time that a record told: the sinks read no clock.
+    now: Timestamp,
     seq: u64,
+    /// The last `hello`, with which every file begins.
+    hello: Option<Box<Hello>>,
+    /// Number of the file within the run.
+    part: u32,
+    /// There is too little room for events.
+    is_short: bool,
+    /// Events that were left out for that and are not told of yet.
+    left_out: u64,
     /// Lines that are not written yet.
     lines: Vec<u8>,
     /// How much of `lines` is written.
     done: usize,
     /// Records in `lines`, our own losses left out.
     pending: u64,
+    /// Records that were left out since `pending` was last told.
+    skipped: u64,
+    /// Pause before a failing target (a full disk) is tried again.
+    pub(super) again: Duration,
     shared: Arc<Shared>,
     changed: Box<dyn Fn() + Send>,
 }
@@ -33,11 +49,11 @@ enum Form {
 }
 
 /// The output takes nothing more.
-struct Over;
+pub(super) struct Over;
 
 impl Output {
     pub(super) fn new(
-        sink: Box<dyn io::Write + Send>,
+        target: Box<dyn Target>,
         format: Format,
         clock: Clock,
         shared: Arc<Shared>,
@@ -51,13 +67,20 @@ impl Output {
             },
         };
         Self {
-            sink,
+            target,
             form,
             clock,
+            now: Timestamp::default(),
             seq: 0,
+            hello: None,
+            part: 0,
+            is_short: false,
+            left_out: 0,
             lines: Vec::with_capacity(2 * CHUNK),
             done: 0,
             pending: 0,
+            skipped: 0,
+            again: AGAIN,
             shared,
             changed,
         }
@@ -65,16 +88,20 @@ impl Output {
 
     pub(super) fn run(mut self) {
         let mut batch = VecDeque::new();
-        while self.next(&mut batch) && self.write_batch(&mut batch).is_ok() {}
-        let mut queue = self.shared.lock();
-        queue.ended = true;
-        self.shared.ended.notify_all();
+        while let Some(turn) = self.next(&mut batch)
+            && self.write_batch(&mut batch, turn).is_ok()
+        {}
+        let Self { mut target, shared, .. } = self;
+        target.finish();
+        drop(target);
+        shared.lock().ended = true;
+        shared.ended.notify_all();
     }
 
-    /// Waits for a batch; false at the end.
-    fn next(&self, batch: &mut VecDeque<Item>) -> bool {
+    /// Waits for a batch, or to be told to look at the target; `None` at the end.
+    fn next(&self, batch: &mut VecDeque<Item>) -> Option<Turn> {
         let mut queue = self.shared.lock();
-        while queue.is_empty() && queue.phase == Phase::Running {
+        while queue.is_empty() && queue.phase == Phase::Running && !queue.reopen {
             queue.waiting_for = Waiting::Anything;
             queue = self.shared.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
@@ -86,16 +113,19 @@ impl Output {
                 .wait_timeout_while(queue, LINGER, |queue| !queue.is_due());
             (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
-        queue.take(batch);
-        !batch.is_empty()
+        let turn = queue.take(batch);
+        (turn.reopen || !batch.is_empty()).then_some(turn)
     }
 
-    fn write_batch(&mut self, batch: &mut VecDeque<Item>) -> Result<(), Over> {
+    pub(super) fn write_batch(&mut self, batch: &mut VecDeque<Item>, turn: Turn) -> Result<(), Over> {
+        let latest = batch.iter().rev().find_map(Item::at);
+        self.now = self.now.max(latest.unwrap_or_default());
+        self.look(turn.reopen)?;
         for item in batch.drain(..) {
             if let Item::Clock(clock) = item {
                 self.clock = clock;
             }
-            item.each(|record| self.append(record));
+            item.each(|record| self.append(record))?;
             self.pending += u64::from(item.is_record());
             if self.lines.len() >= CHUNK {
                 self.flush()?;
@@ -104,7 +134,114 @@ impl Output {
         self.flush()
     }
 
-    fn append(&mut self, record: Record<'_>) {
+    /// Looks at the target while no line is half written.
+    fn look(&mut self, force: bool) -> Result<(), Over> {
+        let mut looked = self.target.look(self.wall(), force);
+        while let Err(error) = &looked {
+            self.failed(error)?;
+            looked = self.target.look(self.wall(), true);
+        }
+        let outlook = looked.unwrap_or_default();
+        self.is_short = outlook.is_short;
+        if outlook.is_new {
+            self.begin_part();
+        }
+        Ok(())
+    }
+
+    /// Begins a new file with `hello`, before the lines that are not written yet.
+    fn begin_part(&mut self) {
+        let rest = self.lines.split_off(self.done);
+        self.lines.clear();
+        self.done = 0;
+        self.seq -= jsonl::count(&rest);
+        // A file that has nothing of this run is none of its parts.
+        self.part += u32::from(self.seq > 0);
+        if let Some(hello) = self.hello.clone() {
+            self.put(Record::Hello(&Hello {
+                at: self.now,
+                part: self.part,
+                ..*hello
+            }));
+        }
+        self.seq = jsonl::renumber(&rest, self.seq, &mut self.lines);
+    }
+
+    fn append(&mut self, record: Record<'_>) -> Result<(), Over> {
+        if self.is_short && is_event(record) {
+            self.left_out += 1;
+            self.skipped += 1;
+            return Ok(());
+        }
+        if self.left_out > 0 {
+            let loss = Loss {
+                at: self.now,
+                source: LossSource::Queue("disk-floor".into()),
+                cpu: None,
+                lost: mem::take(&mut self.left_out),
+            };
+            self.append_line(Record::Loss(&loss))?;
+        }
+        let Record::Hello(hello) = record else {
+            return self.append_line(record);
+        };
+        let mut hello = hello.clone();
+        hello.part = self.part;
+        self.hello = Some(Box::new(hello.clone()));
+        self.append_line(Record::Hello(&hello))
+    }
+
+    /// Appends a line to `lines`, behind the beginning of the next part where it belongs there.
+    fn append_line(&mut self, record: Record<'_>) -> Result<(), Over> {
+        let start = self.lines.len();
+        self.render(record);
+        match self.target.place(start, self.lines.len() - start) {
+            Place::Here { indent } => {
+                self.indent(start, indent);
+                self.seq += 1;
+            }
+            Place::NextPart => {
+                self.lines.truncate(start);
+                self.flush()?;
+                self.next_part()?;
+                if !matches!(record, Record::Hello(_)) {
+                    self.put(record);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn next_part(&mut self) -> Result<(), Over> {
+        while let Err(error) = self.target.next_part(self.wall(), self.part) {
+            self.failed(&error)?;
+        }
+        self.begin_part();
+        Ok(())
+    }
+
+    /// Appends a line that belongs here in any case.
+    fn put(&mut self, record: Record<'_>) {
+        let start = self.lines.len();
+        self.render(record);
+        if let Place::Here { indent } = self.target.place(start, self.lines.len() - start) {
+            self.indent(start, indent);
+        }
+        self.seq += 1;
+    }
+
+    /// Puts spaces before the line that begins at `start`.
+    fn indent(&mut self, start: usize, indent: usize) {
+        if indent > 0 {
+            self.lines.splice(start..start, iter::repeat_n(b' ', indent));
+        }
+    }
+
+    fn wall(&self) -> jiff::Timestamp {
+        self.clock.wall(self.now)
+    }
+
+    fn render(&mut self, record: Record<'_>) {
         match &mut self.form {
             Form::Json => jsonl::write(record, self.clock, self.seq, &mut self.lines),
             Form::Text { term, text } => {
@@ -113,32 +250,43 @@ impl Output {
                 self.lines.extend_from_slice(text.as_bytes());
             }
         }
-        self.seq += 1;
     }
-
     /// Writes all lines, however long that takes: what is left of a line after an error is written before anything else.
     fn flush(&mut self) -> Result<(), Over> {
         while let Some(rest) = self.lines.get(self.done..).filter(|rest| !rest.is_empty()) {
-            match self.sink.write(rest) {
-                Ok(0) => self.failed(&ErrorKind::WriteZero.into())?,
+            match self.target.write(rest) {
+                Ok(0) => self.retry(&ErrorKind::WriteZero.into())?,
                 Ok(written) => self.done += written,
-                Err(error) => self.failed(&error)?,
+                Err(error) => self.retry(&error)?,
             }
         }
-        while let Err(error) = self.sink.flush() {
+        while let Err(error) = self.target.flush() {
             self.failed(&error)?;
         }
         self.lines.clear();
         self.done = 0;
         let mut queue = self.shared.lock();
-        queue.wrote(self.pending);
-        self.pending = 0;
+        queue.wrote(mem::take(&mut self.pending), mem::take(&mut self.skipped));
+        queue.report.parts = self.part;
         let recovered = queue.failing.take().is_some();
         drop(queue);
         if recovered {
             (self.changed)();
         }
         Ok(())
+    }
+
+    /// Waits after an error. Where the target can take back what is half written, it shows whole lines meanwhile, and is
+    /// looked at again: a full disk may be the fault of a file that was deleted and is still held open here.
+    fn retry(&mut self, error: &io::Error) -> Result<(), Over> {
+        let written = self.lines.get(..self.done).unwrap_or_default();
+        let half = written.iter().rev().take_while(|byte| **byte != b'\n').count();
+        if half > 0 && !self.target.take_back(half) {
+            return self.failed(error);
+        }
+        self.done -= half;
+        self.failed(error)?;
+        self.look(true)
     }
 
     /// Decides what to do about an error: again at once, again later, or never.
@@ -167,7 +315,7 @@ impl Output {
         if over {
             return Err(Over);
         }
-        self.pause(self.shared.lock(), AGAIN, Phase::Finishing)
+        self.pause(self.shared.lock(), self.again, Phase::Finishing)
     }
 
     /// Waits for `time`, or until `phase` is reached.
@@ -189,5 +337,5 @@ const CHUNK: usize = 64 * 1024;
 const LINGER: Duration = Duration::from_millis(50);
 /// Pause before a non-blocking output is tried again.
 const BUSY: Duration = Duration::from_millis(10);
-/// Pause before a failing output (a full disk) is tried again.
+/// See [`Output::again`].
 const AGAIN: Duration = Duration::from_secs(1);
