@@ -1,6 +1,6 @@
 //! What the host says of itself: the first line of the output; and the log of the probes.
 
-use super::{Options, clock, ready};
+use super::{Options, clock, confinement, ready};
 use crate::failure::Failure;
 use crate::kernel::hooks;
 use crate::kernel::load::{LoadError, Probes, Settings};
@@ -31,7 +31,7 @@ pub fn survey(ladder: Ladder) -> Result<Survey, Failure> {
     };
     let statuses = match Probes::load(&settings) {
         Ok(probes) => probes.hooks().to_vec(),
-        Err(error @ LoadError::Privilege(PrivilegeError::Capabilities)) => return Err(error.into()),
+        Err(error @ LoadError::Privilege(PrivilegeError::Capabilities(_))) => return Err(error.into()),
         Err(error) => HookStatus::none(&error.to_string()),
     };
     let is_core = |status: &HookStatus| hooks::spec(status.hook).is_some_and(|spec| spec.core);
@@ -39,7 +39,10 @@ pub fn survey(ladder: Ladder) -> Result<Survey, Failure> {
         .iter()
         .any(|status| status.how == How::Absent && is_core(status));
     Ok(Survey {
-        hello: bare(&statuses),
+        hello: Hello {
+            options: missing_capabilities().into_iter().collect(),
+            ..bare(&statuses)
+        },
         core_is_missing,
     })
 }
@@ -50,7 +53,11 @@ pub(super) fn hello(probes: &Probes, options: &Options) -> Hello {
         .iter()
         .map(|(name, value)| ((*name).to_owned(), value.clone()));
     Hello {
-        options: described.chain(namespaces(options)).chain([rules()]).collect(),
+        options: described
+            .chain(namespaces(options))
+            .chain([rules()])
+            .chain(missing_capabilities())
+            .collect(),
         ..bare(probes.hooks())
     }
 }
@@ -89,6 +96,12 @@ fn namespaces(options: &Options) -> Option<(String, String)> {
 /// What replay has to know too: that findings waited for their rules.
 fn rules() -> (String, String) {
     (RULES_OPTION.to_owned(), "walked".to_owned())
+}
+
+/// What makes this trace a weaker one than it could be.
+fn missing_capabilities() -> Option<(String, String)> {
+    let missing = confinement::missing_capabilities()?;
+    Some(("missing-capabilities".to_owned(), missing))
 }
 
 fn hook(status: &HookStatus) -> Hook {
