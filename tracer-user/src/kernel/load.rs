@@ -18,7 +18,7 @@ use crate::model::hook::How;
 use aya::maps::{MapData, MapError, PerCpuArray, RingBuf};
 use aya::{Ebpf, EbpfError, include_bytes_aligned};
 use rustix::process::{Resource, Rlimit, setrlimit};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tracer_common::config::{CONNECTIONS, Config, RING_BYTES};
 use tracer_common::stat::Hook;
@@ -368,8 +368,9 @@ fn learn_modules(facts: &mut Facts, btf: &Arc<Btf>) {
 }
 
 fn loaded_modules() -> BTreeMap<&'static str, u64> {
-    let modules = HOOKS.iter().filter_map(|spec| spec.module);
+    let modules: BTreeSet<_> = HOOKS.iter().filter_map(|spec| spec.module).collect();
     modules
+        .into_iter()
         .filter_map(|name| Some((name, module::identity(name)?)))
         .collect()
 }
