@@ -1,7 +1,7 @@
 //! What the program takes when nothing happens: processor time, memory as a pod's control group counts it, its start.
 
-use crate::process;
 use crate::probe::as_f64;
+use crate::process;
 use crate::table::{Table, target};
 use crate::tracer::Tracer;
 use anyhow::Context as _;
@@ -25,11 +25,27 @@ pub(crate) fn measure() -> anyhow::Result<String> {
     let own = as_f64(all.saturating_sub(cache)) / MIB;
     let mut table = Table::new(&["idle", "measured", "target"]);
     let mut row = |name: &str, value: String, target: String| table.row(vec![name.to_owned(), value, target]);
-    row("processor, % of a core", format!("{cpu:.3}"), target("<= 0.1", cpu <= 0.1));
-    row("memory of the control group, MiB", format!("{own:.1}"), target("<= 32", own <= 32.0));
+    row(
+        "processor, % of a core",
+        format!("{cpu:.3}"),
+        target("<= 0.1", cpu <= 0.1),
+    );
+    row(
+        "memory of the control group, MiB",
+        format!("{own:.1}"),
+        target("<= 32", own <= 32.0),
+    );
     row("of it maps and programs, MiB", format!("{kernel:.1}"), String::new());
-    row("its files in the page cache, MiB", format!("{:.1}", as_f64(cache) / MIB), String::new());
-    row("start to the first line, ms", start.as_millis().to_string(), target("<= 2000", start.as_secs() < 2));
+    row(
+        "its files in the page cache, MiB",
+        format!("{:.1}", as_f64(cache) / MIB),
+        String::new(),
+    );
+    row(
+        "start to the first line, ms",
+        start.as_millis().to_string(),
+        target("<= 2000", start.as_secs() < 2),
+    );
     drop(tracer);
     Ok(format!("{TITLE}\n\n{}", table.render()))
 }
@@ -71,7 +87,9 @@ impl Group {
         let read = |name: &str| fs::read_to_string(self.folder.join(name)).context(name.to_owned());
         let all = read(self.usage)?.trim().parse()?;
         let stat = read("memory.stat")?;
-        let line = stat.lines().find_map(|line| line.strip_prefix(self.cache)?.strip_prefix(' '));
+        let line = stat
+            .lines()
+            .find_map(|line| line.strip_prefix(self.cache)?.strip_prefix(' '));
         Ok((all, line.context("no page cache is counted")?.parse()?))
     }
 }

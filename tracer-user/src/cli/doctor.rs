@@ -60,7 +60,7 @@ fn capabilities(out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "none")?;
     }
     for need in missing {
-        writeln!(out, "{:<24} {}", need.capability, need.without)?;
+        writeln!(out, "{:<24} {}", need.capability.to_string(), need.without)?;
     }
     Ok(())
 }

@@ -58,7 +58,10 @@ fn commands(numbers: &[u64]) -> Result<Vec<SeccompRule>, Error> {
 /// The x32 calls of a 64-bit x86 have numbers of their own: the same ones with a bit set, and some besides.
 #[cfg(target_arch = "x86_64")]
 fn both_abis(mut rules: BTreeMap<i64, Vec<SeccompRule>>) -> BTreeMap<i64, Vec<SeccompRule>> {
-    let doubled: Vec<_> = rules.iter().map(|(number, rule)| (number | X32, rule.clone())).collect();
+    let doubled: Vec<_> = rules
+        .iter()
+        .map(|(number, rule)| (number | X32, rule.clone()))
+        .collect();
     rules.extend(doubled);
     if rules.contains_key(&libc::SYS_execve) {
         rules.extend(X32_PROGRAMS.map(|number| (number | X32, Vec::new())));

@@ -46,11 +46,11 @@ impl Shell {
     }
 }
 
-/// Names of the capabilities that are missed, as `hello` has them.
-pub(super) fn missing_capabilities() -> Option<String> {
+/// The capabilities that are missed, as an option of `hello`. To be asked for before any is given up.
+pub(super) fn missing_capabilities() -> Option<(&'static str, String)> {
     let missing = confine::missing();
     let names: Vec<_> = missing.iter().map(|need| need.capability.to_string()).collect();
-    (!names.is_empty()).then(|| names.join(","))
+    (!names.is_empty()).then(|| ("missing-capabilities", names.join(",")))
 }
 
 /// Says in the log what is weaker for each capability that is missed.

@@ -38,9 +38,13 @@ pub fn survey(ladder: Ladder) -> Result<Survey, Failure> {
     let core_is_missing = statuses
         .iter()
         .any(|status| status.how == How::Absent && is_core(status));
+    let missing = confinement::missing_capabilities();
     Ok(Survey {
         hello: Hello {
-            options: missing_capabilities().into_iter().collect(),
+            options: missing
+                .map(|(name, names)| (name.to_owned(), names))
+                .into_iter()
+                .collect(),
             ..bare(&statuses)
         },
         core_is_missing,
@@ -53,11 +57,7 @@ pub(super) fn hello(probes: &Probes, options: &Options) -> Hello {
         .iter()
         .map(|(name, value)| ((*name).to_owned(), value.clone()));
     Hello {
-        options: described
-            .chain(namespaces(options))
-            .chain([rules()])
-            .chain(missing_capabilities())
-            .collect(),
+        options: described.chain(namespaces(options)).chain([rules()]).collect(),
         ..bare(probes.hooks())
     }
 }
@@ -96,12 +96,6 @@ fn namespaces(options: &Options) -> Option<(String, String)> {
 /// What replay has to know too: that findings waited for their rules.
 fn rules() -> (String, String) {
     (RULES_OPTION.to_owned(), "walked".to_owned())
-}
-
-/// What makes this trace a weaker one than it could be.
-fn missing_capabilities() -> Option<(String, String)> {
-    let missing = confinement::missing_capabilities()?;
-    Some(("missing-capabilities".to_owned(), missing))
 }
 
 fn hook(status: &HookStatus) -> Hook {

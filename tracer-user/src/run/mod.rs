@@ -112,7 +112,8 @@ pub async fn ended(duration: Option<Duration>) {
 
 impl Shell {
     /// Attaches the probes and starts the inspector. To be called within the runtime.
-    pub fn start(options: Options) -> Result<Self, Failure> {
+    pub fn start(mut options: Options) -> Result<Self, Failure> {
+        options.described.extend(confinement::missing_capabilities());
         let settings = Settings {
             export_all: options.events == Events::All,
             conntrack_events: options.conntrack_events,

@@ -35,10 +35,17 @@ fn nothing_grows_and_every_namespace_dies_at_once() {
     let made = churn(&watcher, &groups, Duration::from_secs(seconds));
     let after = tracer.usage();
     eprintln!("{made} namespaces in {seconds} s: {before:?}, then {after:?}");
-    assert!(made as u64 >= seconds * PER_SECOND / 2, "only {made} namespaces were made");
+    assert!(
+        made as u64 >= seconds * PER_SECOND / 2,
+        "only {made} namespaces were made"
+    );
     assert_no_growth(before, after);
     let summary = tracer.stop();
-    assert_eq!((&summary["lost"], &summary["evictions"]), (&0.into(), &0.into()), "{summary}");
+    assert_eq!(
+        (&summary["lost"], &summary["evictions"]),
+        (&0.into(), &0.into()),
+        "{summary}"
+    );
 }
 
 fn assert_no_growth(before: Usage, after: Usage) {

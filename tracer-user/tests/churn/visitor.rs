@@ -21,7 +21,15 @@ pub(crate) fn watched(watcher: &Space, number: usize) {
     inside(|| {
         let task = gettid().as_raw_nonzero().to_string();
         let made = Command::new("ip")
-            .args(["-n", &watcher.name, "link", "add", &format!("w{number}"), "type", "veth"])
+            .args([
+                "-n",
+                &watcher.name,
+                "link",
+                "add",
+                &format!("w{number}"),
+                "type",
+                "veth",
+            ])
             .args(["peer", "name", "w", "netns", &task])
             .status()
             .unwrap();

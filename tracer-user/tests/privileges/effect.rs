@@ -44,10 +44,9 @@ pub(crate) fn expected(user: User, without: Capability) -> Expected {
         _ => {}
     }
     let is_missed = match without {
-        Capability::CAP_SYS_ADMIN
-        | Capability::CAP_NET_ADMIN
-        | Capability::CAP_SYS_PTRACE
-        | Capability::CAP_SYSLOG => true,
+        Capability::CAP_SYS_ADMIN | Capability::CAP_NET_ADMIN | Capability::CAP_SYS_PTRACE | Capability::CAP_SYSLOG => {
+            true
+        }
         Capability::CAP_DAC_READ_SEARCH => user == User::Other,
         _ => false,
     };

@@ -16,7 +16,9 @@ pub(crate) const FORBIDDEN: &str = "try-what-is-forbidden";
 pub(crate) fn each_thread_keeps_what_its_role_needs() {
     let tracer = Tracer::start(&caps::read(None, CapSet::Permitted).unwrap(), User::Root, &[]);
     let follows = tracer.hello["hooks"].as_array().unwrap().iter().any(|hook| {
-        let waits = hook["reason"].as_str().is_some_and(|reason| reason.contains("is not loaded"));
+        let waits = hook["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains("is not loaded"));
         waits || hook["how"] == "kprobe" || hook["how"] == "kretprobe"
     });
     let main = if follows { Role::Follow } else { Role::Shell };
@@ -25,7 +27,9 @@ pub(crate) fn each_thread_keeps_what_its_role_needs() {
         let folder = task.unwrap().path();
         let status = fs::read_to_string(folder.join("status")).unwrap();
         let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t"));
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t"));
             line.unwrap_or_else(|| panic!("{name} in {status}")).trim().to_owned()
         };
         let name = field("Name");
@@ -38,7 +42,11 @@ pub(crate) fn each_thread_keeps_what_its_role_needs() {
             let mask = u64::from_str_radix(&field(set), 16).unwrap();
             assert_eq!(mask, mask_of(&role.keeps()), "{set} of {name}");
         }
-        assert_eq!((field("NoNewPrivs"), field("Seccomp")), ("1".into(), "2".into()), "{name}");
+        assert_eq!(
+            (field("NoNewPrivs"), field("Seccomp")),
+            ("1".into(), "2".into()),
+            "{name}"
+        );
         *seen.entry(name).or_insert(0) += 1;
     }
     assert_eq!(seen.len(), 6, "{seen:?}");

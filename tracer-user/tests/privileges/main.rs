@@ -20,8 +20,8 @@ use libtest_mimic::{Arguments, Trial};
 use std::env;
 use std::process::ExitCode;
 use tracer::{Tracer, User};
-use traffic::Traffic;
 use tracer_user::confine::NEEDS;
+use traffic::Traffic;
 
 fn main() -> ExitCode {
     if env::args().nth(1).is_some_and(|first| first == given_up::FORBIDDEN) {
@@ -40,10 +40,13 @@ fn main() -> ExitCode {
             given_up::no_program_can_be_run_and_no_probe_loaded();
             Ok(())
         }),
-        Trial::test("without_net_broadcast_hello_says_that_conntrack_events_are_missing", || {
-            without_broadcast();
-            Ok(())
-        }),
+        Trial::test(
+            "without_net_broadcast_hello_says_that_conntrack_events_are_missing",
+            || {
+                without_broadcast();
+                Ok(())
+            },
+        ),
     ];
     for user in [User::Root, User::Other] {
         trials.extend(NEEDS.iter().map(|need| {
@@ -102,7 +105,10 @@ fn refused(user: User, without: Capability) {
     let output = tracer::output(&left, user, &["trace", "--for", "1ms"]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{said}");
-    assert!(said.starts_with(&format!("conntracer: needs {without}: run as root")), "{said}");
+    assert!(
+        said.starts_with(&format!("conntracer: needs {without}: run as root")),
+        "{said}"
+    );
 }
 
 /// Where the hooks tell conntrack's changes themselves, nothing is missing.
@@ -111,13 +117,19 @@ fn without_broadcast() {
         let tracer = Tracer::start(left, User::Root, &["--conntrack-events"]);
         let hooks = tracer.hello["hooks"].as_array().unwrap().clone();
         let by_netlink = hooks.iter().filter(|hook| hook["how"] == "netlink").count();
-        let named = hooks
-            .iter()
-            .filter(|hook| hook["reason"].as_str().is_some_and(|reason| reason.contains("CAP_NET_BROADCAST")));
+        let named = hooks.iter().filter(|hook| {
+            hook["reason"]
+                .as_str()
+                .is_some_and(|reason| reason.contains("CAP_NET_BROADCAST"))
+        });
         (by_netlink, named.count())
     };
     let (by_netlink, complaints) = hows(&all_but(&[]));
     assert_eq!(complaints, 0);
     let (left, complaints) = hows(&all_but(&[Capability::CAP_NET_BROADCAST]));
-    assert_eq!((left == 0, complaints > 0), (true, by_netlink > 0), "{left} {complaints}");
+    assert_eq!(
+        (left == 0, complaints > 0),
+        (true, by_netlink > 0),
+        "{left} {complaints}"
+    );
 }

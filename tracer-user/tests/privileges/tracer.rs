@@ -120,7 +120,11 @@ impl Tracer {
     pub(crate) fn stop(&mut self) -> String {
         self.end();
         let mut all = String::new();
-        for line in self.said.iter().filter(|line| line["type"] == "finding" || line["type"] == "answer") {
+        for line in self
+            .said
+            .iter()
+            .filter(|line| line["type"] == "finding" || line["type"] == "answer")
+        {
             writeln!(all, "{line}").unwrap();
         }
         all
@@ -154,7 +158,13 @@ impl Drop for Tracer {
 
 fn found(finding: &Value) -> Found {
     let culprits = finding["culprits"].as_array().cloned().unwrap_or_default();
-    let of = |kind: &str| culprits.iter().filter(|culprit| culprit["kind"] == kind).cloned().collect::<Vec<_>>();
+    let of = |kind: &str| {
+        culprits
+            .iter()
+            .filter(|culprit| culprit["kind"] == kind)
+            .cloned()
+            .collect::<Vec<_>>()
+    };
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     Found {
         cause: text(&finding["cause"]),
