@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod cli;
 pub mod config;
+pub mod confine;
 pub mod ctnetlink;
 pub mod decode;
 pub mod enrich;

@@ -8,6 +8,7 @@
 )]
 
 mod connection;
+mod idle;
 mod inside;
 mod load;
 mod machine;
@@ -61,6 +62,7 @@ const PARTS: [(&str, Part); 7] = [
     ("stream", stream::measure),
     ("output", output::measure),
     ("memory", memory::measure),
+    ("idle", idle::measure),
     ("ways", ways::measure),
     ("rules", rules::measure),
 ];

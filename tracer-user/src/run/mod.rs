@@ -7,6 +7,7 @@ mod agent;
 mod attendant;
 mod audit;
 mod clock;
+mod confinement;
 mod conntrack;
 mod held;
 mod host;
@@ -19,10 +20,12 @@ pub use agent::{Agent, agent};
 pub use attendant::Retuned;
 pub use audit::{AuditSurvey, survey_rules};
 pub use clock::clock;
+pub use confinement::warn_of_missing_capabilities;
 pub use host::{Survey, greeting, survey};
 pub use outputs::Outputs;
 pub use ports::{PortSurvey, survey_ports};
 
+use crate::confine::Role;
 use crate::decode::Tables;
 use crate::enrich::source::NamerOptions;
 use crate::failure::Failure;
@@ -101,6 +104,8 @@ pub struct Shell {
     held: Held,
     /// Of an agent.
     attendant: Option<Attendant>,
+    /// What its thread is confined to, if it is.
+    confined: Option<Role>,
 }
 
 struct Decoder {
@@ -126,7 +131,8 @@ pub async fn ended(duration: Option<Duration>) {
 
 impl Shell {
     /// Attaches the probes and starts the inspector. To be called within the runtime.
-    pub fn start(options: Options) -> Result<Self, Failure> {
+    pub fn start(mut options: Options) -> Result<Self, Failure> {
+        options.described.extend(confinement::missing_capabilities());
         let settings = Settings {
             export_all: options.events == Events::All,
             conntrack_events: options.conntrack_events,
@@ -175,6 +181,7 @@ impl Shell {
             conntrack,
             held: Held::default(),
             attendant: None,
+            confined: None,
         })
     }
 
@@ -230,6 +237,9 @@ impl Shell {
                 command = next_command(&mut self.attendant) => self.obey(command, &output),
                 _ = tick.tick() => {
                     let follows = self.probes.follow_modules();
+                    if follows {
+                        self.confine_further();
+                    }
                     if self.conntrack.follow(&self.probes) || follows {
                         output.outputs.push(Record::Hello(&self.hello()));
                     }

@@ -37,6 +37,10 @@ pub const MAX_ENTRANCES: usize = 4_096;
 pub const MAX_NAMES: usize = 4_096;
 /// Findings that wait for names at once; past it the first goes without.
 pub const MAX_HELD: usize = 1_024;
+/// After so many sweeps that found nobody waiting (half a minute) they become rarer.
+pub(super) const CALM_SWEEPS: u32 = 20;
+/// How far apart they are then: what begins to wait is found that much later.
+pub(super) const CALM_INTERVAL: Duration = Duration::from_secs(10);
 /// Unaccepted connections watched by the sweep.
 pub const MAX_WAITING: usize = 4_096;
 

@@ -150,6 +150,9 @@ impl Tracker {
                 });
             }
         }
+        if self.tracked() > 0 {
+            self.sweeps.hurry(event.at + self.config.sweep_interval());
+        }
         self.review_touched(event.at);
         self.name_findings(event.at);
     }
@@ -171,12 +174,7 @@ impl Tracker {
             }
             (Some(Asker::Stray(stray)), reply) => self.stray_answered(stray, at, enter, reply),
             (Some(Asker::Deleted { netns, reply: tuple }), reply) => self.deleted_answered(netns, tuple, reply),
-            (Some(Asker::Sweep), reply) => {
-                self.sweeps.next_at = self.config.sweep.then(|| at + self.config.sweep_interval());
-                if let Reply::Swept(waiting) = reply {
-                    self.swept(at, waiting);
-                }
-            }
+            (Some(Asker::Sweep), reply) => self.sweep_answered(at, reply),
             (Some(Asker::Census), reply) => self.census_answered(at, reply),
             (Some(Asker::Name(subject)), reply) => self.name_answered(subject, reply),
             (Some(Asker::Walk { finding, index }), reply) => self.walked((finding, index), at, enter, reply),
