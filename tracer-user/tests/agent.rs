@@ -140,7 +140,10 @@ fn command(arguments: &[&str]) -> Command {
 }
 
 fn check(config: &Path) -> Output {
-    command(&["agent", "--check", "--config"]).arg(config).output().expect("it runs")
+    command(&["agent", "--check", "--config"])
+        .arg(config)
+        .output()
+        .expect("it runs")
 }
 
 /// A config that serves on a port of the kernel's choice and writes `events.jsonl` in the folder.
@@ -219,8 +222,14 @@ fn a_hung_connection_is_in_the_metrics_on_the_page_and_in_the_file() {
     let folder = Folder::new();
     let agent = Agent::start(&config(&folder, "[trace]\nhang-after = \"1s\"\n"));
     let lab = fail("syn-dropped");
-    agent.wait_until("found", |agent| agent.metric("conntracer_findings_open{cause=\"syn-dropped\"}") >= Some(1.0));
-    assert!(agent.metric("conntracer_connections_hung ") >= Some(1.0), "{}", agent.get("/metrics"));
+    agent.wait_until("found", |agent| {
+        agent.metric("conntracer_findings_open{cause=\"syn-dropped\"}") >= Some(1.0)
+    });
+    assert!(
+        agent.metric("conntracer_connections_hung ") >= Some(1.0),
+        "{}",
+        agent.get("/metrics")
+    );
     let page = agent.get("/findings");
     assert!(page.contains("syn-dropped") && page.contains("text/html"), "{page}");
     assert!(agent.get("/healthz").starts_with("HTTP/1.1 200"));
@@ -247,7 +256,9 @@ fn a_hangup_reads_the_configuration_again_and_says_what_has_to_wait() {
     assert!(read.contains("trace.hang-after"), "{read}");
     // It is in force: a hang of a second is one.
     let lab = fail("syn-dropped");
-    agent.wait_until("found", |agent| agent.metric("conntracer_findings_open{cause=\"syn-dropped\"}") >= Some(1.0));
+    agent.wait_until("found", |agent| {
+        agent.metric("conntracer_findings_open{cause=\"syn-dropped\"}") >= Some(1.0)
+    });
     drop(lab);
     // A mistake changes nothing and is told with its line.
     fs::write(&path, "[trace]\nhang-after = 7\n").expect("a mistake");
@@ -263,10 +274,14 @@ fn a_hangup_begins_a_file_anew_that_was_moved_away() {
     let folder = Folder::new();
     let agent = Agent::start(&config(&folder, ""));
     let (file, moved) = (folder.0.join("events.jsonl"), folder.0.join("events.jsonl.1"));
-    agent.wait_until("written", |_| fs::metadata(&file).is_ok_and(|metadata| metadata.len() > 0));
+    agent.wait_until("written", |_| {
+        fs::metadata(&file).is_ok_and(|metadata| metadata.len() > 0)
+    });
     fs::rename(&file, &moved).expect("moved away");
     agent.signal(Signal::HUP);
-    agent.wait_until("begun anew", |_| fs::metadata(&file).is_ok_and(|metadata| metadata.len() > 0));
+    agent.wait_until("begun anew", |_| {
+        fs::metadata(&file).is_ok_and(|metadata| metadata.len() > 0)
+    });
     assert!(agent.end(Signal::TERM).success());
     let (before, after) = (lines(&moved), lines(&file));
     assert_eq!((count(&before, "hello"), after[0]["type"].as_str()), (1, Some("hello")));

@@ -95,7 +95,10 @@ fn options(config: &Config) -> Result<Options, Failure> {
             config::Events::Suspect => Events::Suspect,
             config::Events::All => Events::All,
         },
-        filter: filter(config)?,
+        filter: Filter {
+            netns: netns::resolve(&config.trace.netns)?,
+            ..filter(config)
+        },
         conntrack_events: trace.conntrack_events,
         ladder: Ladder::default(),
         log_probes: false,
@@ -104,18 +107,19 @@ fn options(config: &Config) -> Result<Options, Failure> {
     })
 }
 
-fn filter(config: &Config) -> Result<Filter, Failure> {
+/// All but the namespaces, which stay as they were at the start.
+fn filter(config: &Config) -> Filter {
     let trace = &config.trace;
     let patterns = |texts: &[String]| texts.iter().map(|text| Pattern::new(text)).collect();
-    Ok(Filter {
-        netns: netns::resolve(&trace.netns)?,
+    Filter {
+        netns: Vec::new(),
         ports: trace.port.clone(),
         pids: Vec::new(),
         comms: trace.comm.clone(),
         prefixes: trace.cidr.clone(),
         pods: patterns(&trace.pod),
         containers: patterns(&trace.container),
-    })
+    }
 }
 
 fn names(config: &Config) -> NamerOptions {
@@ -196,9 +200,8 @@ fn matters(config: &Config) -> Vec<Matter> {
 /// Reads the configuration again at SIGHUP; what is wrong with it changes nothing.
 fn reloading(arguments: AgentArguments, mut config: Config) -> Box<dyn FnMut() -> Option<Retuned>> {
     Box::new(move || {
-        let read = read(&arguments).and_then(|new| Ok((filter(&new)?, new)));
-        let (filter, new) = match read {
-            Ok(read) => read,
+        let new = match read(&arguments) {
+            Ok(new) => new,
             Err(error) => {
                 tracing::error!(%error, "the configuration stays as it was");
                 return None;
@@ -210,7 +213,7 @@ fn reloading(arguments: AgentArguments, mut config: Config) -> Box<dyn FnMut() -
             tracing::warn!(keys = deferred, "these changes need a restart");
         }
         tracing::info!(changed = applied, "the configuration was read again");
-        let hang_after = new.trace.hang_after;
+        let (hang_after, filter) = (new.trace.hang_after, filter(&new));
         config.trace = config::Trace {
             events: config.trace.events,
             conntrack_events: config.trace.conntrack_events,

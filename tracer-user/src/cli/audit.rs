@@ -1,6 +1,8 @@
 //! `conntracer audit`: what is wrong with rules and conntrack entries, without any traffic.
 
+use super::names::NamesArguments;
 use super::{netns, output};
+use crate::enrich::source::Namer;
 use crate::failure::Failure;
 use crate::model::finding::{Cause, Severity};
 use crate::run;
@@ -16,6 +18,8 @@ pub(super) struct AuditArguments {
     /// End with exit code 1 if something at least this bad was found
     #[arg(long, value_enum, value_name = "SEVERITY", default_value_t = Level::Warning)]
     fail_on: Level,
+    #[command(flatten)]
+    names: NamesArguments,
     #[command(flatten)]
     output: output::OutputArguments,
 }
@@ -48,7 +52,8 @@ impl Level {
 /// `true`: something at least as bad as `--fail-on` was found.
 pub(super) fn run(arguments: &AuditArguments) -> Result<bool, Failure> {
     arguments.output.start_log();
-    let survey = run::survey_rules(&netns::resolve(&arguments.netns)?)?;
+    let mut namer = Namer::new(&arguments.names.options());
+    let survey = run::survey_rules(&netns::resolve(&arguments.netns)?, &mut namer)?;
     if survey.namespaces == 0
         && let Some(gap) = survey.gaps.first()
     {

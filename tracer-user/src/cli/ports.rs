@@ -1,6 +1,8 @@
 //! `conntracer ports`: which ports are stolen, by whom, and who listens behind.
 
+use super::names::NamesArguments;
 use super::{netns, output};
+use crate::enrich::source::Namer;
 use crate::failure::Failure;
 use crate::run;
 use crate::sink::text::Shown;
@@ -15,13 +17,16 @@ pub(super) struct PortsArguments {
     #[arg(long, value_name = "NETNS", default_value = "all")]
     netns: Vec<String>,
     #[command(flatten)]
+    names: NamesArguments,
+    #[command(flatten)]
     output: output::OutputArguments,
 }
 
 /// Never finds anything that the exit code tells: it lists.
 pub(super) fn run(arguments: &PortsArguments) -> Result<bool, Failure> {
     arguments.output.start_log();
-    let survey = run::survey_ports(&netns::resolve(&arguments.netns)?, arguments.all)?;
+    let mut namer = Namer::new(&arguments.names.options());
+    let survey = run::survey_ports(&netns::resolve(&arguments.netns)?, arguments.all, &mut namer)?;
     if survey.namespaces == 0
         && let Some(gap) = survey.gaps.first()
     {

@@ -164,7 +164,9 @@ const KEYS: &[&str] = &[
 #[test]
 fn the_documentation_names_the_keys_that_there_are_and_no_others() {
     let text = include_str!("../../../docs/agent.md");
-    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+    let rows = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
     let documented: Vec<_> = rows.map(|(key, _)| key).collect();
     assert_eq!(documented, KEYS);
     for key in KEYS {

@@ -6,8 +6,9 @@ use super::{Options, Report, Shell, clock, ended};
 use crate::board::SharedBoard;
 use crate::failure::Failure;
 use crate::serve::{Health, Server, State};
+use std::convert::Infallible;
 use std::net::SocketAddr;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{self, Sender};
 use tokio::sync::oneshot;
 
@@ -46,28 +47,34 @@ pub async fn agent(agent: Agent, open: impl FnOnce() -> Result<Outputs, Failure>
             let _: Result<(), _> = shutdown.await;
         }));
     }
-    let netns = options.filter.netns.clone();
+    let (netns, names) = (options.filter.netns.clone(), options.names.clone());
+    let hangup = signal(SignalKind::hangup()).map_err(Failure::system("SIGHUP cannot be caught"))?;
     let mut shell = Shell::start(options)?;
     let (commands, told) = mpsc::channel(COMMANDS_MAX);
-    shell.attend(Attendant::new(board.clone(), health, told, netns));
+    let attendant = Attendant::start(board.clone(), health, told, netns, names);
+    shell.attend(attendant.map_err(Failure::system("the thread that looks up ports cannot start"))?);
+    super::warn_of_missing_capabilities();
+    // From here on this thread may do nothing that its outputs do not need.
+    shell.confine();
     let outputs = Outputs {
         board: Some(board),
         ..open()?
     };
-    let obey = obey(commands, reload);
+    let obey = obey(hangup, commands, reload);
     let report = tokio::select! {
         report = shell.run(outputs, ended(None), |_| ()) => report,
-        () = obey => return Err(Failure::Usage("SIGHUP cannot be caught".to_owned())),
+        never = obey => match never {},
     };
     drop(over);
     Ok(report)
 }
 
 /// Passes on what SIGHUP means, for as long as the agent runs.
-async fn obey(commands: Sender<Command>, mut reload: Box<dyn FnMut() -> Option<Retuned>>) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
-        return;
-    };
+async fn obey(
+    mut hangup: Signal,
+    commands: Sender<Command>,
+    mut reload: Box<dyn FnMut() -> Option<Retuned>>,
+) -> Infallible {
     while hangup.recv().await.is_some() {
         let retuned = reload().map(|retuned| Command::Retune(Box::new(retuned)));
         for command in std::iter::once(Command::Reopen).chain(retuned) {
@@ -76,6 +83,7 @@ async fn obey(commands: Sender<Command>, mut reload: Box<dyn FnMut() -> Option<R
             }
         }
     }
+    std::future::pending().await
 }
 
 const COMMANDS_MAX: usize = 4;

@@ -4,11 +4,12 @@ use super::names::Names;
 use super::outputs::Outputs;
 use super::ports::survey_ports;
 use crate::board::{NamesHealth, SharedBoard};
-use crate::enrich::source::CriState;
+use crate::confine::{self, Role};
+use crate::enrich::source::{CriState, Namer, NamerOptions};
 use crate::filter::Filter;
 use crate::model::time::Timestamp;
 use crate::serve::Health;
-use std::thread::JoinHandle;
+use std::sync::mpsc::{self, SyncSender, sync_channel};
 use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 
@@ -33,22 +34,33 @@ pub struct Attendant {
     board: SharedBoard,
     health: Health,
     commands: Receiver<Command>,
-    /// Inodes of the namespaces whose ports are shown; none: all.
-    netns: Vec<u32>,
     surveyed: Option<Timestamp>,
-    survey: Option<JoinHandle<()>>,
+    /// Asks for the stolen ports to be looked up; full while that goes on.
+    surveys: SyncSender<()>,
 }
 
 impl Attendant {
-    pub fn new(board: SharedBoard, health: Health, commands: Receiver<Command>, netns: Vec<u32>) -> Self {
-        Self {
+    /// Starts the thread that looks up stolen ports of the namespaces with these inodes; none: of all. It keeps what the
+    /// calling thread may give up afterwards.
+    pub fn start(
+        board: SharedBoard,
+        health: Health,
+        commands: Receiver<Command>,
+        netns: Vec<u32>,
+        names: NamerOptions,
+    ) -> std::io::Result<Self> {
+        let (surveys, asked) = sync_channel(0);
+        let shown = board.clone();
+        std::thread::Builder::new()
+            .name("ports".into())
+            .spawn(move || survey(&asked, &shown, &netns, &names))?;
+        Ok(Self {
             board,
             health,
             commands,
-            netns,
             surveyed: None,
-            survey: None,
-        }
+            surveys,
+        })
     }
 
     /// The next thing to do; never, where nobody is left to tell one.
@@ -80,20 +92,21 @@ impl Attendant {
         let age = self.surveyed.map(|at| now.since(at));
         let wanted = self.health.are_ports_wanted();
         let is_due = age.is_none_or(|age| age >= SURVEY_INTERVAL || wanted && age >= SURVEY_PAUSE);
-        let is_running = self.survey.as_ref().is_some_and(|survey| !survey.is_finished());
-        if !is_due || is_running {
-            return;
+        if is_due && self.surveys.try_send(()).is_ok() {
+            self.surveyed = Some(now);
         }
-        self.surveyed = Some(now);
-        let (board, netns) = (self.board.clone(), self.netns.clone());
-        let survey = move || match survey_ports(&netns, false) {
+    }
+}
+
+/// Looks the stolen ports up whenever it is asked to. Namespaces are visited: nothing else may run on this thread.
+fn survey(asked: &mpsc::Receiver<()>, board: &SharedBoard, netns: &[u32], names: &NamerOptions) {
+    confine::thread(Role::Inspect);
+    let mut namer = Namer::new(names);
+    while asked.recv().is_ok() {
+        match survey_ports(netns, false, &mut namer) {
             Ok(survey) => board.update(|board| board.replace_ports(survey.ports)),
             Err(error) => tracing::warn!(%error, "the stolen ports cannot be looked up"),
-        };
-        let thread = std::thread::Builder::new().name("ports".into()).spawn(survey);
-        self.survey = thread
-            .inspect_err(|error| tracing::warn!(%error, "the stolen ports cannot be looked up"))
-            .ok();
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 use super::ports::{ENTRIES_MAX, LookError, entries, wanted_places};
 use crate::audit::{self, Facts};
+use crate::enrich::source::Namer;
 use crate::failure::Failure;
 use crate::inspect::source::netns::{Namespaces, Place};
 use crate::inspect::source::probe::{Probe, ProbeError};
@@ -37,7 +38,7 @@ pub struct AuditSurvey {
 }
 
 /// Looks into the namespaces with these inodes; none: into all.
-pub fn survey_rules(wanted: &[u32]) -> Result<AuditSurvey, Failure> {
+pub fn survey_rules(wanted: &[u32], namer: &mut Namer) -> Result<AuditSurvey, Failure> {
     let mut namespaces = Namespaces::new().map_err(Failure::system("cannot look into network namespaces"))?;
     let places = wanted_places(&namespaces, wanted)?;
     let mut survey = AuditSurvey {
@@ -60,7 +61,22 @@ pub fn survey_rules(wanted: &[u32]) -> Result<AuditSurvey, Failure> {
         survey.merge(again, looked, second);
     }
     survey.finish();
+    for finding in &mut survey.findings {
+        name(finding, namer);
+    }
     Ok(survey)
+}
+
+/// Names whom the finding is about.
+fn name(finding: &mut Finding, namer: &mut Namer) {
+    let mut names = Vec::new();
+    finding.each_subject(|subject| {
+        if !names.iter().any(|(known, _)| *known == subject) {
+            names.push((subject, Arc::new(namer.name(subject, finding.at))));
+        }
+    });
+    names.retain(|(_, identity)| !identity.is_empty());
+    finding.names = names.into_iter().collect();
 }
 
 impl AuditSurvey {

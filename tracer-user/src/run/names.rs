@@ -1,5 +1,6 @@
 //! The thread that looks up names: a stuck container runtime holds up nobody but those who wait for a name.
 
+use crate::confine::{self, Role};
 use crate::enrich::source::{Namer, NamerHealth, NamerOptions};
 use crate::inspect::source::now;
 use crate::model::inquiry::{Answer, Inquiry, Question, Reply};
@@ -21,9 +22,10 @@ impl Names {
         let health = Arc::new(Mutex::new(namer.health()));
         let told = Arc::clone(&health);
         let (inquiries, inbox) = sync_channel(INQUIRIES_MAX);
-        std::thread::Builder::new()
-            .name("names".into())
-            .spawn(move || serve(&mut namer, &inbox, &answers, &told))?;
+        std::thread::Builder::new().name("names".into()).spawn(move || {
+            confine::thread(Role::Inspect);
+            serve(&mut namer, &inbox, &answers, &told);
+        })?;
         Ok(Self { inquiries, health })
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A namespace that vanishes meanwhile, or cannot be read, is left out and told; the others go on.
 
-use crate::enrich::cgroup;
+use crate::enrich::source::Namer;
 use crate::failure::Failure;
 use crate::inspect::source::netlink::NetlinkError;
 use crate::inspect::source::netns::{Namespaces, NetnsError, Place};
@@ -14,6 +14,7 @@ use crate::model::identity::{Netns, Process};
 use crate::model::rules::Network;
 use crate::model::time::Timestamp;
 use crate::model::translation::{Listening, Port, Space};
+use crate::model::who::Subject;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::ErrorKind;
@@ -34,13 +35,14 @@ pub struct PortSurvey {
     pub gone: Vec<String>,
 }
 
-/// Looks into the namespaces with these inodes; none: into all. `all`: translations of every class.
-pub fn survey_ports(wanted: &[u32], all: bool) -> Result<PortSurvey, Failure> {
+/// Looks into the namespaces with these inodes; none: into all. `all`: translations of every class. Those that have some
+/// are named.
+pub fn survey_ports(wanted: &[u32], all: bool, namer: &mut Namer) -> Result<PortSurvey, Failure> {
     let mut namespaces = Namespaces::new().map_err(Failure::system("cannot look into network namespaces"))?;
     let mut survey = PortSurvey::default();
     for place in wanted_places(&namespaces, wanted)? {
         match look(&mut namespaces, &place, all) {
-            Ok(looked) => survey.add(&place, looked),
+            Ok(looked) => survey.add(&place, looked, namer),
             Err(error) if error.is_gone(&place) => survey.gone.push(format!("{}: {error}", place.path)),
             Err(error) => survey.gaps.push(format!("{}: {error}", place.path)),
         }
@@ -175,20 +177,20 @@ pub(super) fn entries(probe: &mut Probe, network: &Network) -> Result<Option<Vec
 }
 
 impl PortSurvey {
-    fn add(&mut self, place: &Place, looked: Looked) {
+    fn add(&mut self, place: &Place, looked: Looked, namer: &mut Namer) {
         self.namespaces += 1;
         self.gaps
             .extend(looked.gaps.iter().map(|gap| format!("{}: {gap}", place.path)));
         if looked.inventory.translations.is_empty() {
             return;
         }
-        let cgroup = |process: u32| fs::read_to_string(format!("/proc/{process}/cgroup")).ok();
+        let identity = namer.name(Subject::Netns(looked.netns), looked.at);
         let space = Arc::new(Space {
             netns: looked.netns,
             enter: Some(Arc::clone(&place.path)),
             names: place.names.clone(),
-            container: place.process.and_then(cgroup).and_then(|text| cgroup::container(&text)),
-            pod: None,
+            container: identity.container,
+            pod: identity.pod,
             process: place.process.map(|pid| Process {
                 pid,
                 comm: process::comm(pid),

@@ -26,6 +26,7 @@ pub(super) fn write(finding: &Finding, before: Option<Cause>, clock: Clock, page
         finding,
         page,
     );
+    culprits(finding, page);
     rules(finding, page);
     page.field("why", &words::why(finding));
     proof(finding, page);
@@ -85,7 +86,7 @@ fn connection(finding: &Finding, connection: &Connection, clock: Clock, page: &m
     page.field("state", &state(connection, finding.at, clock));
 }
 
-/// The program, container and pod that have the connection, and those that do it to them.
+/// The program, container and pod that have the connection.
 fn who(finding: &Finding, connection: &Connection, page: &mut Page<'_>) {
     if let Some(identity) = words::identity(finding, connection) {
         let comm = connection.owner.map(|owner| owner.comm);
@@ -99,6 +100,10 @@ fn who(finding: &Finding, connection: &Connection, page: &mut Page<'_>) {
             page.field(label, &place);
         }
     }
+}
+
+/// Where those who do it belong, if that is elsewhere.
+fn culprits(finding: &Finding, page: &mut Page<'_>) {
     for (at, place) in words::culprits_places(finding).iter().enumerate() {
         page.hanging(if at == 0 { "culprit" } else { "" }, "- ", &format!("in {place}"));
     }

@@ -114,8 +114,11 @@ fn row_style(port: &Port) -> Style {
     }
 }
 
-/// A name for people: of `ip netns`, of the container, or a process.
+/// A name for people: of its pod, of `ip netns`, of the container, or a process.
 fn namespace(space: &Space) -> String {
+    if let Some(pod) = space.pod.as_deref().filter(|pod| pod.name.is_some()) {
+        return words::pod_name(pod);
+    }
     if let Some(name) = space.names.first() {
         return Shown(name.as_bytes()).to_string();
     }

@@ -25,7 +25,7 @@ pub use phrase::{after, bytes, connection, count, errno, flags, holder, netns, p
 pub use ports::{PortRange, listed, ports_text};
 pub use rule::rule_name;
 pub use summary::summary;
-pub use who::{culprits_places, identity, place, program};
+pub use who::{culprits_places, identity, place, pod_name, program};
 pub use why::why;
 
 #[cfg(test)]

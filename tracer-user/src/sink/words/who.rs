@@ -61,7 +61,7 @@ pub fn identity<'a>(finding: &'a Finding, connection: &Connection) -> Option<&'a
 }
 
 /// `shop/cart-0`, or what is known instead.
-fn pod_name(pod: &Pod) -> String {
+pub fn pod_name(pod: &Pod) -> String {
     match (&pod.namespace, &pod.name, &pod.uid) {
         (Some(namespace), Some(name), _) => format!("{}/{}", shown(namespace), shown(name)),
         (None, Some(name), _) => shown(name),
