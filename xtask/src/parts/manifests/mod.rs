@@ -14,7 +14,12 @@ use tools::Tools;
 
 pub(super) const PART: Part = Part {
     name: "manifests",
-    covers: &["deploy", "xtask/src/parts/python.rs"],
+    covers: &[
+        "deploy/helm",
+        "deploy/kustomize",
+        "deploy/systemd",
+        "xtask/src/parts/python.rs",
+    ],
     run,
 };
 
