@@ -1,10 +1,12 @@
 //! The manifests of deploy/: rendered by the real kustomize and helm, held against the schemas of Kubernetes, and compared
-//! with each other. No cluster is asked.
+//! with each other. No cluster is asked; that the agent can work as its pod runs is tried in a real container.
 
 mod agree;
 mod chart;
+mod containerd;
 mod kustomize;
 mod objects;
+mod pod;
 mod tools;
 mod unit;
 
@@ -33,5 +35,6 @@ fn run(workspace: &Workspace) -> anyhow::Result<()> {
     agree::same_version(&kustomize, &chart)?;
     agree::no_rights_in_the_cluster(&kustomize, &chart)?;
     agree::same_capabilities(&chart, &unit::capabilities(workspace)?)?;
-    unit::check(workspace)
+    unit::check(workspace)?;
+    pod::runs(workspace, chart.get("base").map_or(&[], Vec::as_slice))
 }
