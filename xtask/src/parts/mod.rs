@@ -8,6 +8,7 @@ mod containers;
 mod fleet;
 mod manifests;
 mod metrics;
+mod python;
 mod stamp;
 
 use std::ffi::OsString;

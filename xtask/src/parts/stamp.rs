@@ -31,7 +31,10 @@ fn read(workspace: &Workspace) -> BTreeMap<String, String> {
 
 /// Git's name of the contents of all files that the part covers, and of the part itself.
 fn digest(workspace: &Workspace, part: &Part) -> anyhow::Result<String> {
-    let own = format!("xtask/src/parts/{}.rs", part.name);
+    let mut own = format!("xtask/src/parts/{}.rs", part.name);
+    if !workspace.root.join(&own).exists() {
+        own = format!("xtask/src/parts/{}", part.name);
+    }
     let paths = part.covers.iter().copied().chain([own.as_str(), "Cargo.lock"]);
     let mut files = Vec::new();
     for path in paths {
