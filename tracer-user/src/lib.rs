@@ -17,6 +17,8 @@ pub mod inventory;
 pub mod kernel;
 pub mod lab;
 pub mod model;
+pub mod otlp;
+pub mod redact;
 pub mod replay;
 pub mod run;
 pub mod sink;

@@ -5,7 +5,8 @@ use super::{netns, output, values};
 use crate::failure::Failure;
 use crate::filter::{Filter, Pattern, Prefix};
 use crate::model::identity::Comm;
-use crate::run::{self, Events, Options};
+use crate::redact::{Matter, Redactor};
+use crate::run::{self, Events, Options, Outputs};
 use clap::ValueEnum;
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ pub(super) struct TraceArguments {
     container: Vec<String>,
     #[command(flatten)]
     names: NamesArguments,
+    #[command(flatten)]
+    redact: values::RedactArgument,
     /// End with exit code 1 if something above `info` was found
     #[arg(long)]
     fail_on_finding: bool,
@@ -94,7 +97,8 @@ pub(super) fn run(arguments: &TraceArguments) -> Result<bool, Failure> {
         let output = arguments.output.prepare()?;
         shell.confine();
         let writer = output.start(run::clock())?;
-        Ok::<_, Failure>(shell.run(writer, run::ended(arguments.duration), |_| ()).await)
+        let outputs = Outputs::new(writer, Redactor::new(&arguments.redact.matters));
+        Ok::<_, Failure>(shell.run(outputs, run::ended(arguments.duration), |_| ()).await)
     })??;
     if let Some(error) = report.output_error {
         return Err(Failure::Usage(format!("the output could not be written: {error}")));
@@ -115,6 +119,10 @@ fn described(arguments: &TraceArguments) -> Vec<(&'static str, String)> {
     options.push(("netns", arguments.netns.join(",")));
     if arguments.conntrack_events {
         options.push(("conntrack-events", true.to_string()));
+    }
+    if !arguments.redact.matters.is_empty() {
+        let matters = arguments.redact.matters.iter().map(|matter| Matter::name(*matter));
+        options.push(("redact", matters.collect::<Vec<_>>().join(",")));
     }
     if let Some(duration) = arguments.duration {
         options.push(("for", humantime::format_duration(duration).to_string()));

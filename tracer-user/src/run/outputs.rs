@@ -20,7 +20,15 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    pub(super) fn push(&self, record: Record<'_>) {
+    /// One output; `None`: records are written as they are.
+    pub fn new(writer: Writer, redactor: Option<Redactor>) -> Self {
+        Self {
+            redactor,
+            ..writer.into()
+        }
+    }
+
+    pub fn push(&self, record: Record<'_>) {
         match &self.redactor {
             Some(redactor) => self.push_as_it_is(redactor.record(record).record()),
             None => self.push_as_it_is(record),
@@ -54,7 +62,7 @@ impl Outputs {
     }
 
     /// The clock for records pushed from now on.
-    pub(super) fn set_clock(&self, clock: Clock) {
+    pub fn set_clock(&self, clock: Clock) {
         for writer in &self.writers {
             writer.set_clock(clock);
         }
@@ -84,7 +92,7 @@ impl Outputs {
     }
 
     /// Writes what is queued; why one of them could not, if so.
-    pub(super) fn finish(self) -> Option<String> {
+    pub fn finish(self) -> Option<String> {
         let reports: Vec<_> = self.writers.into_iter().map(Writer::finish).collect();
         if let Some(exporter) = self.exporter {
             let stats = exporter.finish(writer::FINISH);

@@ -259,6 +259,22 @@ const PARTS: &[Part] = &[
         ]),
         without: SINK,
     },
+    source("tracer-user/src/otlp/client.rs", &["model", "sink"]),
+    source("tracer-user/src/otlp/exporter.rs", &["model", "sink"]),
+    source("tracer-user/src/otlp/headers.rs", &["model", "sink"]),
+    Part {
+        place: "tracer-user/src/otlp/",
+        parts: Only::These(&["model", "sink"]),
+        crates: Only::These(&["hyper", "jiff", "opentelemetry_proto", "serde_json", "thiserror"]),
+        // An error of reading is part of what is said.
+        without: SINK,
+    },
+    Part {
+        place: "tracer-user/src/redact/",
+        parts: Only::These(&["model", "sink"]),
+        crates: Only::These(&[]),
+        without: IMPURE,
+    },
     Part {
         place: "tracer-user/src/config/",
         parts: Only::These(&["filter", "model"]),
