@@ -4,6 +4,7 @@
 //! only place where they meet. docs/architecture.md has the picture and the invariants.
 
 pub mod audit;
+pub mod board;
 pub mod cli;
 pub mod ctnetlink;
 pub mod decode;
@@ -17,5 +18,6 @@ pub mod lab;
 pub mod model;
 pub mod replay;
 pub mod run;
+pub mod serve;
 pub mod sink;
 pub mod track;

@@ -18,4 +18,4 @@ pub use record::{
 pub use writer::{Writer, WriterReport, WriterState};
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;

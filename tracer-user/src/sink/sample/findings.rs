@@ -130,11 +130,11 @@ pub(super) fn socket() -> SocketInfo {
 }
 
 /// One finding for each cause.
-pub(in crate::sink) fn findings() -> Vec<Finding> {
+pub(crate) fn findings() -> Vec<Finding> {
     Cause::ALL.iter().map(|&cause| finding_of(cause)).collect()
 }
 
-pub(in crate::sink) fn finding_of(cause: Cause) -> Finding {
+pub(crate) fn finding_of(cause: Cause) -> Finding {
     match cause {
         Cause::ReplyRejected => reply_rejected(),
         Cause::RedirectTargetBlocked => redirect_target_blocked(),

@@ -11,9 +11,10 @@ mod sockets;
 mod strays;
 
 pub(super) use aspect::{aspects, attached, seen, setting, sockets_to, statistics};
-pub(super) use findings::{finding_of, findings};
-pub(super) use ports::ports;
-pub(super) use rules::{named_findings, policy, redirect};
+pub(crate) use findings::{finding_of, findings};
+pub(crate) use ports::ports;
+pub(crate) use rules::named_findings;
+pub(super) use rules::{policy, redirect};
 
 use crate::model::conntrack::Conntrack;
 use crate::model::finding::Cause;
@@ -41,12 +42,12 @@ pub(in crate::sink) fn sending() -> Sending {
     }
 }
 
-pub(super) fn ms(millis: u64) -> Timestamp {
+pub(crate) fn ms(millis: u64) -> Timestamp {
     Timestamp::from_nanos(100_000_000_000 + millis * 1_000_000)
 }
 
 /// 2026-03-04T05:06:07Z at the connect.
-pub(super) fn clock() -> Clock {
+pub(crate) fn clock() -> Clock {
     Clock::new(ms(0), "2026-03-04T05:06:07Z".parse().unwrap())
 }
 
@@ -91,7 +92,7 @@ pub(super) fn listener(address: &str, queue: u32, backlog: u32) -> Listener {
     }
 }
 
-pub(super) fn hello() -> Hello {
+pub(crate) fn hello() -> Hello {
     let hook = |name: &'static str, how| Hook {
         name: name.into(),
         how,
@@ -119,7 +120,7 @@ pub(super) fn hello() -> Hello {
     }
 }
 
-pub(super) fn stats() -> Stats {
+pub(crate) fn stats() -> Stats {
     Stats {
         at: ms(10_000),
         hooks: vec![HookStats {
@@ -141,7 +142,7 @@ pub(super) fn stats() -> Stats {
     }
 }
 
-pub(super) fn loss() -> Loss {
+pub(crate) fn loss() -> Loss {
     Loss {
         at: ms(10_000),
         source: LossSource::Hook("kfree_skb".into()),

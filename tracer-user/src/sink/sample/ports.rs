@@ -61,7 +61,7 @@ fn target(address: Option<&str>, port: u16) -> Target {
 }
 
 /// A live one, a dead one, one of another class, and one without a rule.
-pub(in crate::sink) fn ports() -> Vec<Port> {
+pub(crate) fn ports() -> Vec<Port> {
     let text = "-A MRDIN_0 -p tcp -m tcp --dport 9000 -j REDIRECT --to-ports 37673";
     let live = Translation {
         class: Class::Stolen,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// One with a named rule, one with two and a mark that no rule sets.
-pub(in crate::sink) fn named_findings() -> Vec<Finding> {
+pub(crate) fn named_findings() -> Vec<Finding> {
     let mut dead = finding_of(Cause::RedirectToDeadPort);
     dead.evidence.push(walked(End::Delivered, Vec::new()));
     dead.culprits.insert(0, culprit(RuleRole::Translates, redirect(), 5));

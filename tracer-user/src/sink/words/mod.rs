@@ -14,6 +14,7 @@ mod ports;
 mod removal;
 mod rule;
 mod summary;
+mod translation;
 mod why;
 
 pub use command::netns_name;
@@ -24,6 +25,7 @@ pub use phrase::{after, bytes, connection, count, errno, flags, holder, netns, p
 pub use ports::{PortRange, listed, ports_text};
 pub use rule::rule_name;
 pub use summary::summary;
+pub use translation::{listening, original, rule_owner, rule_place, space, target};
 pub use why::why;
 
 #[cfg(test)]
