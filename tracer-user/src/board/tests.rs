@@ -147,10 +147,7 @@ fn ports_are_counted_by_owner_and_by_who_listens() {
     board.replace_ports(sample::ports());
     let counts = board.ports().counts();
     assert_eq!(counts.values().sum::<u64>(), 4);
-    assert_eq!(
-        counts.get(&(RuleOwner::Known(Component::Mirrord), Listens::Nobody)),
-        Some(&1)
-    );
+    assert_eq!(counts.get(&(RuleOwner::Other, Listens::Nobody)), Some(&1));
 }
 
 proptest! {

@@ -16,3 +16,6 @@ mod server;
 
 pub use health::Health;
 pub use server::{Server, State};
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use crate::serve::route::{Rendered, Routes};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustix::net::sockopt::set_socket_send_buffer_size;
+use rustix::net::sockopt::{set_socket_send_buffer_size, set_tcp_user_timeout};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -37,8 +37,9 @@ impl Server {
     /// call it by an address, `localhost` or one of `hosts`.
     pub fn bind(address: SocketAddr, hosts: Vec<String>) -> io::Result<Self> {
         let listener = std::net::TcpListener::bind(address)?;
-        // Connections inherit it: what clients do not read stays small.
+        // Connections inherit both: what clients do not read stays small, and does not outlive its connection.
         set_socket_send_buffer_size(&listener, SEND_BUFFER)?;
+        set_tcp_user_timeout(&listener, UNREAD_MILLIS)?;
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
         let address = listener.local_addr()?;
@@ -123,5 +124,7 @@ const REQUEST: usize = 16 << 10;
 const HEADERS: usize = 64;
 /// Bytes of an answer that the kernel keeps for a client; it doubles them for its own use.
 const SEND_BUFFER: usize = 64 << 10;
+/// How long the kernel keeps what a client does not take.
+const UNREAD_MILLIS: u32 = 10_000;
 /// After a connection could not be accepted, for want of descriptors, say.
 const PAUSE: Duration = Duration::from_millis(100);

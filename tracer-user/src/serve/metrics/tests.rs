@@ -1,5 +1,6 @@
 use super::*;
 use crate::sink::{Hook, LossSource, Record, sample};
+use std::collections::BTreeSet;
 
 fn board() -> Board {
     let mut board = Board::default();
@@ -40,7 +41,7 @@ fn the_numbers_are_those_of_the_board() {
     for line in [
         r#"conntracer_findings_total{cause="syn-dropped",owner="other",severity="error"} 1"#,
         r#"conntracer_findings_open{cause="syn-dropped"} 1"#,
-        r#"conntracer_stolen_ports{owner="mirrord",listens="nobody"} 1"#,
+        r#"conntracer_stolen_ports{owner="other",listens="nobody"} 1"#,
         r#"conntracer_lost_records_total{source="hook",name="kfree_skb"} 2"#,
         r#"conntracer_hook_up{hook="inet_sock_set_state",how="tp_btf"} 1"#,
         r#"conntracer_hook_up{hook="tcp_send_reset",how="absent"} 0"#,
@@ -82,4 +83,24 @@ fn hostile_names_stay_within_their_label() {
     assert!(text.contains(r#"name="a\"b\\x5cc\\x0ad""#), "{text}");
     assert!(text.lines().all(|line| line.len() < 400), "{text}");
     assert!(!text.contains('\u{202e}'));
+}
+
+#[test]
+fn the_documentation_lists_every_metric_and_no_other() {
+    let mut board = board();
+    board.set_names(crate::board::NamesHealth::default());
+    let text = plain(&text(board));
+    let made: BTreeSet<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+        .collect();
+    let page = include_str!("../../../../docs/metrics.md");
+    let rows = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('|').next());
+    let listed: BTreeSet<_> = rows
+        .flat_map(|names| names.split([',', '`', ' ']))
+        .filter(|word| word.starts_with("conntracer_") || word.starts_with("process_"))
+        .collect();
+    assert_eq!(listed, made);
 }

@@ -39,8 +39,10 @@ fn facts(finding: &Finding, moment: Moment) -> Markup {
                 dt { "Rules" }
                 @for rule in rules { dd { code { (rule) } } }
             }
-            dt { "Connections" }
-            dd { (extent(finding)) }
+            @if finding.connection.is_some() {
+                dt { "Connections" }
+                dd { (extent(finding)) }
+            }
             dt { "Seen" }
             dd {
                 "first " (moment.time(finding.first)) ", " (moment.ago(finding.first))
