@@ -5,9 +5,12 @@
 
 mod browser;
 mod containers;
+mod exposition;
 mod fleet;
+mod http;
 mod manifests;
 mod metrics;
+mod served;
 mod stamp;
 
 use std::ffi::OsString;
