@@ -4,6 +4,7 @@
 //! only place where they meet. docs/architecture.md has the picture and the invariants.
 
 pub mod audit;
+pub mod board;
 pub mod cli;
 pub mod config;
 pub mod confine;
@@ -21,5 +22,6 @@ pub mod otlp;
 pub mod redact;
 pub mod replay;
 pub mod run;
+pub mod serve;
 pub mod sink;
 pub mod track;

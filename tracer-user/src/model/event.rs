@@ -62,7 +62,7 @@ pub struct Retransmit {
 }
 
 /// Who makes a RST.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RstMaker {
     /// A socket of this host.
     Socket,

@@ -5,10 +5,13 @@
 
 mod browser;
 mod containers;
+mod exposition;
 mod fleet;
+mod http;
 mod manifests;
 mod metrics;
 mod python;
+mod served;
 mod stamp;
 
 use std::ffi::OsString;

@@ -218,6 +218,25 @@ const PARTS: &[Part] = &[
         without: IMPURE,
     },
     Part {
+        place: "tracer-user/src/board/",
+        parts: Only::These(&["model", "sink"]),
+        crates: Only::These(&[]),
+        without: IMPURE,
+    },
+    Part {
+        place: "tracer-user/src/serve/page/",
+        parts: Only::These(&["board", "model", "sink"]),
+        crates: Only::These(&["maud"]),
+        without: IMPURE,
+    },
+    Part {
+        place: "tracer-user/src/serve/metrics/",
+        parts: Only::These(&["board", "model", "sink"]),
+        crates: Only::These(&["prometheus_client"]),
+        without: IMPURE,
+    },
+    source("tracer-user/src/serve/", &["board", "model", "sink"]),
+    Part {
         place: "tracer-user/src/inventory/",
         parts: Only::These(&["inspect", "model"]),
         crates: Only::These(&[]),

@@ -50,7 +50,7 @@ pub struct Event<'a> {
     pub conntrack: Option<Conntrack>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EventName {
     Connect,
     Established,

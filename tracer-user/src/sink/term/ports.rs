@@ -1,12 +1,11 @@
 //! The inventory of ports: a table, and under it the rule of each row.
 
-use crate::model::rules::{Backend, Located};
-use crate::model::translation::{Destinations, Listening, Port, Space, Translation};
+use crate::model::translation::Port;
 use crate::sink::jsont::protocol;
 use crate::sink::term::page::Page;
 use crate::sink::term::{NARROWEST, style};
 use crate::sink::text::Shown;
-use crate::sink::words::{self, PortRange, count, listed, ports_text, thousands};
+use crate::sink::words::{self, count, thousands};
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 
@@ -81,21 +80,16 @@ fn table(ports: &[Port], all: bool, width: usize) -> Table {
 fn row(number: usize, port: &Port, all: bool) -> Vec<String> {
     let row = &port.translation;
     let hook = row.hook.map_or("-", crate::model::rules::Hook::name);
-    let owner = match (&row.rule, row.owner()) {
-        (_, Some(owner)) => owner.name(),
-        (Some(_), None) => "unknown",
-        (None, None) => "no rule found",
-    };
     let packets = row.rule.as_ref().and_then(|rule| rule.packets);
     let mut cells = vec![
         number.to_string(),
-        namespace(&port.space),
-        original(row),
+        words::space(&port.space),
+        words::original(row),
         protocol(row.protocol).into_owned(),
         hook.to_owned(),
-        target(row),
-        listener(&row.listening),
-        owner.to_owned(),
+        words::target(row),
+        words::listening(&row.listening),
+        words::rule_owner(row).to_owned(),
         packets.map_or_else(|| "-".to_owned(), thousands),
     ];
     if all {
@@ -111,74 +105,6 @@ fn row_style(port: &Port) -> Style {
         style::WARNING
     } else {
         Style::new()
-    }
-}
-
-/// A name for people: of its pod, of `ip netns`, of the container, or a process.
-fn namespace(space: &Space) -> String {
-    if let Some(pod) = space.pod.as_deref().filter(|pod| pod.name.is_some()) {
-        return words::pod_name(pod);
-    }
-    if let Some(name) = space.names.first() {
-        return Shown(name.as_bytes()).to_string();
-    }
-    if let Some(container) = &space.container {
-        let id: String = container.id.chars().take(CONTAINER_ID).collect();
-        let runtime = container.runtime.map_or("container", crate::model::who::Runtime::name);
-        return format!("{runtime} {}", Shown(id.as_bytes()));
-    }
-    match space.process {
-        Some(process) => words::process(process.pid, process.comm),
-        None => format!("net:[{}]", space.netns.inode),
-    }
-}
-
-fn original(row: &Translation) -> String {
-    let list = |ranges: &[crate::model::translation::AddressRange]| listed(ranges.iter());
-    let ports = ports_text(&row.ports);
-    match &row.destinations {
-        Destinations::Any => ports,
-        Destinations::These(ranges) => format!("{ports} of {}", list(ranges)),
-        Destinations::AllBut(ranges) => format!("{ports} not of {}", list(ranges)),
-    }
-}
-
-fn target(row: &Translation) -> String {
-    let target = &row.target;
-    if let Some(unknown) = &target.unknown {
-        return Shown(unknown.as_bytes()).to_string();
-    }
-    let address = target.addresses.as_ref().map(|range| {
-        let (first, last) = (range.start(), range.end());
-        let name = |address: &std::net::IpAddr| match address {
-            std::net::IpAddr::V6(address) if target.ports.is_some() => format!("[{address}]"),
-            std::net::IpAddr::V4(_) | std::net::IpAddr::V6(_) => address.to_string(),
-        };
-        if first == last {
-            name(first)
-        } else {
-            format!("{}-{}", name(first), name(last))
-        }
-    });
-    let port = target.ports.as_ref().map(|range| PortRange(range).to_string());
-    match (address, port) {
-        (Some(address), Some(port)) => format!("{address}:{port}"),
-        (Some(address), None) => address,
-        (None, Some(port)) => format!(":{port}"),
-        (None, None) if target.local => "this host".to_owned(),
-        (None, None) => "-".to_owned(),
-    }
-}
-
-fn listener(listening: &Listening) -> String {
-    match listening {
-        Listening::By(listener) => match listener.process {
-            Some(process) => format!("{} ({})", Shown(process.comm.as_bytes()), process.pid),
-            None => "a socket".to_owned(),
-        },
-        Listening::Nobody => "NOBODY".to_owned(),
-        Listening::Unknown(why) => format!("unknown: {why}"),
-        Listening::Elsewhere => "-".to_owned(),
     }
 }
 
@@ -198,7 +124,7 @@ fn rules(ports: &[Port], width: usize, out: &mut String) {
                 "no rule found: connections are still translated so",
             ),
         }
-        let mut facts: Vec<String> = row.rule.iter().map(place).collect();
+        let mut facts: Vec<String> = row.rule.iter().map(words::rule_place).collect();
         facts.extend(
             row.conditions
                 .iter()
@@ -214,21 +140,6 @@ fn rules(ports: &[Port], width: usize, out: &mut String) {
         );
         let indent = " ".repeat(mark.len());
         page.marked(&indent, style::DIM, &facts.join("; "));
-    }
-}
-
-/// Where a person finds the rule.
-fn place(rule: &Located) -> String {
-    let (backend, family) = (rule.backend.name(), rule.family.name());
-    let (table, chain) = (Shown(rule.table.as_bytes()), Shown(rule.chain.as_bytes()));
-    let number = match (rule.backend, rule.handle, rule.index) {
-        (Backend::Nft, Some(handle), _) => format!(" handle {handle}"),
-        (_, _, Some(index)) => format!(" rule {index}"),
-        (_, _, None) => String::new(),
-    };
-    match rule.backend {
-        Backend::Nft => format!("{backend} {family} {table} {chain}{number}"),
-        Backend::IptablesNft | Backend::IptablesLegacy => format!("{backend} {family} -t {table} {chain}{number}"),
     }
 }
 
@@ -253,12 +164,10 @@ fn many_namespaces(number: usize) -> String {
     count(u64::try_from(number).unwrap_or(u64::MAX), "namespace")
 }
 
-/// As much of a container's id as tools show.
-const CONTAINER_ID: usize = 12;
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::translation::Space;
     use crate::sink::sample;
 
     /// Without the colours.

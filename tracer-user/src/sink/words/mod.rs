@@ -15,6 +15,7 @@ mod removal;
 mod rule;
 mod summary;
 mod who;
+mod translation;
 mod why;
 
 pub use command::netns_name;
@@ -26,6 +27,7 @@ pub use ports::{PortRange, listed, ports_text};
 pub use rule::rule_name;
 pub use summary::summary;
 pub use who::{culprits_places, identity, place, pod_name, program};
+pub use translation::{listening, original, rule_owner, rule_place, space, target};
 pub use why::why;
 
 #[cfg(test)]
