@@ -1,8 +1,10 @@
 //! The command line: arguments, exit codes, one line for what went wrong.
 
 mod audit;
+mod completions;
 mod demo;
 mod doctor;
+mod man;
 mod netns;
 mod output;
 mod ports;
@@ -13,7 +15,7 @@ mod values;
 use crate::failure::Failure;
 use crate::lab;
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// Why does this connection hang, or why was it reset, who did it, and what fixes it?
@@ -22,7 +24,7 @@ use std::process::ExitCode;
 /// are reset, with the cause, the proof and a fix. It never changes the system.
 #[derive(Debug, Parser)]
 #[command(
-    name = "conntracer",
+    name = NAME,
     version,
     args_conflicts_with_subcommands = true,
     propagate_version = true
@@ -48,7 +50,14 @@ enum Command {
     Ports(ports::PortsArguments),
     /// Say what this kernel and these privileges allow
     Doctor(doctor::DoctorArguments),
+    /// Print what a shell needs to complete commands and options
+    Completions(completions::CompletionsArguments),
+    /// Print the manual's page of conntracer or of a command, for man -l
+    Man(man::ManArguments),
 }
+
+/// What the program is called.
+const NAME: &str = "conntracer";
 
 /// Exit code of a run that found something, where that was asked for.
 const FOUND: u8 = 1;
@@ -84,6 +93,8 @@ fn run(arguments: Arguments) -> Result<bool, Failure> {
         Some(Command::Replay(arguments)) => replay::run(&arguments),
         Some(Command::Ports(arguments)) => ports::run(&arguments),
         Some(Command::Doctor(arguments)) => doctor::run(&arguments),
+        Some(Command::Completions(arguments)) => completions::run(&arguments, Arguments::command()),
+        Some(Command::Man(arguments)) => man::run(&arguments, Arguments::command()),
     }
 }
 
