@@ -68,17 +68,14 @@ fn make(workspace: &Workspace, platforms: &[Platform]) -> anyhow::Result<()> {
     let folder = emptied(&workspace.target.join(FOLDER))?;
     let (mut names, mut layers) = (Vec::new(), Vec::new());
     for (platform, path) in &programs {
-        let program = read(path)?;
-        let archive = pack::archive(workspace, &release, platform, &program, &printed)?;
+        let program = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let (name, licences) = (release.name(platform.name), pack::licences(workspace, platform)?);
+        let archive = pack::archive(workspace, &program, &licences, &printed)?.within(&name);
         let packed = gzip(&archive.tar(release.seconds)?)?;
-        names.push(keep(
-            &folder,
-            &format!("{}.tar.gz", release.name(platform.name)),
-            &packed,
-        )?);
+        names.push(keep(&folder, &format!("{name}.tar.gz"), &packed)?);
         names.push(keep(&folder, &bare(platform), &program)?);
         make_executable(&folder.join(bare(platform)))?;
-        layers.push((*platform, pack::layer(workspace, platform, &program)?));
+        layers.push((*platform, pack::layer(&program, licences)));
     }
     Image::of(&release, &layers)?.write(&folder.join(IMAGE))?;
     digest::write_list(&folder, &names)
@@ -94,10 +91,6 @@ fn keep(folder: &Path, name: &str, content: &[u8]) -> anyhow::Result<String> {
     fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
     println!("dist: made {name}, {} bytes", content.len());
     Ok(name.to_owned())
-}
-
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 fn make_executable(path: &Path) -> anyhow::Result<()> {

@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use anyhow::Context as _;
 
-use super::{notices::notices, platform::Platform, release::Release, tree::Tree};
+use super::{notices::notices, platform::Platform, tree::Tree};
 use crate::{process::required_output_of, workspace::Workspace};
 
 /// What the program of this machine prints for any other one, too.
@@ -26,43 +26,46 @@ impl Printed {
     }
 }
 
-/// The files of a platform's archive, in one folder.
+/// The licences of the program and of all that is linked into it.
+pub(super) fn licences(workspace: &Workspace, platform: &Platform) -> anyhow::Result<Tree> {
+    let mut tree = Tree::default();
+    for name in LICENCES {
+        tree.file(name, read(&workspace.root.join(name))?);
+    }
+    tree.file("THIRD-PARTY.txt", notices(workspace, platform)?);
+    Ok(tree)
+}
+
+/// The files of a platform's archive.
 pub(super) fn archive(
     workspace: &Workspace,
-    release: &Release,
-    platform: &Platform,
     program: &[u8],
+    licences: &Tree,
     printed: &Printed,
 ) -> anyhow::Result<Tree> {
     let mut tree = Tree::default();
     for name in TEXTS {
-        let path = workspace.root.join(name);
-        tree.file(
-            name,
-            fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?,
-        );
+        tree.file(name, read(&workspace.root.join(name))?);
     }
-    tree.file(NOTICES, notices(workspace, platform)?);
     let systemd = workspace.root.join("deploy/systemd");
     if systemd.is_dir() {
         tree.folder("systemd", &systemd)?;
     }
     tree.program("conntracer", program);
+    tree.add(licences);
     tree.add(&printed.0);
-    Ok(tree.within(&release.name(platform.name)))
+    Ok(tree)
 }
 
-/// The files of the image: the program, and what its licences ask for.
-pub(super) fn layer(workspace: &Workspace, platform: &Platform, program: &[u8]) -> anyhow::Result<Tree> {
-    let mut tree = Tree::default();
+/// The files of the image.
+pub(super) fn layer(program: &[u8], licences: Tree) -> Tree {
+    let mut tree = licences.within("licenses");
     tree.program("conntracer", program);
-    for name in LICENCES {
-        let path = workspace.root.join(name);
-        let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        tree.file(&format!("licenses/{name}"), text);
-    }
-    tree.file(&format!("licenses/{NOTICES}"), notices(workspace, platform)?);
-    Ok(tree)
+    tree
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// Shells, and what their completion's file is called.
@@ -71,6 +74,5 @@ const COMPLETIONS: [(&str, &str); 3] = [
     ("fish", "conntracer.fish"),
     ("zsh", "_conntracer"),
 ];
-const TEXTS: [&str; 4] = ["CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT", "README.md"];
 const LICENCES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
-const NOTICES: &str = "THIRD-PARTY.txt";
+const TEXTS: [&str; 2] = ["CHANGELOG.md", "README.md"];
