@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Parser, Subcommand};
 
-use crate::{accuracy, fuzz, vm};
+use crate::{accuracy, dist, fuzz, vm};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "conntracer's chores")]
@@ -61,6 +61,8 @@ pub(crate) enum Verb {
     Tidy,
     /// Check the licences of all crates that the product is made of
     Licences,
+    /// Build and check what is given away: static programs, archives, checksums, a container image
+    Dist(dist::Options),
     /// Run every check that a change has to pass
     Ci,
     #[command(hide = true)]

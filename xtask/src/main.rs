@@ -10,6 +10,8 @@ mod bench;
 mod btf_fixture;
 mod ci;
 mod cli;
+mod cross;
+mod dist;
 mod elevate;
 mod fuzz;
 mod leftovers;
@@ -60,6 +62,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
         Verb::BtfFixture { label, from } => btf_fixture::btf_fixture(&workspace, label, from.as_deref()),
         Verb::Tidy => tidy::tidy(&workspace),
         Verb::Ci => ci::ci(&workspace),
+        Verb::Dist(options) => dist::dist(&workspace, options),
         Verb::Licences => licences::licences(&workspace),
         Verb::RunOneTest { program, args } => test::run_one(program, args),
     }

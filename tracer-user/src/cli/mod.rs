@@ -2,8 +2,10 @@
 
 mod agent;
 mod audit;
+mod completions;
 mod demo;
 mod doctor;
+mod man;
 mod names;
 mod netns;
 mod output;
@@ -15,7 +17,7 @@ mod values;
 use crate::failure::Failure;
 use crate::lab;
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// Why does this connection hang, or why was it reset, who did it, and what fixes it?
@@ -24,7 +26,7 @@ use std::process::ExitCode;
 /// are reset, with the cause, the proof and a fix. It never changes the system.
 #[derive(Debug, Parser)]
 #[command(
-    name = "conntracer",
+    name = NAME,
     version,
     args_conflicts_with_subcommands = true,
     propagate_version = true
@@ -52,7 +54,14 @@ enum Command {
     Agent(agent::AgentArguments),
     /// Say what this kernel and these privileges allow
     Doctor(doctor::DoctorArguments),
+    /// Print what a shell needs to complete commands and options
+    Completions(completions::CompletionsArguments),
+    /// Print the manual's page of conntracer or of a command, for man -l
+    Man(man::ManArguments),
 }
+
+/// What the program is called.
+const NAME: &str = "conntracer";
 
 /// Exit code of a run that found something, where that was asked for.
 const FOUND: u8 = 1;
@@ -89,6 +98,8 @@ fn run(arguments: Arguments) -> Result<bool, Failure> {
         Some(Command::Ports(arguments)) => ports::run(&arguments),
         Some(Command::Agent(arguments)) => agent::run(&arguments),
         Some(Command::Doctor(arguments)) => doctor::run(&arguments),
+        Some(Command::Completions(arguments)) => completions::run(&arguments, Arguments::command()),
+        Some(Command::Man(arguments)) => man::run(&arguments, Arguments::command()),
     }
 }
 

@@ -73,17 +73,9 @@ impl OutputArguments {
         })
     }
 
-    /// Writes a whole text for people; whoever closes the pipe has seen enough.
+    /// Writes a whole text for people.
     pub(super) fn print(&self, text: &str) -> Result<(), Failure> {
-        let mut target = self.target()?;
-        let written = target.write_all(text.as_bytes()).and_then(|()| target.flush());
-        match written {
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::System {
-                what: "the output",
-                error,
-            }),
-            Ok(()) | Err(_) => Ok(()),
-        }
+        write_whole(&mut self.target()?, text.as_bytes())
     }
 
     fn target(&self) -> Result<Box<dyn Write + Send>, Failure> {
@@ -143,6 +135,23 @@ pub(super) fn start_log(level: &str) {
         .with_writer(std::io::stderr)
         .with_ansi(colour);
     log.with_target(false).without_time().compact().init();
+}
+
+/// Writes a whole result to standard output, as it is.
+pub(super) fn print_result(result: &[u8]) -> Result<(), Failure> {
+    write_whole(&mut std::io::stdout().lock(), result)
+}
+
+/// Whoever closes the pipe has seen enough.
+fn write_whole(target: &mut impl Write, result: &[u8]) -> Result<(), Failure> {
+    let written = target.write_all(result).and_then(|()| target.flush());
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::System {
+            what: "the output",
+            error,
+        }),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Columns of the terminal.

@@ -143,7 +143,7 @@ fn is_too_old(version: &str) -> bool {
     super::toolchain::is_older_than_needed(version)
 }
 
-const PROGRAMS: [(&str, Need); 4] = [
+const PROGRAMS: [(&str, Need); 5] = [
     (
         "ip",
         Need {
@@ -172,6 +172,13 @@ const PROGRAMS: [(&str, Need); 4] = [
             why: "`conntrack`: looks at connections in tests, and in fixes",
         },
     ),
+    (
+        "groff",
+        Need {
+            package: "groff-base",
+            why: "`groff`: sets the manual's pages in tests, as man does",
+        },
+    ),
 ];
 const LOCK_TRIES: u32 = 60;
 const LOCK_PAUSE: Duration = Duration::from_secs(5);
@@ -198,7 +205,7 @@ llvm-22-dev:
             .iter()
             .map(|need| need.package)
             .collect::<Vec<_>>();
-        assert_eq!(names, ["iproute2", "iptables", "nftables", "conntrack"]);
+        assert_eq!(names, ["iproute2", "iptables", "nftables", "conntrack", "groff-base"]);
     }
 
     #[test]

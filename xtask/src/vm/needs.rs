@@ -1,7 +1,8 @@
 //! The programs of this machine that preparing a guest takes, and installing those that are missing, as setup does.
 
-use super::{arch::Arch, programs::CROSS_LINKER};
+use super::arch::Arch;
 use crate::{
+    cross,
     process::find_program,
     setup::{Need, install as install_packages},
 };
@@ -17,7 +18,7 @@ pub(super) fn install(arch: Arch) -> anyhow::Result<()> {
 
 fn missing(arch: Arch, is_there: impl Fn(&str) -> bool) -> Vec<Need> {
     let always = PROGRAMS.iter();
-    let cross = CROSS.iter().filter(|_| arch == Arch::Arm64);
+    let cross = cross::NEEDS.iter().filter(|_| arch == Arch::Arm64);
     let needed = always.chain(cross).filter(|(program, _)| !is_there(program));
     needed.map(|(_, need)| *need).collect()
 }
@@ -45,23 +46,6 @@ const PROGRAMS: [(&str, Need); 3] = [
         },
     ),
 ];
-const CROSS: [(&str, Need); 2] = [
-    (
-        CROSS_LINKER,
-        Need {
-            package: "gcc-aarch64-linux-gnu",
-            why: "links the program for arm64",
-        },
-    ),
-    (
-        CROSS_LINKER,
-        Need {
-            package: "libc6-dev-arm64-cross",
-            why: "the C library to link with for arm64",
-        },
-    ),
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,7 +58,7 @@ mod tests {
     fn only_what_is_missing_is_installed_and_a_cross_compiler_only_for_the_other_architecture() {
         assert_eq!(packages(Arch::Amd64, |_| false), ["binutils", "xz-utils", "zstd"]);
         assert_eq!(
-            packages(Arch::Arm64, |program| program != CROSS_LINKER),
+            packages(Arch::Arm64, |program| program != "aarch64-linux-gnu-gcc"),
             ["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"]
         );
         assert!(packages(Arch::Arm64, |_| true).is_empty());

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use super::arch::Arch;
-use crate::{process::required_output_of, workspace::Workspace};
+use crate::{cross, process::required_output_of, workspace::Workspace};
 
 /// Where cargo put them.
 #[derive(Debug)]
@@ -33,8 +33,8 @@ impl Programs {
                 Self::of(&found, &TESTS, init)
             }
             Arch::Arm64 => {
-                let found = built_by(cross(workspace, &TEST)?.args(names(&CROSS_TESTS)))?;
-                let own = built_by(&mut cross(workspace, &OWN)?)?;
+                let found = built_by(cross::cargo(workspace, &TEST)?.args(names(&CROSS_TESTS)))?;
+                let own = built_by(&mut cross::cargo(workspace, &OWN)?)?;
                 Self::of(&found, &CROSS_TESTS, program(&own, "bin", "xtask")?)
             }
         }
@@ -87,34 +87,6 @@ fn program(built: &Built, kind: &str, name: &str) -> anyhow::Result<PathBuf> {
     program.with_context(|| format!("cargo built no {kind} called {name}"))
 }
 
-/// cargo for the other architecture: with the compiler of the eBPF programs, which comes with its library's source,
-/// since the stable one has no library for that target.
-fn cross(workspace: &Workspace, verb: &[&str]) -> anyhow::Result<Command> {
-    let tools = workspace.tools();
-    let toolchain = tools.join("toolchain/bin");
-    let folders = [tools.join("bin"), toolchain.clone()];
-    let path = env::var_os("PATH").unwrap_or_default();
-    let path = env::join_paths(folders.into_iter().chain(env::split_paths(&path)));
-    let mut cargo = Command::new(toolchain.join("cargo"));
-    cargo
-        .current_dir(&workspace.root)
-        // tracer-user's build script takes the last of them as the word that its tools are on PATH.
-        .env("PATH", path.context("the folder of the tools cannot be in PATH")?)
-        .env("RUSTC", toolchain.join("rustc"))
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", CROSS_LINKER)
-        .args(verb)
-        .args([
-            "-Z",
-            "build-std",
-            "--target",
-            "aarch64-unknown-linux-gnu",
-            "--target-dir",
-        ])
-        .arg(workspace.target.join("arm64"));
-    Ok(cargo)
-}
-
 /// Of cargo's messages, one JSON object a line, the programs that it built, by kind and name.
 fn executables(messages: &str) -> Built {
     let one = |line: &str| {
@@ -137,8 +109,6 @@ const OWN: [&str; 6] = ["build", "--release", "--locked", "--package", "xtask", 
 /// `guest` changes the whole machine: it runs in guests only.
 const TESTS: [&str; 5] = ["census", "ctnetlink", "guest", "probes", "scenarios"];
 const CROSS_TESTS: [&str; 2] = ["replay", "scenarios"];
-/// GCC's name for itself where it compiles for the other architecture.
-pub(super) const CROSS_LINKER: &str = "aarch64-linux-gnu-gcc";
 
 #[cfg(test)]
 mod tests {
