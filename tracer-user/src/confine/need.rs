@@ -86,18 +86,19 @@ pub fn missing() -> Vec<&'static Need> {
 
 impl Need {
     fn is_missed(&self, held: &CapsHashSet, is_root: bool) -> bool {
-        if held.contains(&self.capability) {
-            return false;
-        }
-        match self.capability {
-            Capability::CAP_BPF | Capability::CAP_PERFMON => !held.contains(&Capability::CAP_SYS_ADMIN),
-            Capability::CAP_DAC_READ_SEARCH => !is_root,
-            // The kernels that want these say so when they are asked.
-            Capability::CAP_SYS_RESOURCE | Capability::CAP_NET_BROADCAST | Capability::CAP_SYS_CHROOT => false,
-            _ => true,
-        }
+        let is_stood_in_for = [Capability::CAP_BPF, Capability::CAP_PERFMON].contains(&self.capability)
+            && held.contains(&Capability::CAP_SYS_ADMIN);
+        let is_of_no_use = is_root && self.capability == Capability::CAP_DAC_READ_SEARCH;
+        !(held.contains(&self.capability) || is_stood_in_for || is_of_no_use || TOLD_ON_USE.contains(&self.capability))
     }
 }
+
+/// Few runs have a use for these, and those say so themselves.
+const TOLD_ON_USE: [Capability; 3] = [
+    Capability::CAP_NET_BROADCAST,
+    Capability::CAP_SYS_CHROOT,
+    Capability::CAP_SYS_RESOURCE,
+];
 
 #[cfg(test)]
 mod tests {

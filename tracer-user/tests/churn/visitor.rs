@@ -75,8 +75,9 @@ fn raise_loopback() {
     let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None).unwrap();
     // SAFETY: a request of zeroes is a value.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    request.ifr_name[0] = 'l'.try_into().unwrap();
-    request.ifr_name[1] = 'o'.try_into().unwrap();
+    for (slot, byte) in request.ifr_name.iter_mut().zip(*b"lo") {
+        *slot = byte.try_into().unwrap();
+    }
     request.ifr_ifru.ifru_flags = libc::c_short::try_from(libc::IFF_UP).unwrap();
     // SAFETY: the request lives, and is what this command reads.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };

@@ -26,30 +26,25 @@ pub(crate) struct Expected {
 
 pub(crate) fn expected(user: User, without: Capability) -> Expected {
     let mut findings = whole();
-    match without {
-        Capability::CAP_SYS_ADMIN | Capability::CAP_NET_ADMIN => {
-            findings = [
-                (9000, found("syn-dropped", "likely", false)),
-                (9001, found("redirect-to-dead-port", "possible", false)),
-                (9003, found("syn-dropped", "likely", false)),
-            ]
-            .into();
-        }
-        Capability::CAP_SYS_PTRACE => nameless(&mut findings),
-        Capability::CAP_DAC_READ_SEARCH if user == User::Other => {
-            nameless(&mut findings);
-            findings.insert(9000, found("syn-dropped", "likely", true));
-            findings.insert(9003, found("syn-dropped", "likely", false));
-        }
-        _ => {}
+    let cannot_look = [Capability::CAP_SYS_ADMIN, Capability::CAP_NET_ADMIN].contains(&without);
+    let cannot_read = without == Capability::CAP_DAC_READ_SEARCH && user == User::Other;
+    let cannot_search = without == Capability::CAP_SYS_PTRACE;
+    if cannot_look {
+        findings = [
+            (9000, found("syn-dropped", "likely", false)),
+            (9001, found("redirect-to-dead-port", "possible", false)),
+            (9003, found("syn-dropped", "likely", false)),
+        ]
+        .into();
     }
-    let is_missed = match without {
-        Capability::CAP_SYS_ADMIN | Capability::CAP_NET_ADMIN | Capability::CAP_SYS_PTRACE | Capability::CAP_SYSLOG => {
-            true
-        }
-        Capability::CAP_DAC_READ_SEARCH => user == User::Other,
-        _ => false,
-    };
+    if cannot_search || cannot_read {
+        findings.values_mut().for_each(|found| found.names_listener = false);
+    }
+    if cannot_read {
+        findings.insert(9000, found("syn-dropped", "likely", true));
+        findings.insert(9003, found("syn-dropped", "likely", false));
+    }
+    let is_missed = cannot_look || cannot_search || cannot_read || without == Capability::CAP_SYSLOG;
     Expected {
         findings,
         is_missed,
@@ -79,10 +74,6 @@ fn found(cause: &str, confidence: &str, names_rule: bool) -> Found {
         names_rule,
         names_listener: false,
     }
-}
-
-fn nameless(findings: &mut Findings) {
-    findings.values_mut().for_each(|found| found.names_listener = false);
 }
 
 /// Whether the kernel shows addresses to everybody.

@@ -3,7 +3,7 @@
 //!
 //! The cases are made of the table itself ([`NEEDS`]): each of its rows for root and for another user.
 
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "the whole crate is tests")]
+#![expect(clippy::unwrap_used, reason = "the whole crate is tests")]
 
 mod effect;
 mod given_up;
