@@ -17,6 +17,8 @@ pub(super) struct Output {
     form: Form,
     clock: Clock,
     seq: u64,
+    /// That of the last `hello`.
+    session: Option<String>,
     /// Lines that are not written yet.
     lines: Vec<u8>,
     /// How much of `lines` is written.
@@ -55,6 +57,7 @@ impl Output {
             form,
             clock,
             seq: 0,
+            session: None,
             lines: Vec::with_capacity(2 * CHUNK),
             done: 0,
             pending: 0,
@@ -105,8 +108,11 @@ impl Output {
     }
 
     fn append(&mut self, record: Record<'_>) {
+        if let Record::Hello(hello) = record {
+            self.session = Some(hello.session.clone());
+        }
         match &mut self.form {
-            Form::Json => jsonl::write(record, self.clock, self.seq, &mut self.lines),
+            Form::Json => jsonl::write(record, self.clock, self.seq, self.session.as_deref(), &mut self.lines),
             Form::Text { term, text } => {
                 text.clear();
                 term.write(record, self.clock, text);
