@@ -61,20 +61,29 @@ def owner(finding: dict) -> str:
     return owners[0] if owners else "no known owner"
 
 
-def process_name(holder: dict) -> str | None:
-    """Whose it is: the pod, else the container, else the program."""
-    process = holder.get("process", {})
-    pod = process.get("k8s", {}).get("pod", {}).get("name")
+def pod_or_container(holder: dict) -> str | None:
+    pod = holder.get("k8s", {}).get("pod", {}).get("name")
     if pod:
-        return f"{process['k8s'].get('namespace', {}).get('name', '')}/{pod}"
-    if "container" in process:
-        return f"container {process['container']['id'][:12]}"
-    return process.get("executable", {}).get("name")
+        return f"{holder['k8s'].get('namespace', {}).get('name', '')}/{pod}"
+    return f"container {holder['container']['id'][:12]}" if "container" in holder else None
+
+
+def process(finding: dict) -> dict:
+    return finding.get("process") or finding.get("connection", {}).get("process", {})
 
 
 def who(finding: dict) -> str:
+    """Whose it is: the pod, else the container, else the program."""
     connection = finding.get("connection", {})
-    return process_name(finding) or process_name(connection) or process_name({"process": connection["netns"]}) or "unknown"
+    places = [finding.get("process", {}), finding, connection.get("process", {}), connection.get("netns", {})]
+    names = [name for name in map(pod_or_container, places) if name]
+    pods = [name for name in names if not name.startswith("container ")]
+    return next(iter(pods + names), process(finding).get("executable", {}).get("name", "unknown"))
+
+
+def waiting(victim: dict) -> str:
+    name = pod_or_container(victim.get("process", {}))
+    return name or victim.get("process", {}).get("executable", {}).get("name", "unknown")
 
 
 def owners(lines: Lines, _now: datetime) -> list[dict]:
@@ -126,7 +135,7 @@ def started(lines: Lines, _now: datetime) -> list[dict]:
         nodes = {}
         for start, node, _ in sorted(group, key=lambda one: one[0]):
             nodes.setdefault(node, f"{shown(start)[:13]}:00:00")
-        labels = first.get("process", {}).get("k8s", {}).get("pod", {}).get("labels", {})
+        labels = process(first).get("k8s", {}).get("pod", {}).get("labels", {})
         answer.append(
             {
                 "cause": cause,
@@ -149,9 +158,9 @@ def victims(lines: Lines, _now: datetime) -> list[dict]:
         own["connections"] += finding["count"]
         own["seen"].append((host, finding))
         for victim in finding.get("victims", []):
-            waiting = groups[process_name(victim) or "unknown"]
-            waiting["waiting"] += 1
-            waiting["seen"].append((host, finding))
+            other = groups[waiting(victim)]
+            other["waiting"] += 1
+            other["seen"].append((host, finding))
     return [
         {
             "whom": whom,

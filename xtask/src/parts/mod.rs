@@ -9,6 +9,7 @@ mod fleet;
 mod manifests;
 mod metrics;
 mod stamp;
+mod venv;
 
 use std::ffi::OsString;
 
