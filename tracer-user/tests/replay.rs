@@ -40,7 +40,7 @@ fn record(scenario: &str) {
 /// The findings of a line or of the Tracker without what the two runs number or date by themselves: the wall clock is
 /// read again while tracing.
 fn comparable(mut finding: Value) -> Value {
-    for part in ["seq", "id"] {
+    for part in ["seq", "session", "id"] {
         finding.as_object_mut().expect("an object").remove(part);
     }
     forget_times(&mut finding);
@@ -75,7 +75,7 @@ fn replayed(text: &str) -> Vec<Value> {
         replay
             .line(line.as_bytes(), &mut |finding| {
                 let mut line = Vec::new();
-                write(Record::Finding(finding), clock, 0, &mut line);
+                write(Record::Finding(finding), clock, 0, None, &mut line);
                 findings.push(comparable(schema::line(str::from_utf8(&line).expect("UTF-8"))));
             })
             .expect("every line of a recording is understood");

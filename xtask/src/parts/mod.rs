@@ -13,6 +13,7 @@ mod metrics;
 mod python;
 mod served;
 mod stamp;
+mod venv;
 
 use std::ffi::OsString;
 

@@ -492,7 +492,7 @@ fn line(record: Record<'_>) -> Vec<u8> {
         offset: 1_772_600_000_000_000_000,
     };
     let mut out = Vec::new();
-    write(record, clock, 7, &mut out);
+    write(record, clock, 7, None, &mut out);
     schema::strict().line(str::from_utf8(&out).unwrap());
     out
 }

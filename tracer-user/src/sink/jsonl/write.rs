@@ -9,8 +9,8 @@ use serde::Serialize;
 use std::borrow::Cow;
 
 /// Appends `record` to `out` as one whole line of at most [`LINE`] bytes: where it is longer, lists and texts are cut
-/// and the line says so.
-pub fn write(record: Record<'_>, clock: Clock, seq: u64, out: &mut Vec<u8>) {
+/// and the line says so. `session` is that of the `hello` before it, which names it itself.
+pub fn write(record: Record<'_>, clock: Clock, seq: u64, session: Option<&str>, out: &mut Vec<u8>) {
     let start = out.len();
     for (attempt, limits) in Limits::LADDER.into_iter().enumerate() {
         out.truncate(start);
@@ -20,6 +20,9 @@ pub fn write(record: Record<'_>, clock: Clock, seq: u64, out: &mut Vec<u8>) {
             time: Time::new(at(record), clock),
             mono: Decimal::from(at(record)),
             seq,
+            session: session
+                .filter(|_| !matches!(record, Record::Hello(_)))
+                .map(Cow::Borrowed),
             truncated: attempt > 0,
         };
         let written = append(&head, out).and_then(|()| append_body(record, clock, limits, out));

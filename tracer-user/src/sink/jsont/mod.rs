@@ -60,6 +60,9 @@ pub struct Head<'a> {
     pub mono: Decimal,
     /// From 0, without gaps, over all parts of a recording.
     pub seq: u64,
+    /// That of the file's `hello`, so that a line taken out of its file is still one of a session and no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Cow<'a, str>>,
     /// Whether something was cut to keep the line short.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,

@@ -243,7 +243,10 @@ impl Output {
 
     fn render(&mut self, record: Record<'_>) {
         match &mut self.form {
-            Form::Json => jsonl::write(record, self.clock, self.seq, &mut self.lines),
+            Form::Json => {
+                let session = self.hello.as_ref().map(|hello| hello.session.as_str());
+                jsonl::write(record, self.clock, self.seq, session, &mut self.lines);
+            }
             Form::Text { term, text } => {
                 text.clear();
                 term.write(record, self.clock, text);

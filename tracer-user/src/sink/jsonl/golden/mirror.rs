@@ -17,6 +17,11 @@ pub(super) fn read(line: &str) -> Result<String, serde_json::Error> {
     let mut object: BTreeMap<String, Value> = serde_json::from_str(line)?;
     let head = ["v", "type", "time", "mono", "seq"].map(|key| (key.to_owned(), object.remove(key).unwrap_or_default()));
     let head: Head = serde_json::from_value(Value::Object(head.into_iter().collect()))?;
+    let session = (head.kind != "hello").then(|| object.remove("session")).flatten();
+    assert!(
+        head.kind == "hello" || session.is_some_and(|session| session.is_string()),
+        "{line}"
+    );
     let body = Value::Object(object.into_iter().collect());
     let good = head.v == 1 && head.time.len() == 30 && head.time.ends_with('Z') && head.mono.parse::<u64>().is_ok();
     assert!(good, "{line}");

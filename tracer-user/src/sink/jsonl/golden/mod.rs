@@ -29,7 +29,13 @@ mod mirror;
 fn lines(records: &[Record<'_>]) -> String {
     let mut out = Vec::new();
     for (seq, record) in (0..).zip(records) {
-        write(*record, sample::clock(), seq, &mut out);
+        write(
+            *record,
+            sample::clock(),
+            seq,
+            Some(sample::hello().session.as_str()),
+            &mut out,
+        );
     }
     String::from_utf8(out).unwrap()
 }
