@@ -63,11 +63,7 @@ periodSeconds: {{ .period }}
 timeoutSeconds: 2
 {{- end }}
 
-{{/* The node's folders, or nothing where the configuration names none. */}}
-{{- define "conntracer.criFolder" -}}
-{{- with index .Values.config.identities "cri-socket" }}{{ dir . }}{{ end }}
-{{- end }}
-
+{{/* Nothing where the configuration names no file. */}}
 {{- define "conntracer.logFolder" -}}
 {{- with .Values.config.output.file }}{{ dir . }}{{ end }}
 {{- end }}

@@ -44,12 +44,6 @@ fn pods(things: &[Value]) -> anyhow::Result<Value> {
         let list = pod.pointer_mut(list).and_then(Value::as_array_mut);
         list.context("no volumes")?.sort_by_key(|entry| entry[key].to_string());
     }
-    // The chart writes the socket into the configuration, kustomize has a flag for it.
-    let arguments = pod.pointer_mut("/containers/0/args").and_then(Value::as_array_mut);
-    let arguments = arguments.context("no arguments")?;
-    if let Some(flag) = arguments.iter().position(|argument| argument == "--cri-socket") {
-        arguments.drain(flag..flag + 2);
-    }
     Ok(spec)
 }
 
@@ -93,13 +87,8 @@ pub(super) fn same_configuration(kustomize: &Rendered, chart: &Rendered) -> anyh
             "chart {name}: port {port} for {listen}"
         );
         let mounts = pod["volumeMounts"].as_array().context("no mounts")?;
-        for (section, key) in [("identities", "cri-socket"), ("output", "file")] {
-            let path = configuration
-                .get(section)
-                .and_then(|section| section.get(key)?.as_str());
-            let Some((folder, _)) = path.and_then(|path| path.rsplit_once('/')) else {
-                continue;
-            };
+        let file = configuration["output"].get("file").and_then(toml::Value::as_str);
+        if let Some((folder, _)) = file.and_then(|file| file.rsplit_once('/')) {
             let is_mounted = mounts.iter().any(|mount| mount["mountPath"] == folder);
             ensure!(is_mounted, "chart {name}: {folder} is not mounted");
         }

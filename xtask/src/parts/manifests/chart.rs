@@ -84,13 +84,11 @@ const SETS: [(&str, &[&str]); 7] = [
         &["--set=serviceMonitor.enabled=true,networkPolicy.enabled=true,hostNetwork=false"],
     ),
     ("monitored-on-the-node", &["--set=serviceMonitor.enabled=true"]),
-    ("cri-o", &["--set=config.identities.cri-socket=/run/crio/crio.sock"]),
+    ("cri-o", &["--set=criFolder=/run/crio"]),
     ("privileged", &["--set=privileged=true"]),
     (
         "least",
-        &[
-            "--set=config.output.file=null,config.identities.cri-socket=null,config.output.stdout=true,priorityClassName=",
-        ],
+        &["--set=config.output.file=null,criFolder=,config.output.stdout=true,priorityClassName="],
     ),
     (
         "most",
@@ -103,14 +101,15 @@ const SETS: [(&str, &[&str]); 7] = [
         ],
     ),
 ];
-const WRONG: [(&str, &str); 9] = [
+const WRONG: [(&str, &str); 10] = [
     ("nonsense=1", "nonsense"),
     ("hostNetwork=maybe", "hostNetwork"),
     ("image.pullPolicy=Sometimes", "pullPolicy"),
     ("capabilities={cap_bpf}", "capabilities"),
     ("config.serve.listen=9469", "listen"),
     ("config.serve.listen=node.example.com:9469", "listen"),
-    ("config.identities.cri-socket=run/crio.sock", "cri-socket"),
+    ("criFolder=run/crio", "criFolder"),
+    ("config.output.file=conntracer.jsonl", "file"),
     ("config.trace.hang-after.seconds=3", "hang-after"),
     // There it would not hold.
     ("networkPolicy.enabled=true", "hostNetwork=false"),
