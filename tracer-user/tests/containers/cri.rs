@@ -84,18 +84,24 @@ impl Client {
 
     fn call<Q, A>(&mut self, method: &str, question: Q) -> A
     where
-        Q: prost::Message + Send + Sync + 'static,
+        Q: prost::Message + Clone + Send + Sync + 'static,
         A: prost::Message + Default + Send + Sync + 'static,
     {
         let path = PathAndQuery::try_from(format!("/runtime.v1.RuntimeService/{method}")).unwrap();
-        let answer = self.runtime.block_on(async {
-            self.grpc.ready().await.unwrap();
-            let codec = ProstCodec::<Q, A>::default();
-            self.grpc.unary(tonic::Request::new(question), path, codec).await
-        });
-        answer
-            .unwrap_or_else(|status| panic!("{method}: {status}"))
-            .into_inner()
+        loop {
+            let answer = self.runtime.block_on(async {
+                self.grpc.ready().await.unwrap();
+                let codec = ProstCodec::<Q, A>::default();
+                let request = tonic::Request::new(question.clone());
+                self.grpc.unary(request, path.clone(), codec).await
+            });
+            match answer {
+                Ok(answer) => return answer.into_inner(),
+                // So containerd says for a moment after it has said that it is ready.
+                Err(status) if status.message().contains("not initialized yet") => std::thread::yield_now(),
+                Err(status) => panic!("{method}: {status}"),
+            }
+        }
     }
 }
 

@@ -70,7 +70,7 @@ fn a_container_that_is_removed_keeps_its_name() {
     ];
     let before = subjects.map(|subject| until_named(&mut namer, subject));
     node.client().remove_container(&id);
-    node.client().remove_pod(&pod);
+    node.remove_pod(&pod);
     assert!(!PathBuf::from(format!("/proc/{pid}")).exists());
     for (subject, before) in subjects.into_iter().zip(before) {
         assert_eq!(namer.name(subject, now()), before);
@@ -190,7 +190,8 @@ fn unified() -> &'static str {
 fn netns(pid: u32) -> Netns {
     let inode = fs::metadata(format!("/proc/{pid}/ns/net")).unwrap().ino();
     Netns {
-        cookie: 0,
+        // Any number that no other one has: nobody asks the kernel for it.
+        cookie: u64::from(pid),
         inode: u32::try_from(inode).unwrap(),
     }
 }

@@ -91,6 +91,11 @@ impl Node {
         (id, config)
     }
 
+    pub(crate) fn remove_pod(&mut self, id: &str) {
+        self.pods.retain(|pod| pod != id);
+        self.client().remove_pod(id);
+    }
+
     fn pod(&self, name: &str, uid: &str) -> PodSandboxConfig {
         let labels = [
             ("io.kubernetes.pod.name", name),

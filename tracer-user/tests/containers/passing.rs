@@ -24,7 +24,11 @@ fn namespaces_and_cgroups_die_at_once_and_nothing_grows() {
             named.container.map(|container| container.id.to_string()),
             Some(id(number))
         );
-        namer.name(Subject::Netns(netns(pod.pid())), now());
+        let named = namer.name(Subject::Netns(netns(pod.pid())), now());
+        assert_eq!(
+            named.container.map(|container| container.id.to_string()),
+            Some(id(number))
+        );
         pod.end();
         // A cgroup that somebody has open is only hidden.
         fs::remove_dir(&pod.cgroup).unwrap();

@@ -119,6 +119,9 @@ impl Namer {
         self.ask_for(&seen.place, now);
         let (identity, is_whole) = self.identity(&seen, now);
         self.failed += u64::from(!is_whole);
+        if is_reused(subject) {
+            return identity;
+        }
         let until = now
             + if is_whole || seen.is_gone {
                 FRESH
@@ -159,6 +162,9 @@ impl Namer {
                 ..Seen::default()
             };
         };
+        if let Some(inode) = process.netns() {
+            self.namespaces.note(inode, pid);
+        }
         let executable = process.executable();
         let text = process.cgroup();
         let mut place = cgroup::place(&text);
@@ -251,6 +257,12 @@ impl Namer {
         };
         (identity, is_whole)
     }
+}
+
+/// Whether something else may have its number at once, so that nothing can be remembered of it: the inode of a namespace,
+/// where the kernel has no cookies.
+fn is_reused(subject: Subject) -> bool {
+    matches!(subject, Subject::Netns(Netns { cookie: 0, .. }))
 }
 
 /// Subjects whose answers are remembered; past it those answered longest ago go first, and are counted.

@@ -45,6 +45,18 @@ impl Namespaces {
         is_due
     }
 
+    /// Remembers a process that was seen in it. One of the host's namespace is of no use.
+    pub(super) fn note(&mut self, inode: u32, pid: u32) {
+        let has_room = self.processes.len() < NAMESPACES_MAX || self.processes.contains_key(&inode);
+        if self.is_host(inode) || !has_room {
+            return;
+        }
+        let processes = self.processes.entry(inode).or_default();
+        if processes.len() < PROCESSES_MAX && !processes.contains(&pid) {
+            processes.push(pid);
+        }
+    }
+
     fn walk(&mut self) {
         self.processes.clear();
         let until = Instant::now() + TIME_MAX;
@@ -54,14 +66,9 @@ impl Namespaces {
                 tracing::debug!("too many processes to look at the namespaces of all");
                 return;
             }
-            let Some((pid, netns)) = name.to_str().and_then(|name| Some((name.parse().ok()?, inode(name)?))) else {
-                continue;
-            };
-            if !self.is_host(netns) && (self.processes.len() < NAMESPACES_MAX || self.processes.contains_key(&netns)) {
-                let processes = self.processes.entry(netns).or_default();
-                if processes.len() < PROCESSES_MAX {
-                    processes.push(pid);
-                }
+            let found = name.to_str().and_then(|name| Some((name.parse().ok()?, inode(name)?)));
+            if let Some((pid, netns)) = found {
+                self.note(netns, pid);
             }
         }
     }
@@ -75,7 +82,7 @@ fn inode(process: &str) -> Option<u32> {
 
 const WALK_EVERY: Duration = Duration::from_secs(1);
 const TIME_MAX: Duration = Duration::from_millis(50);
-/// As many as a sweep visits.
+/// As many as a sweep visits; those past it stay nameless.
 const NAMESPACES_MAX: usize = 4_096;
 /// Of one namespace: its first processes are the sandbox's and those of the pod's containers.
 const PROCESSES_MAX: usize = 8;
