@@ -138,7 +138,7 @@ fn answer(inquiry: &Inquiry, at: Timestamp) -> Answer {
 fn write(events: &[Event]) -> Vec<u8> {
     let mut out = Vec::with_capacity(BATCH << 10);
     for (event, seq) in events.iter().zip(0..) {
-        jsonl::write(Record::Event(event), Clock::default(), seq, &mut out);
+        jsonl::write(Record::Event(event), Clock::default(), seq, None, &mut out);
     }
     out
 }

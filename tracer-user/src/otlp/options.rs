@@ -1,5 +1,6 @@
 //! What the exporter is told, and what can be wrong with it.
 
+use super::client::Client;
 use crate::sink::text::HIDDEN;
 use std::fmt;
 use std::path::PathBuf;
@@ -25,6 +26,13 @@ impl OtlpOptions {
             timeout: TIMEOUT,
             gzip: false,
         }
+    }
+}
+
+impl OtlpOptions {
+    /// What can be said of them before anything is started.
+    pub fn check(&self) -> Result<(), OtlpError> {
+        Client::new(self).map(|_| ())
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn log(record: Record<'_>, clock: Clock, seq: u64, observed: u64) -> 
 /// Without its end.
 fn line(record: Record<'_>, clock: Clock, seq: u64) -> String {
     let mut line = Vec::new();
-    jsonl::write(record, clock, seq, &mut line);
+    jsonl::write(record, clock, seq, None, &mut line);
     line.pop();
     String::from_utf8(line).unwrap_or_default()
 }

@@ -18,12 +18,14 @@ impl Redact for Finding {
             confidence: _,
             connection,
             count: _,
+            hanging: _,
             unexamined: _,
             examples,
             victims,
             culprits,
             evidence,
             considered: _,
+            names,
             first: _,
             last: _,
         } = self;
@@ -32,6 +34,7 @@ impl Redact for Finding {
         victims.redact(by);
         culprits.redact(by);
         evidence.redact(by);
+        names.redact(by);
     }
 }
 

@@ -6,6 +6,7 @@ use crate::model::inquiry::{
     Answer, Census, Examined, Inquiry, Listener, Question, Reply, SocketInfo, Stalled, Waiting,
 };
 use crate::model::walked::{Named, Repeated, Trail, Traveller, Walked};
+use std::sync::Arc;
 
 impl Redact for Inquiry {
     fn redact(&mut self, by: &Redactor) {
@@ -36,6 +37,7 @@ impl Redact for Question {
                 packets.redact(by);
                 aspects.redact(by);
             }
+            Self::Who(subject) => subject.redact(by),
             Self::Link { ifindex: _ } | Self::Sweep | Self::Stalled => {}
         }
     }
@@ -104,6 +106,7 @@ impl Redact for Reply {
             Self::Swept(waiting) => waiting.redact(by),
             Self::Stalled(Census { sockets, left_out: _ }) => sockets.redact(by),
             Self::Walked(walked) => walked.redact(by),
+            Self::Identity(identity) => Arc::make_mut(identity).redact(by),
             Self::Unreachable(why) => why.redact(by),
             Self::Link(_) | Self::Gone => {}
         }

@@ -24,11 +24,15 @@ impl Redact for Space {
             enter,
             names,
             container,
+            pod,
             process,
         } = self;
         enter.redact(by);
         names.redact(by);
         container.redact(by);
+        if let Some(pod) = pod {
+            Arc::make_mut(pod).redact(by);
+        }
         process.redact(by);
     }
 }

@@ -45,7 +45,7 @@ fn is_whole_block(address: IpAddr) -> bool {
 
 fn line(record: Record<'_>) -> String {
     let mut line = Vec::new();
-    write(record, sample::clock(), 0, &mut line);
+    write(record, sample::clock(), 0, None, &mut line);
     String::from_utf8(line).unwrap()
 }
 

@@ -15,7 +15,7 @@ use tokio::sync::mpsc::Receiver;
 
 /// What the agent is told while it runs.
 #[derive(Debug)]
-pub enum Command {
+pub(super) enum Command {
     /// Files that were moved are begun anew.
     Reopen,
     /// What can be changed is changed.
@@ -30,7 +30,7 @@ pub struct Retuned {
 }
 
 #[derive(Debug)]
-pub struct Attendant {
+pub(super) struct Attendant {
     board: SharedBoard,
     health: Health,
     commands: Receiver<Command>,
@@ -42,7 +42,7 @@ pub struct Attendant {
 impl Attendant {
     /// Starts the thread that looks up stolen ports of the namespaces with these inodes; none: of all. It keeps what the
     /// calling thread may give up afterwards.
-    pub fn start(
+    pub(super) fn start(
         board: SharedBoard,
         health: Health,
         commands: Receiver<Command>,
@@ -90,7 +90,7 @@ impl Attendant {
     /// Looks at the stolen ports again where somebody wants to see them, or now and then.
     fn survey(&mut self, now: Timestamp) {
         let age = self.surveyed.map(|at| now.since(at));
-        let wanted = self.health.are_ports_wanted();
+        let wanted = self.health.were_ports_wanted();
         let is_due = age.is_none_or(|age| age >= SURVEY_INTERVAL || wanted && age >= SURVEY_PAUSE);
         if is_due && self.surveys.try_send(()).is_ok() {
             self.surveyed = Some(now);

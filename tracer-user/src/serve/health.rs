@@ -1,7 +1,7 @@
 //! Whether the agent lives and does its work, as its loop tells.
 
 use crate::model::time::Timestamp;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,12 +14,15 @@ struct Shared {
     /// When the loop turned last, in nanoseconds of `CLOCK_MONOTONIC`.
     beat: AtomicU64,
     unready: Mutex<Vec<String>>,
+    /// Somebody looked at the page that shows stolen ports.
+    wants_ports: AtomicBool,
 }
 
 impl Health {
     pub fn new(now: Timestamp) -> Self {
         Self(Arc::new(Shared {
             beat: AtomicU64::new(now.as_nanos()),
+            wants_ports: AtomicBool::new(false),
             unready: Mutex::new(vec!["the probes are not attached yet".to_owned()]),
         }))
     }
@@ -32,6 +35,16 @@ impl Health {
     /// Why it cannot do its work now, a phrase each; none: it can.
     pub fn set_unready(&self, reasons: Vec<String>) {
         *self.unready() = reasons;
+    }
+
+    /// Somebody looks at the stolen ports.
+    pub(super) fn want_ports(&self) {
+        self.0.wants_ports.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody looked at the stolen ports since this was asked last.
+    pub fn were_ports_wanted(&self) -> bool {
+        self.0.wants_ports.swap(false, Ordering::Relaxed)
     }
 
     /// Whether the loop turned lately; if not, since when it has not.

@@ -54,6 +54,7 @@ impl Routes {
     }
 
     fn findings(&self, query: Option<&str>) -> Answer {
+        self.state.health.want_ports();
         let still = query.is_some_and(|query| query.split('&').any(|pair| pair == "refresh=off"));
         let (cached, refresh) = if still {
             (&self.rendered.still, Refresh::Off)

@@ -118,7 +118,7 @@ fn a_finding_has_its_sentence_its_names_and_its_whole_line() {
     let (received, _) = delivered(Vec::new(), PATIENCE);
     let log = &received[0].logs()[0];
     let mut expected = Vec::new();
-    jsonl::write(Record::Finding(&finding(7)), sample::clock(), 0, &mut expected);
+    jsonl::write(Record::Finding(&finding(7)), sample::clock(), 0, None, &mut expected);
     let line = text(&log.attributes, "conntracer.json").unwrap();
     assert_eq!(format!("{line}\n").as_bytes(), expected);
     let fields: serde_json::Value = serde_json::from_str(line).unwrap();

@@ -46,7 +46,7 @@ mod tests {
                 .zip(first..)
             {
                 lines.extend_from_slice(b"  ");
-                jsonl::write(record, sample::clock(), seq, &mut lines);
+                jsonl::write(record, sample::clock(), seq, None, &mut lines);
             }
             lines
         };

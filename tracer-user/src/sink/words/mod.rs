@@ -14,8 +14,8 @@ mod ports;
 mod removal;
 mod rule;
 mod summary;
-mod who;
 mod translation;
+mod who;
 mod why;
 
 pub use command::netns_name;
@@ -26,8 +26,8 @@ pub use phrase::{after, bytes, connection, count, errno, flags, holder, netns, p
 pub use ports::{PortRange, listed, ports_text};
 pub use rule::rule_name;
 pub use summary::summary;
-pub use who::{culprits_places, identity, place, pod_name, program};
 pub use translation::{listening, original, rule_owner, rule_place, space, target};
+pub use who::{culprits_places, identity, place, pod_name, program};
 pub use why::why;
 
 #[cfg(test)]

@@ -8,7 +8,13 @@ use std::os::unix::fs::PermissionsExt as _;
 fn lines(count: u64) -> Vec<u8> {
     let mut lines = Vec::new();
     for seq in 0..count {
-        jsonl::write(Record::Deadline(sample::ms(seq)), sample::clock(), seq, &mut lines);
+        jsonl::write(
+            Record::Deadline(sample::ms(seq)),
+            sample::clock(),
+            seq,
+            None,
+            &mut lines,
+        );
     }
     lines
 }
