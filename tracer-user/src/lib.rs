@@ -15,6 +15,7 @@ pub mod inventory;
 pub mod kernel;
 pub mod lab;
 pub mod model;
+pub mod otlp;
 pub mod replay;
 pub mod run;
 pub mod sink;

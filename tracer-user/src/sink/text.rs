@@ -92,6 +92,9 @@ fn is_treacherous(char: char) -> bool {
         || matches!(char, '\\' | '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// What stands for what is not to be told.
+pub const HIDDEN: &str = "***";
+
 fn hex(digit: u8) -> Option<u8> {
     char::from(digit)
         .to_digit(16)

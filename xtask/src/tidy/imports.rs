@@ -253,6 +253,22 @@ const PARTS: &[Part] = &[
         ]),
         without: SINK,
     },
+    source("tracer-user/src/otlp/client.rs", &["model", "sink"]),
+    source("tracer-user/src/otlp/exporter.rs", &["model", "sink"]),
+    source("tracer-user/src/otlp/headers.rs", &["model", "sink"]),
+    Part {
+        place: "tracer-user/src/otlp/",
+        parts: Only::These(&["model", "sink"]),
+        crates: Only::These(&[
+            "hyper",
+            "jiff",
+            "opentelemetry_proto",
+            "prost",
+            "serde_json",
+            "thiserror",
+        ]),
+        without: SINK,
+    },
     Part {
         place: "tracer-user/src/filter.rs",
         parts: Only::These(&["model"]),
