@@ -16,6 +16,7 @@ pub mod kernel;
 pub mod lab;
 pub mod model;
 pub mod otlp;
+pub mod redact;
 pub mod replay;
 pub mod run;
 pub mod sink;

@@ -270,6 +270,12 @@ const PARTS: &[Part] = &[
         without: SINK,
     },
     Part {
+        place: "tracer-user/src/redact/",
+        parts: Only::These(&["model", "sink"]),
+        crates: Only::These(&[]),
+        without: IMPURE,
+    },
+    Part {
         place: "tracer-user/src/filter.rs",
         parts: Only::These(&["model"]),
         crates: Only::These(&["thiserror"]),

@@ -2,7 +2,7 @@
 
 use crate::model::inspected::ChainName;
 use crate::model::rules::{Backend, Family, Hook, Located};
-use crate::sink::text::{quote, unescape};
+use crate::sink::text::{HIDDEN, quote, unescape};
 
 /// Deletes one rule; `None` where it cannot be named.
 pub(super) fn rule(rule: &Located) -> Option<String> {
@@ -21,7 +21,7 @@ pub(super) fn rule(rule: &Located) -> Option<String> {
         return None;
     }
     let table = quote(&rule.table);
-    if rest.iter().any(|word| is_escaped(word)) {
+    if rest.iter().any(|word| is_escaped(word) || word.contains(HIDDEN)) {
         let chain = Some(&rule.chain).filter(|chain| !is_escaped(chain))?;
         return Some(format!("{tool} -t {table} -D {} {}", quote(chain), rule.index?));
     }
@@ -148,6 +148,13 @@ mod tests {
         assert_eq!(super::rule(&rule).unwrap(), "iptables-nft -t nat -D 'x;$(id)' 1");
         rule.chain = r"x\xff".into();
         assert_eq!(super::rule(&rule), None);
+    }
+
+    #[test]
+    fn a_rule_whose_comment_is_hidden_is_deleted_by_its_number() {
+        let text = r#"-A x;$(id) -m comment --comment "***" -j DROP"#;
+        let rule = located(Backend::IptablesNft, text);
+        assert_eq!(super::rule(&rule).unwrap(), "iptables-nft -t nat -D 'x;$(id)' 1");
     }
 
     #[test]
