@@ -1,11 +1,12 @@
 //! `conntracer replay`: the findings of a recording, without the machine it came from.
 
-use super::output;
+use super::{output, values};
 use crate::failure::Failure;
 use crate::model::finding::{Finding, Severity};
+use crate::redact::Redactor;
 use crate::replay::Replay;
-use crate::run;
-use crate::sink::{Record, Writer};
+use crate::run::{self, Outputs};
+use crate::sink::Record;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -22,12 +23,14 @@ pub(super) struct ReplayArguments {
     #[arg(long)]
     fail_on_finding: bool,
     #[command(flatten)]
+    redact: values::RedactArgument,
+    #[command(flatten)]
     output: output::OutputArguments,
 }
 
 struct Session {
     replay: Replay,
-    writer: Writer,
+    outputs: Outputs,
     found_above_info: bool,
     understood: u64,
     skipped: u64,
@@ -39,7 +42,7 @@ pub(super) fn run(arguments: &ReplayArguments) -> Result<bool, Failure> {
     let writer = arguments.output.open(run::clock())?;
     let mut session = Session {
         replay: Replay::default(),
-        writer,
+        outputs: Outputs::new(writer, Redactor::new(&arguments.redact.matters)),
         found_above_info: false,
         understood: 0,
         skipped: 0,
@@ -56,13 +59,13 @@ pub(super) fn run(arguments: &ReplayArguments) -> Result<bool, Failure> {
         }
     }
     let Session {
-        writer,
+        outputs,
         found_above_info,
         understood,
         skipped,
         ..
     } = session;
-    if let Some(error) = writer.finish().error {
+    if let Some(error) = outputs.finish().error {
         return Err(Failure::Usage(format!("the output could not be written: {error}")));
     }
     if understood == 0 {
@@ -93,14 +96,14 @@ impl Session {
     fn line(&mut self, name: &str, number: u64, line: &[u8]) {
         let Self {
             replay,
-            writer,
+            outputs,
             found_above_info,
             ..
         } = self;
-        writer.set_clock(replay.clock());
+        outputs.set_clock(replay.clock());
         let outcome = replay.line(line, &mut |finding: &Finding| {
             *found_above_info |= finding.severity > Severity::Info;
-            writer.push(Record::Finding(finding));
+            outputs.push(Record::Finding(finding));
         });
         match outcome {
             Ok(()) => self.understood += 1,

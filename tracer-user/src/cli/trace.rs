@@ -4,6 +4,7 @@ use super::{netns, output, values};
 use crate::failure::Failure;
 use crate::filter::{Filter, Prefix};
 use crate::model::identity::Comm;
+use crate::redact::Matter;
 use crate::run::{self, Events, Options};
 use clap::ValueEnum;
 use std::time::Duration;
@@ -39,6 +40,8 @@ pub(super) struct TraceArguments {
     /// Only connections with an address in this prefix
     #[arg(long, value_name = "PREFIX", value_parser = values::prefix)]
     cidr: Vec<Prefix>,
+    #[command(flatten)]
+    redact: values::RedactArgument,
     /// End with exit code 1 if something above `info` was found
     #[arg(long)]
     fail_on_finding: bool,
@@ -72,6 +75,7 @@ pub(super) fn run(arguments: &TraceArguments) -> Result<bool, Failure> {
         },
         conntrack_events: arguments.conntrack_events,
         ladder: arguments.ladder.hooks,
+        redact: arguments.redact.matters.clone(),
         log_probes: arguments.output.verbose > 2,
         described: described(arguments),
     };
@@ -95,6 +99,10 @@ fn described(arguments: &TraceArguments) -> Vec<(&'static str, String)> {
     options.push(("netns", arguments.netns.join(",")));
     if arguments.conntrack_events {
         options.push(("conntrack-events", true.to_string()));
+    }
+    if !arguments.redact.matters.is_empty() {
+        let matters = arguments.redact.matters.iter().map(|matter| Matter::name(*matter));
+        options.push(("redact", matters.collect::<Vec<_>>().join(",")));
     }
     if let Some(duration) = arguments.duration {
         options.push(("for", humantime::format_duration(duration).to_string()));

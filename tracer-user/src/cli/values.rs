@@ -3,6 +3,7 @@
 use crate::filter::Prefix;
 use crate::kernel::plan::Ladder;
 use crate::model::identity::Comm;
+use crate::redact::Matter;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -17,6 +18,19 @@ pub(super) struct LadderArgument {
 fn ladder(text: &str) -> Result<Ladder, String> {
     let known = Ladder::ALL.into_iter().find(|ladder| ladder.name() == text);
     known.ok_or_else(|| format!("choose one of {}", Ladder::ALL.map(Ladder::name).join(", ")))
+}
+
+/// The option of commands whose output may be handed on.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct RedactArgument {
+    /// Leave out of all output what should stay here: addresses (pseudonyms instead), comments (of rules)
+    #[arg(long = "redact", value_name = "WHAT", value_delimiter = ',', value_parser = matter)]
+    pub(super) matters: Vec<Matter>,
+}
+
+fn matter(text: &str) -> Result<Matter, String> {
+    let names = || Matter::ALL.iter().map(|matter| matter.name()).collect::<Vec<_>>();
+    Matter::from_name(text).ok_or_else(|| format!("choose of {}", names().join(",")))
 }
 
 /// `500ms`, `3s`, `2m`.
@@ -58,6 +72,12 @@ mod tests {
         assert_eq!(duration("2m"), Ok(Duration::from_mins(2)));
         assert!(duration("0s").is_err());
         assert!(duration("soon").is_err_and(|error| error.contains("500ms, 3s or 2m")));
+    }
+
+    #[test]
+    fn what_can_be_redacted_is_said_where_something_else_is_asked_for() {
+        assert_eq!(matter("addresses"), Ok(Matter::Addresses));
+        assert_eq!(matter("names"), Err("choose of addresses,comments".into()));
     }
 
     #[test]

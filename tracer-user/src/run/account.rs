@@ -2,12 +2,13 @@
 
 use super::clock::{self, clock};
 use super::conntrack::Conntrack;
+use super::outputs::Outputs;
 use crate::decode::DecodeError;
 use crate::kernel::hooks::name;
 use crate::kernel::load::Probes;
 use crate::kernel::stat::{HookCounters, Stats as Counters};
 use crate::model::time::Timestamp;
-use crate::sink::{HookStats, Loss, LossSource, Record, Stats, Summary, Writer};
+use crate::sink::{HookStats, Loss, LossSource, Record, Stats, Summary};
 use crate::track::Tracker;
 use std::collections::BTreeMap;
 use std::fs;
@@ -54,12 +55,12 @@ impl Account {
         tracing::debug!(%error, "a record of the ring is left out");
     }
 
-    pub(super) fn tick(&mut self, probes: &Probes, tracker: &Tracker, conntrack: &Conntrack, writer: &Writer) {
+    pub(super) fn tick(&mut self, probes: &Probes, tracker: &Tracker, conntrack: &Conntrack, outputs: &Outputs) {
         let now = clock::now();
         let counters = self.read();
-        self.losses(&counters, conntrack, now, writer);
+        self.losses(&counters, conntrack, now, outputs);
         if now.since(self.last_stats) >= INTERVAL {
-            self.stats(&counters, now, (probes, conntrack), tracker, writer);
+            self.stats(&counters, now, (probes, conntrack), tracker, outputs);
         }
     }
 
@@ -69,14 +70,14 @@ impl Account {
         tracker: &Tracker,
         conntrack: &Conntrack,
         all: bool,
-        writer: &Writer,
+        outputs: &Outputs,
     ) {
         let now = clock::now();
         let counters = self.read();
-        self.losses(&counters, conntrack, now, writer);
-        self.stats(&counters, now, (probes, conntrack), tracker, writer);
+        self.losses(&counters, conntrack, now, outputs);
+        self.stats(&counters, now, (probes, conntrack), tracker, outputs);
         let totals = tracker.totals();
-        writer.push(Record::Summary(&Summary {
+        outputs.push(Record::Summary(&Summary {
             at: now,
             duration: now.since(self.started),
             events: totals.events,
@@ -99,7 +100,7 @@ impl Account {
         })
     }
 
-    fn losses(&mut self, counters: &[HookCounters], conntrack: &Conntrack, now: Timestamp, writer: &Writer) {
+    fn losses(&mut self, counters: &[HookCounters], conntrack: &Conntrack, now: Timestamp, outputs: &Outputs) {
         for hook in counters {
             for (cpu, row) in hook.processors.iter().enumerate() {
                 let known = self.lost.entry((hook.hook as u32, cpu)).or_default();
@@ -107,7 +108,7 @@ impl Account {
                 *known = row.lost;
                 if lost > 0 {
                     let source = LossSource::Hook(name(hook.hook).into());
-                    writer.push(Record::Loss(&Loss {
+                    outputs.push(Record::Loss(&Loss {
                         at: now,
                         source,
                         cpu: u32::try_from(cpu).ok(),
@@ -123,7 +124,7 @@ impl Account {
             *told = total;
             if lost > 0 {
                 let source = LossSource::Queue(queue.into());
-                writer.push(Record::Loss(&Loss {
+                outputs.push(Record::Loss(&Loss {
                     at: now,
                     source,
                     cpu: None,
@@ -139,10 +140,10 @@ impl Account {
         now: Timestamp,
         (probes, conntrack): (&Probes, &Conntrack),
         tracker: &Tracker,
-        writer: &Writer,
+        outputs: &Outputs,
     ) {
         self.last_stats = now;
-        writer.set_clock(clock());
+        outputs.set_clock(clock());
         let costs = probes.costs();
         let hooks = counters.iter().map(|counted| {
             let total = counted.total();
@@ -163,7 +164,7 @@ impl Account {
                 table_full: total.table_full,
             }
         });
-        writer.push(Record::Stats(&Stats {
+        outputs.push(Record::Stats(&Stats {
             at: now,
             hooks: hooks.chain(conntrack.stats()).collect(),
             ring_high_water: None,

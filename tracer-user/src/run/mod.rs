@@ -7,12 +7,14 @@ mod audit;
 mod clock;
 mod conntrack;
 mod host;
+mod outputs;
 mod ports;
 mod ready;
 
 pub use audit::{AuditSurvey, survey_rules};
 pub use clock::clock;
 pub use host::{Survey, greeting, survey};
+pub use outputs::Outputs;
 pub use ports::{PortSurvey, survey_ports};
 
 use crate::decode::Tables;
@@ -27,6 +29,7 @@ use crate::kernel::symbols::Symbols;
 use crate::model::event::Event;
 use crate::model::finding::{Finding, Severity};
 use crate::model::inquiry::{Answer, Inquiry, Reply};
+use crate::redact::{Matter, Redactor};
 use crate::sink::{Hello, Record, Writer, WriterState};
 use crate::track::{Config, Totals, Tracker};
 use account::Account;
@@ -55,6 +58,8 @@ pub struct Options {
     pub conntrack_events: bool,
     /// The best way to attach a hook that may be used.
     pub ladder: Ladder,
+    /// What no output is to tell.
+    pub redact: Vec<Matter>,
     /// The probes write a log of their own, for those who work on them.
     pub log_probes: bool,
     /// The options as `hello` shows them.
@@ -164,11 +169,11 @@ impl Shell {
         // Whoever reads the first line may stop us from then on.
         let signals = catch_signals();
         let mut output = Output {
-            writer,
+            to: Outputs::new(writer, Redactor::new(&self.options.redact)),
             found,
             found_above_info: false,
         };
-        output.writer.push(Record::Hello(&self.hello()));
+        output.to.push(Record::Hello(&self.hello()));
         let stop = until_stopped(end, signals);
         tokio::pin!(stop);
         let mut tick = tokio::time::interval(TICK);
@@ -194,10 +199,10 @@ impl Shell {
                 _ = tick.tick() => {
                     let follows = self.probes.follow_modules();
                     if self.conntrack.follow(&self.probes) || follows {
-                        output.writer.push(Record::Hello(&self.hello()));
+                        output.to.push(Record::Hello(&self.hello()));
                     }
-                    self.account.tick(&self.probes, &self.tracker, &self.conntrack, &output.writer);
-                    if output.writer.state() == WriterState::Closed {
+                    self.account.tick(&self.probes, &self.tracker, &self.conntrack, &output.to);
+                    if output.to.state() == WriterState::Closed {
                         break;
                     }
                 }
@@ -245,7 +250,7 @@ impl Shell {
         while let Some(finding) = self.tracker.poll_finding() {
             if self.options.filter.wants_finding(&finding) {
                 output.found_above_info |= finding.severity > Severity::Info;
-                output.writer.push(Record::Finding(&finding));
+                output.to.push(Record::Finding(&finding));
                 (output.found)(&finding);
             }
         }
@@ -261,8 +266,8 @@ impl Shell {
         self.hand_out(&mut output);
         let all = self.options.events == Events::All;
         self.account
-            .finish(&self.probes, &self.tracker, &self.conntrack, all, &output.writer);
-        let written = output.writer.finish();
+            .finish(&self.probes, &self.tracker, &self.conntrack, all, &output.to);
+        let written = output.to.finish();
         let totals = self.tracker.totals().clone();
         Report {
             totals,
@@ -274,13 +279,13 @@ impl Shell {
     /// What replay needs beside the events, as long as events are wanted.
     fn record(&self, record: Record<'_>, output: &mut Output<impl FnMut(&Finding)>) {
         if self.options.events != Events::None {
-            output.writer.push(record);
+            output.to.push(record);
         }
     }
 }
 
 struct Output<F> {
-    writer: Writer,
+    to: Outputs,
     found: F,
     found_above_info: bool,
 }
@@ -322,7 +327,7 @@ fn take(
     output: &mut Output<impl FnMut(&Finding)>,
 ) {
     if options.events != Events::None && options.filter.wants_event(event) {
-        output.writer.push(Record::Event(event));
+        output.to.push(Record::Event(event));
     }
     account.saw(event.at);
     tracker.handle_event(event);
