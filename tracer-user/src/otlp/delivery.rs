@@ -207,7 +207,6 @@ const COMPLAIN_EVERY: Duration = Duration::from_mins(1);
 mod tests {
     use super::*;
     use crate::otlp::queue::{BYTES, RECORDS};
-    use opentelemetry_proto::tonic::logs::v1::LogRecord;
     use proptest::prelude::*;
 
     fn at(millis: u64) -> Timestamp {
@@ -216,14 +215,15 @@ mod tests {
 
     fn entry(number: u64, bytes: usize, now: Timestamp) -> Entry {
         Entry {
-            log: LogRecord {
-                time_unix_nano: number,
-                ..LogRecord::default()
-            },
+            log: number.to_be_bytes().into(),
             bytes,
-            is_finding: number % 5 != 0,
+            is_finding: !number.is_multiple_of(5),
             pushed: now,
         }
+    }
+
+    fn number_of(entry: &Entry) -> u64 {
+        u64::from_be_bytes(entry.log[..].try_into().unwrap())
     }
 
     fn failed(retry_after: Option<Duration>) -> Outcome {
@@ -241,17 +241,17 @@ mod tests {
     }
 
     fn sent(step: Step) -> Vec<Entry> {
-        match step {
-            Step::Send(batch) => batch,
-            other => panic!("{other:?}"),
-        }
+        let Step::Send(batch) = step else {
+            panic!("{step:?}");
+        };
+        batch
     }
 
     fn waits_until(step: &Step) -> Option<Timestamp> {
-        match step {
-            Step::Wait(until) => *until,
-            other => panic!("{other:?}"),
-        }
+        let Step::Wait(until) = step else {
+            panic!("{step:?}");
+        };
+        *until
     }
 
     #[test]
@@ -322,7 +322,7 @@ mod tests {
         let mut arrived = Vec::new();
         delivery.finish();
         while let Step::Send(batch) = delivery.step(at(now)) {
-            arrived.extend(batch.iter().map(|entry| entry.log.time_unix_nano));
+            arrived.extend(batch.iter().map(number_of));
             delivery.settle(batch, taken(), at(now));
         }
         assert!(arrived.is_sorted() && arrived.last() == Some(&(number - 1)));
@@ -353,7 +353,7 @@ mod tests {
                     prop_assert!(paused.is_none_or(|until| until <= now), "sent before the pause was over");
                     paused = None;
                     let outcome = match answer {
-                        0 | 1 => { arrived.extend(batch.iter().map(|entry| entry.log.time_unix_nano)); taken() }
+                        0 | 1 => { arrived.extend(batch.iter().map(number_of)); taken() }
                         2 => Outcome::Refused("no".to_owned()),
                         3 => { paused = Some(now + 5000); failed(Some(Duration::from_secs(5))) }
                         _ => { paused = Some(now + 1000); failed(None) }
@@ -364,7 +364,7 @@ mod tests {
             }
             delivery.finish();
             while let Step::Send(batch) = delivery.step(at(now)) {
-                arrived.extend(batch.iter().map(|entry| entry.log.time_unix_nano));
+                arrived.extend(batch.iter().map(number_of));
                 delivery.settle(batch, taken(), at(now));
             }
             prop_assert!(arrived.is_sorted_by(|one, next| one < next), "in order and once");

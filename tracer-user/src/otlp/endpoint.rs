@@ -1,6 +1,7 @@
 //! Where requests go.
 
 use super::options::OtlpError;
+use crate::sink::text::HIDDEN;
 use hyper::Uri;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,16 +17,16 @@ pub(super) struct Endpoint {
 
 impl Endpoint {
     pub(super) fn parse(text: &str) -> Result<Self, OtlpError> {
-        let wrong = || OtlpError::Endpoint(text.to_owned());
+        let wrong = || OtlpError::Endpoint(shown(text));
         let uri: Uri = text.parse().map_err(|_| wrong())?;
         match uri.scheme_str() {
             Some("http") => {}
-            Some("https") => return Err(OtlpError::Https(text.to_owned())),
+            Some("https") => return Err(OtlpError::Https(shown(text))),
             _ => return Err(wrong()),
         }
         let authority = uri.authority().ok_or_else(wrong)?;
-        if let Some((_, host)) = authority.as_str().rsplit_once('@') {
-            return Err(OtlpError::Userinfo(format!("http://***@{host}")));
+        if authority.as_str().contains('@') {
+            return Err(OtlpError::Userinfo(shown(text)));
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']');
         if host.is_empty() {
@@ -41,6 +42,14 @@ impl Endpoint {
             authority: authority.as_str().to_owned(),
             path: path.to_owned(),
         })
+    }
+}
+
+/// As an error may show it: without a user and a password.
+fn shown(endpoint: &str) -> String {
+    match endpoint.rsplit_once('@') {
+        Some((_, rest)) => format!("{HIDDEN}@{rest}"),
+        None => endpoint.to_owned(),
     }
 }
 
@@ -66,19 +75,26 @@ mod tests {
         );
         assert_eq!(parsed("http://[::1]:99/"), ("::1".into(), 99, "/v1/logs".into()));
         assert_eq!(
-            parsed("http://otel.example/otlp/v1/logs?tenant=a"),
-            ("otel.example".into(), 4318, "/otlp/v1/logs?tenant=a".into())
+            parsed("http://example.com/otlp/v1/logs?tenant=a"),
+            ("example.com".into(), 4318, "/otlp/v1/logs?tenant=a".into())
         );
     }
 
     #[test]
     fn what_cannot_be_sent_to_is_said_with_what_to_do() {
         let error = |text: &str| Endpoint::parse(text).unwrap_err().to_string();
-        assert!(error("https://otel:4318").contains("collector on this node"));
-        for wrong in ["", "otel", "otel:4318", "ftp://otel", "http://", "http://a b"] {
+        assert!(error("https://example.com:4318").contains("collector on this node"));
+        for wrong in ["", "otel", "otel:4318", "ftp://otel", "http://", "http://localhost b"] {
             assert!(error(wrong).contains("http://127.0.0.1:4318"), "{wrong}");
         }
-        let secret = error("http://me:hunter2@otel:4318");
-        assert!(secret.contains("headers") && !secret.contains("hunter2"), "{secret}");
+        let secret = error("http://localhost:hunter2@example.com:4318");
+        assert!(secret.contains("headers"), "{secret}");
+        for url in [
+            "http://localhost:hunter2@example.com",
+            "localhost:hunter2@x",
+            "http://localhost: hunter2@x",
+        ] {
+            assert!(!error(url).contains("hunter2"), "{url}");
+        }
     }
 }

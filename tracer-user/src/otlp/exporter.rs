@@ -148,8 +148,9 @@ impl State {
             return false;
         };
         self.seq += 1;
+        let log = log.encode_to_vec().into_boxed_slice();
         let entry = Entry {
-            bytes: log.encoded_len(),
+            bytes: log.len(),
             is_finding: matches!(record, Record::Finding(_)),
             pushed: self.now(),
             log,

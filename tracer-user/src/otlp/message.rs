@@ -5,10 +5,11 @@ use crate::sink::Hello;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
-use opentelemetry_proto::tonic::logs::v1::{ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::resource::v1::Resource;
+use prost::Message as _;
 
-/// One request with these records.
+/// One request with these records, which were encoded by ourselves and so can be decoded.
 pub(super) fn request(resource: Resource, batch: &[Entry]) -> ExportLogsServiceRequest {
     let scope = InstrumentationScope {
         name: SERVICE.to_owned(),
@@ -17,7 +18,10 @@ pub(super) fn request(resource: Resource, batch: &[Entry]) -> ExportLogsServiceR
     };
     let logs = ScopeLogs {
         scope: Some(scope),
-        log_records: batch.iter().map(|entry| entry.log.clone()).collect(),
+        log_records: batch
+            .iter()
+            .filter_map(|entry| LogRecord::decode(&*entry.log).ok())
+            .collect(),
         ..ScopeLogs::default()
     };
     ExportLogsServiceRequest {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 #[derive(Clone, Debug)]
 pub struct OtlpOptions {
-    /// `http://host:4318`; `/v1/logs` is appended where it has no path.
+    /// `http://localhost:4318`; `/v1/logs` is appended where it has no path.
     pub endpoint: String,
     /// Of each request, such as an authorization; see [`read_headers`](super::read_headers).
     pub headers: Vec<(String, SecretString)>,

@@ -89,13 +89,17 @@ trait Redact {
 
 impl<T: Redact> Redact for Option<T> {
     fn redact(&mut self, by: &Redactor) {
-        self.iter_mut().for_each(|some| some.redact(by));
+        if let Some(some) = self {
+            some.redact(by);
+        }
     }
 }
 
 impl<T: Redact> Redact for Vec<T> {
     fn redact(&mut self, by: &Redactor) {
-        self.iter_mut().for_each(|item| item.redact(by));
+        for item in self {
+            item.redact(by);
+        }
     }
 }
 

@@ -59,7 +59,9 @@ impl Redact for Translation {
             Destinations::These(ranges) | Destinations::AllBut(ranges) => ranges.redact(by),
         }
         target.redact(by);
-        conditions.iter_mut().for_each(|condition| hide(condition, by));
+        for condition in conditions {
+            hide(condition, by);
+        }
         rule.redact(by);
         match listening {
             Listening::By(listener) => listener.redact(by),
@@ -87,7 +89,9 @@ impl Redact for Target {
             let (first, last) = by.range(*range.start(), *range.end());
             *range = first..=last;
         }
-        unknown.iter_mut().for_each(|text| hide(text, by));
+        if let Some(text) = unknown {
+            hide(text, by);
+        }
     }
 }
 

@@ -37,18 +37,18 @@ impl Redacted<'_> {
 impl Redactor {
     pub fn record<'a>(&self, record: Record<'a>) -> Redacted<'a> {
         match record {
-            Record::Hello(hello) => Redacted::Hello(self.copy(hello)),
-            Record::Event(event) => Redacted::Event(self.copy(event)),
-            Record::Inquiry(inquiry) => Redacted::Inquiry(self.copy(inquiry)),
-            Record::Answer(answer) => Redacted::Answer(self.copy(answer)),
-            Record::Finding(finding) => Redacted::Finding(self.copy(finding)),
-            Record::Port(port) => Redacted::Port(self.copy(port)),
+            Record::Hello(hello) => Redacted::Hello(Box::new(self.copy(hello))),
+            Record::Event(event) => Redacted::Event(Box::new(self.copy(event))),
+            Record::Inquiry(inquiry) => Redacted::Inquiry(Box::new(self.copy(inquiry))),
+            Record::Answer(answer) => Redacted::Answer(Box::new(self.copy(answer))),
+            Record::Finding(finding) => Redacted::Finding(Box::new(self.copy(finding))),
+            Record::Port(port) => Redacted::Port(Box::new(self.copy(port))),
             Record::Deadline(_) | Record::Stats(_) | Record::Loss(_) | Record::Summary(_) => Redacted::Same(record),
         }
     }
 
-    fn copy<T: Clone + Redact>(&self, original: &T) -> Box<T> {
-        let mut copy = Box::new(original.clone());
+    fn copy<T: Clone + Redact>(&self, original: &T) -> T {
+        let mut copy = original.clone();
         copy.redact(self);
         copy
     }
@@ -69,7 +69,9 @@ impl Redact for Hello {
             hooks,
         } = self;
         host.redact(by);
-        options.values_mut().for_each(|value| value.redact(by));
+        for value in options.values_mut() {
+            value.redact(by);
+        }
         for Hook {
             name: _,
             how: _,

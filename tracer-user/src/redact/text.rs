@@ -60,9 +60,10 @@ fn hardware(rest: &str, before: Option<u8>, key: &RandomState) -> Option<(usize,
     if octets == [0; 6] || octets == [0xff; 6] {
         return Some((HARDWARE, text.to_owned()));
     }
-    let [.., a, b, c, d, e] = key.hash_one(octets).to_be_bytes();
+    let chance = key.hash_one(octets).to_be_bytes();
+    let chosen = chance.iter().take(5).map(|octet| format!(":{octet:02x}"));
     // Locally administered, for one host.
-    Some((HARDWARE, format!("02:{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}")))
+    Some((HARDWARE, format!("02{}", chosen.collect::<String>())))
 }
 
 /// An IP address, with what belongs to it: `/24`, `/255.255.255.0`, `-10.0.0.9`.

@@ -40,7 +40,9 @@ impl Redact for Identity {
         executable.redact(by);
         command_line.redact(by);
         container.redact(by);
-        pod.iter_mut().for_each(|pod| Arc::make_mut(pod).redact(by));
+        if let Some(pod) = pod {
+            Arc::make_mut(pod).redact(by);
+        }
     }
 }
 
@@ -65,6 +67,8 @@ impl Redact for Pod {
         } = self;
         name.redact(by);
         namespace.redact(by);
-        labels.iter_mut().for_each(|(_, value)| value.redact(by));
+        for (_, value) in labels {
+            value.redact(by);
+        }
     }
 }

@@ -284,7 +284,14 @@ const PARTS: &[Part] = &[
     Part {
         place: "tracer-user/src/otlp/",
         parts: Only::These(&["model", "sink"]),
-        crates: Only::These(&["hyper", "jiff", "opentelemetry_proto", "serde_json", "thiserror"]),
+        crates: Only::These(&[
+            "hyper",
+            "jiff",
+            "opentelemetry_proto",
+            "prost",
+            "serde_json",
+            "thiserror",
+        ]),
         // An error of reading is part of what is said.
         without: SINK,
     },

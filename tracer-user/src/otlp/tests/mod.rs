@@ -12,7 +12,7 @@ use receiver::{Answer, Received, Receiver};
 use std::time::{Duration, Instant};
 
 /// More than any test needs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn finding(id: u64) -> Finding {
     Finding {
@@ -33,17 +33,19 @@ fn delivered(script: Vec<Answer>, timeout: Duration) -> (Vec<Received>, OtlpStat
 }
 
 fn text<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a str> {
-    match attribute(attributes, key)? {
-        Value::StringValue(text) => Some(text),
-        other => panic!("{key} is {other:?}"),
-    }
+    let value = attribute(attributes, key)?;
+    let Value::StringValue(text) = value else {
+        panic!("{key} is {value:?}");
+    };
+    Some(text)
 }
 
 fn number(attributes: &[KeyValue], key: &str) -> Option<i64> {
-    match attribute(attributes, key)? {
-        Value::IntValue(number) => Some(*number),
-        other => panic!("{key} is {other:?}"),
-    }
+    let value = attribute(attributes, key)?;
+    let Value::IntValue(number) = value else {
+        panic!("{key} is {value:?}");
+    };
+    Some(*number)
 }
 
 fn attribute<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a Value> {

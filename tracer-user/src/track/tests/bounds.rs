@@ -101,7 +101,11 @@ fn sweeps_become_rare_while_all_is_calm_and_frequent_with_the_first_suspicion() 
     };
     let mut world = World::with(config, |inquiry| match inquiry.question {
         Question::Sweep => Some(Reply::Swept(Vec::new())),
-        Question::Connection { .. } | Question::Link { .. } | Question::Stalled | Question::Walk { .. } => None,
+        Question::Connection { .. }
+        | Question::Link { .. }
+        | Question::Stalled
+        | Question::Walk { .. }
+        | Question::Who(_) => None,
     });
     let mut sweeps_until = |world: &mut World, millis| {
         let before = world.inquiries.len();
