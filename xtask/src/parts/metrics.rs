@@ -249,5 +249,5 @@ scrape_configs:
     static_configs:
       - targets: [TARGET]
 ";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(250);
