@@ -105,8 +105,7 @@ fn ready(health: &Health) -> Answer {
     if reasons.is_empty() {
         return text(StatusCode::OK, "ok\n");
     }
-    let lines: String = reasons.iter().map(|reason| format!("{reason}\n")).collect();
-    text(StatusCode::SERVICE_UNAVAILABLE, lines)
+    text(StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n")
 }
 
 /// Prometheus asks for it first; a client that names no format gets the older one.

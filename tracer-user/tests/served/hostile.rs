@@ -28,7 +28,13 @@ pub(crate) fn tell(board: &SharedBoard, now: Timestamp) {
         cpu: None,
         lost: 7,
     }));
-    board.take(Record::Finding(&finding(&name, now)));
+    for number in 0..FINDINGS {
+        board.take(Record::Finding(&Finding {
+            id: 9_000 + number,
+            last: now - Duration::from_secs(number * 100),
+            ..finding(&name, now)
+        }));
+    }
     let rule = located(&name);
     let listeners = [
         Listening::Nobody,
@@ -144,7 +150,7 @@ fn finding(name: &str, now: Timestamp) -> Finding {
         evidence: None,
     };
     Finding {
-        id: 9_999,
+        id: 0,
         revision: 0,
         at: now,
         cause: Cause::RedirectToDeadPort,
@@ -195,3 +201,6 @@ fn port(name: &str, rule: &Located, listening: Listening, at: Timestamp) -> Port
         },
     }
 }
+
+/// Enough for a page that no buffer of a connection takes whole.
+const FINDINGS: u64 = 30;

@@ -8,6 +8,7 @@ mod hostile;
 mod recorded;
 
 use std::io::Read;
+use std::time::Duration;
 use tracer_user::board::{NamesHealth, SharedBoard};
 use tracer_user::model::time::Timestamp;
 use tracer_user::serve::{Health, Server, State};
@@ -30,9 +31,18 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
         let server = Server::bind(([127, 0, 0, 1], 0).into(), Vec::new()).expect("an address");
+        tokio::spawn(beat(health.clone()));
         println!("http://{}", server.address());
         server.run(State { board, health }, input_ended()).await;
     });
+}
+
+async fn beat(health: Health) {
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        second.tick().await;
+        health.beat(now());
+    }
 }
 
 async fn input_ended() {

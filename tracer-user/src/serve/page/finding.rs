@@ -1,6 +1,6 @@
 //! One finding: what happens, to whom, what to do about it, and what proves it.
 
-use super::{Moment, short};
+use super::{Moment, long, short};
 use crate::board::hanging;
 use crate::model::finding::{Connection, Culprit, Finding, Way};
 use crate::sink::jsont::Spell;
@@ -21,7 +21,7 @@ pub(super) fn article(finding: &Finding, moment: Moment) -> Markup {
             (to_do(&words::fixes(finding)))
             details {
                 summary { "Why, and what proves it" }
-                p { (short(&words::why(finding))) }
+                p { (long(&words::why(finding))) }
                 (proof(finding))
                 (checks(&words::checks(finding)))
                 (considered(finding))
@@ -106,7 +106,7 @@ fn to_do(fixes: &[Fix]) -> Markup {
             ol {
                 @for fix in fixes.iter().take(LISTED) {
                     li {
-                        p { (short(&fix.why)) }
+                        p { (long(&fix.why)) }
                         @if let Some(command) = &fix.command { (pasted(command)) }
                     }
                 }
@@ -121,7 +121,7 @@ fn checks(checks: &[Check]) -> Markup {
             h4 { "See it by hand" }
             ul {
                 @for check in checks.iter().take(LISTED) {
-                    li { p { (short(&check.why)) } (pasted(&check.command)) }
+                    li { p { (long(&check.why)) } (pasted(&check.command)) }
                 }
             }
         }
@@ -132,7 +132,7 @@ fn checks(checks: &[Check]) -> Markup {
 fn pasted(command: &str) -> Markup {
     html! {
         @if command.len() <= COMMAND {
-            pre tabindex="0" { code { (command) } }
+            pre { code { (command) } }
         } @else {
             p.dim { "The command has " (count(u64::try_from(command.len()).unwrap_or(u64::MAX), "byte")) ": it is in the output." }
         }
@@ -154,7 +154,7 @@ fn proof(finding: &Finding) -> Markup {
                 @for evidence in evidence.iter().take(LISTED) {
                     li {
                         span.when { (words::after(zero, words::evidence_at(evidence))) } " "
-                        (short(&words::evidence(finding, evidence)))
+                        (long(&words::evidence(finding, evidence)))
                     }
                 }
                 @if evidence.len() > LISTED { li { "and " (evidence.len() - LISTED) " more" } }

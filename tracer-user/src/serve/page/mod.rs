@@ -147,9 +147,18 @@ impl Moment {
     }
 }
 
-/// A text that fits on the page.
+/// A name, or a sentence with names in it.
 fn short(text: &str) -> String {
-    match cut(text, LONGEST) {
+    at_most(SHORT, text)
+}
+
+/// A paragraph.
+fn long(text: &str) -> String {
+    at_most(LONG, text)
+}
+
+fn at_most(limit: usize, text: &str) -> String {
+    match cut(text, limit) {
         whole if whole.len() == text.len() => whole.to_owned(),
         part => format!("{part}..."),
     }
@@ -158,8 +167,9 @@ fn short(text: &str) -> String {
 pub(super) const STYLE: &str = include_str!("style.css");
 /// Between one load and the next.
 const SECONDS: u32 = 10;
-/// Bytes of one text. Commands are not cut: half a command is worse than none.
-const LONGEST: usize = 2_000;
+/// Bytes of a text. Commands are not cut: half a command is worse than none.
+const SHORT: usize = 600;
+const LONG: usize = 2_000;
 
 #[cfg(test)]
 mod tests;
