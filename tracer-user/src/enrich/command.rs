@@ -207,8 +207,8 @@ mod tests {
                 "curl -H Authorization:***",
             ),
             (
-                &["curl", "https://h/p?a=1&access_token=x&b=2"],
-                "curl https://h/p?a=1&access_token=***&b=2",
+                &["curl", "https://localhost/p?a=1&access_token=x&b=2"],
+                "curl https://localhost/p?a=1&access_token=***&b=2",
             ),
             (
                 &["curl", "-d", "{\"user\":\"u\",\"password\":\"x\",\"n\":1}"],
@@ -218,7 +218,10 @@ mod tests {
                 &["psql", "postgres://me:p:w@h:5432/d"],
                 "psql postgres://me:***@h:5432/d",
             ),
-            (&["git", "clone", "https://ghp_abc@h/x"], "git clone https://***@h/x"),
+            (
+                &["git", "clone", "git+ssh://ghp_abc@h/x"],
+                "git clone git+ssh://***@h/x",
+            ),
             (
                 &["sh", "-c", "x TOKEN=a app --secret b --n 1"],
                 "sh -c x TOKEN=*** app --secret *** --n 1",
@@ -236,7 +239,7 @@ mod tests {
     fn what_is_no_secret_stays() {
         for arguments in [
             &["app", "--password-file=/run/secret.txt", "--port=80"][..],
-            &["app", "https://h:80/a@b", "key:value", "a=b"],
+            &["app", "https://localhost:80/a@b", "key:value", "a=b"],
             &["ssh", "host", "-p", "22", "--", "x=y:z"],
         ] {
             assert_eq!(of(arguments), arguments.join(" "));

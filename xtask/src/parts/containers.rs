@@ -32,6 +32,7 @@ fn test(workspace: &Workspace) -> anyhow::Result<()> {
     run(cargo.env("CONNTRACER_PAUSE", pause))
 }
 
+/// Programs, or where one is that PATH does not lead to.
 const NEEDS: [(&str, Need); 3] = [
     (
         "containerd",

@@ -77,16 +77,18 @@ mod tests {
     use std::os::unix::fs::MetadataExt;
     use std::process::{Child, Command, Stdio};
 
-    /// A program that waits for its input's end. Ends with it.
+    /// A program that waits for its input's end, and ends with it. It has its command line by the time it is there: the
+    /// kernel lets its starter go on a little earlier.
     struct Waiting(Child);
 
     impl Waiting {
         fn start() -> Self {
             let mut command = Command::new("/bin/sh");
-            command
-                .args(["-c", "read line", "--password=hunter2"])
-                .stdin(Stdio::piped());
-            Self(command.spawn().unwrap())
+            command.args(["-c", "echo there; read line", "--password=hunter2"]);
+            let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+            let mut said = [0; 6];
+            child.stdout.take().unwrap().read_exact(&mut said).unwrap();
+            Self(child)
         }
     }
 
@@ -121,7 +123,7 @@ mod tests {
         assert_eq!(process.executable().as_deref(), executable.to_str());
         assert_eq!(
             process.command_line().as_deref(),
-            Some("/bin/sh -c read line --password=***")
+            Some("/bin/sh -c echo there; read line --password=***")
         );
         let own = std::fs::metadata("/proc/self/ns/net").unwrap().ino();
         assert_eq!(process.netns().map(u64::from), Some(own));

@@ -3,6 +3,7 @@
 use super::*;
 use crate::model::identity::Comm;
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
@@ -25,8 +26,12 @@ fn process(pid: u32) -> Subject {
 
 fn waiting() -> Child {
     let mut command = Command::new("sh");
-    command.args(["-c", "read line"]).stdin(Stdio::piped());
-    command.spawn().unwrap()
+    command.args(["-c", "echo there; read line"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    // The kernel lets a starter go on a little before there is a command line.
+    let mut said = [0; 6];
+    child.stdout.take().unwrap().read_exact(&mut said).unwrap();
+    child
 }
 
 fn end(mut child: Child) {
@@ -41,7 +46,7 @@ fn a_process_that_is_gone_keeps_its_name() {
     let mut namer = namer();
     let named = namer.name(subject, now());
     assert!(named.executable.is_some(), "{named:?}");
-    assert_eq!(named.command_line.as_deref(), Some("sh -c read line"));
+    assert_eq!(named.command_line.as_deref(), Some("sh -c echo there; read line"));
     end(child);
     // As if the answer had grown old.
     let old = namer.answers.get(&subject, now()).unwrap().seen.clone();

@@ -178,5 +178,6 @@ fn start(_question: Question) -> Receiver<Result<Listing, AskError>> {
 const WAIT: Duration = Duration::from_millis(120);
 const ENDED: &str = "the thread that asks the container runtime could not run";
 
-#[cfg(all(test, feature = "cri"))]
+#[cfg(test)]
+#[cfg(feature = "cri")]
 mod tests;
