@@ -16,7 +16,7 @@ FROM
         host,
         min(first) AS at,
         argMin(who, first) AS whom,
-        argMin(arrayFirst(culprit -> culprit.kind = 'rule', culprits).text, first) AS rule,
+        argMin(tupleElement(arrayFirst(culprit -> culprit.kind = 'rule', culprits), 'text'), first) AS rule,
         argMin(pod_labels, first) AS labels
     FROM conntracer.findings FINAL
     WHERE state != 'retracted' AND last > now() - INTERVAL 7 DAY
