@@ -1,7 +1,8 @@
 //! The kernel's text symbols: names for addresses, where a function lies, what became of one that was renamed.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Read as _, Seek as _};
 use std::ops::Range;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -11,6 +12,8 @@ use std::thread::{self, JoinHandle};
 pub struct Symbols {
     table: Option<Table>,
     reading: Option<JoinHandle<Table>>,
+    /// Opened while addresses were shown to us: the kernel decides at opening, and reading again needs no privilege.
+    file: Option<Arc<File>>,
     /// Answers that were given.
     known: HashMap<u64, Option<Arc<str>>>,
 }
@@ -18,9 +21,14 @@ pub struct Symbols {
 impl Symbols {
     /// Begins to read at once: it takes the kernel a tenth of a second, and the first question cannot wait.
     pub fn ahead() -> Self {
-        let reading = thread::Builder::new().name("symbols".to_owned()).spawn(Table::read);
+        let file = open();
+        let to_read = file.clone();
+        let reading = thread::Builder::new()
+            .name("symbols".to_owned())
+            .spawn(move || Table::read(to_read.as_deref()));
         Self {
             reading: reading.ok(),
+            file,
             ..Self::default()
         }
     }
@@ -33,7 +41,7 @@ impl Symbols {
         if self.table().modules != modules() {
             self.table = None;
         }
-        let name = self.table().name(address);
+        let name = self.table().name(address).map(Arc::from);
         if self.known.len() >= MAX_KNOWN {
             self.known.clear();
         }
@@ -54,27 +62,40 @@ impl Symbols {
 
     fn table(&mut self) -> &Table {
         let reading = self.reading.take();
+        let file = &mut self.file;
         self.table.get_or_insert_with(|| {
-            reading
-                .and_then(|reading| reading.join().ok())
-                .unwrap_or_else(Table::read)
+            let read = reading.and_then(|reading| reading.join().ok());
+            read.unwrap_or_else(|| {
+                *file = file.take().or_else(open);
+                Table::read(file.as_deref())
+            })
         })
     }
 }
 
+/// Kernels have more than a hundred thousand: they lie side by side, without an allocation for each.
 struct Table {
-    /// Start addresses and names, sorted.
-    symbols: Vec<(u64, Arc<str>)>,
+    /// Start addresses, sorted.
+    starts: Vec<u64>,
+    /// Where the name of each begins in `names`; it ends where the next one begins.
+    begins: Vec<u32>,
+    names: String,
     /// What was loaded when it was read.
     modules: Vec<String>,
 }
 
 impl Table {
-    fn read() -> Self {
+    fn read(file: Option<&File>) -> Self {
         let modules = modules();
+        let mut bytes = Vec::new();
+        if let Some(mut file) = file
+            && let Err(error) = file.rewind().and_then(|()| file.read_to_end(&mut bytes))
+        {
+            tracing::debug!(%error, "the kernel's symbols cannot be read");
+        }
         Self {
             modules,
-            ..Self::parse(&fs::read(KALLSYMS).unwrap_or_default())
+            ..Self::parse(&bytes)
         }
     }
 
@@ -82,36 +103,64 @@ impl Table {
     fn parse(bytes: &[u8]) -> Self {
         let mut symbols: Vec<_> = bytes.split(|&byte| byte == b'\n').filter_map(parse_line).collect();
         symbols.sort_by_key(|&(address, _)| address);
-        Self {
-            symbols,
+        let mut table = Self {
+            starts: Vec::with_capacity(symbols.len()),
+            begins: Vec::with_capacity(symbols.len()),
+            names: String::with_capacity(symbols.iter().map(|(_, name)| name.len()).sum()),
             modules: Vec::new(),
+        };
+        for (address, name) in symbols {
+            // A kernel has a few megabytes of names.
+            let Ok(begin) = u32::try_from(table.names.len()) else {
+                break;
+            };
+            table.starts.push(address);
+            table.begins.push(begin);
+            table.names.push_str(name);
         }
+        table
     }
 
-    fn name(&self, address: u64) -> Option<Arc<str>> {
-        let after = self.symbols.partition_point(|&(start, _)| start <= address);
-        let (start, name) = self.symbols.get(after.checked_sub(1)?)?;
-        (address - start < LARGEST_FUNCTION).then(|| Arc::clone(name))
+    fn symbols(&self) -> impl Iterator<Item = (u64, &str)> {
+        let starts = self.starts.iter().enumerate();
+        starts.filter_map(|(index, &start)| Some((start, self.name_at(index)?)))
+    }
+
+    fn name_at(&self, index: usize) -> Option<&str> {
+        let begin = usize::try_from(*self.begins.get(index)?).ok()?;
+        let end = self.begins.get(index + 1).and_then(|&end| usize::try_from(end).ok());
+        self.names.get(begin..end.unwrap_or(self.names.len()))
+    }
+
+    fn name(&self, address: u64) -> Option<&str> {
+        let index = self.starts.partition_point(|&start| start <= address).checked_sub(1)?;
+        let start = self.starts.get(index)?;
+        if address - start >= LARGEST_FUNCTION {
+            return None;
+        }
+        self.name_at(index)
     }
 
     fn range(&self, function: &str) -> Option<Range<u64>> {
-        let index = self.symbols.iter().position(|(_, name)| **name == *function)?;
-        let (start, _) = self.symbols.get(index)?;
-        let (end, _) = self.symbols.iter().skip(index).find(|(next, _)| next > start)?;
-        Some(*start..*end)
+        let (start, _) = self.symbols().find(|(_, name)| *name == function)?;
+        let after = self.starts.partition_point(|&next| next <= start);
+        Some(start..*self.starts.get(after)?)
     }
 
     fn renamed(&self, function: &str) -> Vec<String> {
-        if self.symbols.iter().any(|(_, name)| **name == *function) {
+        if self.symbols().any(|(_, name)| name == function) {
             return Vec::new();
         }
         let suffix = |name: &str| name.strip_prefix(function).is_some_and(|rest| rest.starts_with('.'));
         let names = self
-            .symbols
-            .iter()
+            .symbols()
             .filter(|(_, name)| suffix(name) && !name.ends_with(".cold"));
-        names.map(|(_, name)| name.to_string()).collect()
+        names.map(|(_, name)| name.to_owned()).collect()
     }
+}
+
+fn open() -> Option<Arc<File>> {
+    File::open(KALLSYMS).ok().map(Arc::new)
 }
 
 /// Names of the loaded modules, and where each lies.
@@ -125,13 +174,13 @@ fn modules() -> Vec<String> {
     text.lines().map(module).collect()
 }
 
-fn parse_line(line: &[u8]) -> Option<(u64, Arc<str>)> {
+fn parse_line(line: &[u8]) -> Option<(u64, &str)> {
     let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
     let address = u64::from_str_radix(words.next()?, 16)
         .ok()
         .filter(|&address| address != 0)?;
     matches!(words.next()?, "t" | "T" | "w" | "W").then_some(())?;
-    Some((address, words.next()?.into()))
+    Some((address, words.next()?))
 }
 
 const KALLSYMS: &str = "/proc/kallsyms";
@@ -148,8 +197,8 @@ mod tests {
     #[test]
     fn an_address_belongs_to_the_function_before_it() {
         let table = Table::parse(b"ffffffff81000010 T b\nffffffff81000000 t a\nffffffff81000018 D data\n");
-        assert_eq!(table.name(0xffff_ffff_8100_000f).as_deref(), Some("a"));
-        assert_eq!(table.name(0xffff_ffff_8100_0020).as_deref(), Some("b"));
+        assert_eq!(table.name(0xffff_ffff_8100_000f), Some("a"));
+        assert_eq!(table.name(0xffff_ffff_8100_0020), Some("b"));
         assert_eq!(table.name(0xffff_ffff_7fff_ffff), None);
         assert_eq!(table.name(0xffff_ffff_9100_0000), None);
     }
