@@ -33,6 +33,10 @@ pub const MAX_LOST: usize = 4_096;
 pub const MAX_STRAYS: usize = 64;
 /// Namespaces whose entrance (a path for `nsenter`) is remembered; past it one is forgotten.
 pub const MAX_ENTRANCES: usize = 4_096;
+/// After so many sweeps that found nobody waiting (half a minute) they become rarer.
+pub(super) const CALM_SWEEPS: u32 = 20;
+/// How far apart they are then: what begins to wait is found that much later.
+pub(super) const CALM_INTERVAL: Duration = Duration::from_secs(10);
 /// Unaccepted connections watched by the sweep.
 pub const MAX_WAITING: usize = 4_096;
 

@@ -1,6 +1,6 @@
 //! Completed connections that nobody accepts: the kernel acknowledges the request, so no timer of the client runs.
 
-use super::config::MAX_WAITING;
+use super::config::{CALM_INTERVAL, CALM_SWEEPS, MAX_WAITING};
 use super::naming::{self, Ask};
 use super::theory::Diagnosis;
 use crate::model::aspect::Aspect;
@@ -44,6 +44,8 @@ pub(super) struct Sweeps {
     pub(super) next_at: Option<Timestamp>,
     next: u64,
     waiting: BTreeMap<Place, Entry>,
+    /// Sweeps in a row that found nobody waiting, while nothing else was under suspicion.
+    calm: u32,
 }
 
 impl Sweeps {
@@ -53,6 +55,28 @@ impl Sweeps {
             next_at,
             ..Self::default()
         }
+    }
+
+    /// Whether there was anything to see by the last sweep, or to suspect.
+    pub(super) fn calm(&mut self, is_calm: bool) {
+        self.calm = if is_calm { self.calm.saturating_add(1) } else { 0 };
+    }
+
+    /// Until the next one: longer where it has been calm for long, since each visits every namespace of the node.
+    pub(super) fn pause(&self, interval: Duration) -> Duration {
+        if self.calm < CALM_SWEEPS {
+            interval
+        } else {
+            interval.max(CALM_INTERVAL)
+        }
+    }
+
+    /// Something is under suspicion: a long pause ends by then.
+    pub(super) fn hurry(&mut self, by: Timestamp) {
+        if self.calm >= CALM_SWEEPS {
+            self.next_at = self.next_at.map(|at| at.min(by));
+        }
+        self.calm = 0;
     }
 
     /// Takes in a sweep, and gives back the connections that wait no more, with their findings.

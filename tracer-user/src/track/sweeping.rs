@@ -5,7 +5,7 @@ use super::config::{ANSWER_LOST, EXAMINATION_PATIENCE};
 use super::sweep::Overdue;
 use super::tracker::Tracker;
 use crate::model::identity::Netns;
-use crate::model::inquiry::{Question, Waiting};
+use crate::model::inquiry::{Question, Reply, Waiting};
 use crate::model::time::Timestamp;
 
 impl Tracker {
@@ -30,7 +30,17 @@ impl Tracker {
         self.sweeps.next_at = Some(now + patience);
     }
 
-    pub(super) fn swept(&mut self, at: Timestamp, waiting: Vec<Waiting>) {
+    pub(super) fn sweep_answered(&mut self, at: Timestamp, reply: Reply) {
+        let interval = self.config.sweep_interval();
+        if let Reply::Swept(waiting) = reply {
+            self.sweeps.calm(waiting.is_empty() && self.tracked() == 0);
+            self.swept(at, waiting);
+        }
+        let pause = self.sweeps.pause(interval);
+        self.sweeps.next_at = self.config.sweep.then(|| at + pause);
+    }
+
+    fn swept(&mut self, at: Timestamp, waiting: Vec<Waiting>) {
         for (finding, connection) in self.sweeps.update(at, waiting) {
             self.findings.release(finding, &connection, at);
         }

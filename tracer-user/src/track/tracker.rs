@@ -140,6 +140,9 @@ impl Tracker {
                 });
             }
         }
+        if self.tracked() > 0 {
+            self.sweeps.hurry(event.at + self.config.sweep_interval());
+        }
         self.review_touched(event.at);
     }
 
@@ -160,12 +163,7 @@ impl Tracker {
             }
             (Some(Asker::Stray(stray)), reply) => self.stray_answered(stray, at, enter, reply),
             (Some(Asker::Deleted { netns, reply: tuple }), reply) => self.deleted_answered(netns, tuple, reply),
-            (Some(Asker::Sweep), reply) => {
-                self.sweeps.next_at = self.config.sweep.then(|| at + self.config.sweep_interval());
-                if let Reply::Swept(waiting) = reply {
-                    self.swept(at, waiting);
-                }
-            }
+            (Some(Asker::Sweep), reply) => self.sweep_answered(at, reply),
             (Some(Asker::Census), reply) => self.census_answered(at, reply),
             (Some(Asker::Walk { finding, index }), reply) => self.walked((finding, index), at, enter, reply),
             (None, _) => {}

@@ -94,6 +94,29 @@ fn a_sweep_that_the_end_cuts_short_is_no_unanswered_question() {
 }
 
 #[test]
+fn sweeps_become_rare_while_all_is_calm_and_frequent_with_the_first_suspicion() {
+    let config = crate::track::Config {
+        census: false,
+        ..crate::track::Config::default()
+    };
+    let mut world = World::with(config, |inquiry| match inquiry.question {
+        Question::Sweep => Some(Reply::Swept(Vec::new())),
+        Question::Connection { .. } | Question::Link { .. } | Question::Stalled | Question::Walk { .. } => None,
+    });
+    let mut sweeps_until = |world: &mut World, millis| {
+        let before = world.inquiries.len();
+        world.run_until(millis);
+        let asked = world.inquiries.iter().skip(before);
+        asked.filter(|inquiry| inquiry.question == Question::Sweep).count()
+    };
+    assert_eq!(sweeps_until(&mut world, 29_000), 20);
+    assert!((2..=3).contains(&sweeps_until(&mut world, 60_000)));
+    world.tracker.handle_event(&nth(1, 60_000));
+    assert!(sweeps_until(&mut world, 62_000) >= 1);
+    assert!(sweeps_until(&mut world, 68_000) >= 3);
+}
+
+#[test]
 fn answers_that_never_come_do_not_end_the_questions() {
     let mut world = World::with(crate::track::Config::default(), |_| None);
     world.run_until(100_000);
