@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod cli;
+pub mod confine;
 pub mod ctnetlink;
 pub mod decode;
 pub mod enrich;

@@ -1,6 +1,7 @@
 //! `conntracer doctor`: what this kernel and these privileges allow.
 
 use super::{output, values};
+use crate::confine;
 use crate::failure::Failure;
 use crate::model::hook::How;
 use crate::run;
@@ -46,6 +47,20 @@ fn table(hello: &Hello) -> io::Result<()> {
     writeln!(out, "{bold}{:<24} {:<11} found less surely{bold:#}", "hook", "how")?;
     for hook in &hello.hooks {
         row(&mut out, hook)?;
+    }
+    capabilities(&mut out)
+}
+
+/// A line for each that is missed.
+fn capabilities(out: &mut impl Write) -> io::Result<()> {
+    let bold = Style::new().bold();
+    writeln!(out, "\n{bold}{:<24} without it{bold:#}", "missing capability")?;
+    let missing = confine::missing();
+    if missing.is_empty() {
+        writeln!(out, "none")?;
+    }
+    for need in missing {
+        writeln!(out, "{:<24} {}", need.capability.to_string(), need.without)?;
     }
     Ok(())
 }

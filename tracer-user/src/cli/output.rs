@@ -54,6 +54,11 @@ impl OutputArguments {
 
     /// Opens the output and starts its writer.
     pub(super) fn open(&self, clock: Clock) -> Result<Writer, Failure> {
+        self.prepare()?.start(clock)
+    }
+
+    /// Opens the output only.
+    pub(super) fn prepare(&self) -> Result<Prepared, Failure> {
         let format = if self.is_json() {
             Format::Json
         } else {
@@ -62,8 +67,10 @@ impl OutputArguments {
                 verbose: self.verbose > 0,
             }
         };
-        let writer = Writer::start(self.target()?, format, clock);
-        writer.map_err(Failure::system("the writing thread cannot start"))
+        Ok(Prepared {
+            target: self.target()?,
+            format,
+        })
     }
 
     /// Writes a whole text for people; whoever closes the pipe has seen enough.
@@ -116,6 +123,20 @@ impl OutputArguments {
             .with_writer(std::io::stderr)
             .with_ansi(colour);
         log.with_target(false).without_time().compact().init();
+    }
+}
+
+/// An output that is open, and nothing writes to it yet.
+pub(super) struct Prepared {
+    target: Box<dyn Write + Send>,
+    format: Format,
+}
+
+impl Prepared {
+    /// Starts its writer, with the capabilities that the calling thread has.
+    pub(super) fn start(self, clock: Clock) -> Result<Writer, Failure> {
+        let writer = Writer::start(self.target, self.format, clock);
+        writer.map_err(Failure::system("the writing thread cannot start"))
     }
 }
 

@@ -76,8 +76,12 @@ pub(super) fn run(arguments: &TraceArguments) -> Result<bool, Failure> {
         described: described(arguments),
     };
     let report = run::block_on(async {
-        let shell = run::Shell::start(options)?;
-        let writer = arguments.output.open(run::clock())?;
+        let mut shell = run::Shell::start(options)?;
+        run::warn_of_missing_capabilities();
+        // The file is opened with all rights of who asked for it; its thread has none of them.
+        let output = arguments.output.prepare()?;
+        shell.confine();
+        let writer = output.start(run::clock())?;
         Ok::<_, Failure>(shell.run(writer, run::ended(arguments.duration), |_| ()).await)
     })??;
     if let Some(error) = report.output_error {

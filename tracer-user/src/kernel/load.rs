@@ -6,7 +6,7 @@
 use crate::kernel::attach::{self, Attached, Refused};
 use crate::kernel::btf::{Btf, BtfError};
 use crate::kernel::facts::{DROPPER, Facts};
-use crate::kernel::hooks::HOOKS;
+use crate::kernel::hooks::{self, HOOKS, Way};
 use crate::kernel::log::ProbeLog;
 use crate::kernel::plan::{self, HookStatus, Ladder, Refusals, Wishes};
 use crate::kernel::privilege::{self, PrivilegeError};
@@ -18,7 +18,7 @@ use crate::model::hook::How;
 use aya::maps::{MapData, MapError, PerCpuArray, RingBuf};
 use aya::{Ebpf, EbpfError, include_bytes_aligned};
 use rustix::process::{Resource, Rlimit, setrlimit};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tracer_common::config::{CONNECTIONS, Config, RING_BYTES};
 use tracer_common::stat::Hook;
@@ -65,6 +65,10 @@ pub enum LoadError {
     Btf(#[from] BtfError),
     #[error("the kernel refused the probes' maps: {0}")]
     Object(#[from] EbpfError),
+    #[error(
+        "the probes' maps take more memory than RLIMIT_MEMLOCK allows (up to Linux 5.10): needs CAP_SYS_RESOURCE, or `ulimit -l unlimited`"
+    )]
+    LockedMemory,
     #[error("the eBPF object has no map {0}: it does not belong to this program; build both again")]
     NoMap(&'static str),
     #[error("a map of the probes cannot be opened: {0}")]
@@ -95,7 +99,7 @@ impl Probes {
             let kernel = Arc::new(Btf::of_running_kernel()?);
             (facts(&kernel), targets(&kernel)?)
         };
-        raise_memlock();
+        let memlock_raised = raise_memlock();
         let wishes = Wishes {
             export_all: settings.export_all,
             conntrack_events: settings.conntrack_events,
@@ -105,7 +109,7 @@ impl Probes {
         let probes = loop {
             let config = plan::config(&facts, wishes, &plan::plan(&facts, wishes, &refusals));
             let mut probes = Self {
-                ebpf: load_object(settings, &facts, &config)?,
+                ebpf: load_object(settings, &facts, &config).map_err(|error| refused(error, memlock_raised))?,
                 facts: facts.clone(),
                 wishes,
                 refusals,
@@ -141,6 +145,16 @@ impl Probes {
     /// Whether the changes of conntrack entries that were asked for have to come by netlink.
     pub fn needs_ctnetlink(&self) -> bool {
         self.hooks.iter().any(|status| status.how == How::Netlink)
+    }
+
+    /// Whether a hook can still come or go with its module: [`Self::follow_modules`] then needs what loading needs.
+    pub fn follows_modules(&self) -> bool {
+        self.hooks.iter().any(|status| {
+            let module = hooks::spec(status.hook).and_then(|spec| spec.module);
+            let by_kprobe = |way: Way| matches!(way.how, How::Kprobe | How::Kretprobe);
+            let comes_and_goes = module.is_some_and(module::is_loadable) && status.way.is_some_and(by_kprobe);
+            status.awaits.is_some() || comes_and_goes
+        })
     }
 
     /// Hooks the functions of modules that were loaded since, and lets go of those that were unloaded. `true`: a hook
@@ -354,8 +368,9 @@ fn learn_modules(facts: &mut Facts, btf: &Arc<Btf>) {
 }
 
 fn loaded_modules() -> BTreeMap<&'static str, u64> {
-    let modules = HOOKS.iter().filter_map(|spec| spec.module);
+    let modules: BTreeSet<_> = HOOKS.iter().filter_map(|spec| spec.module).collect();
     modules
+        .into_iter()
         .filter_map(|name| Some((name, module::identity(name)?)))
         .collect()
 }
@@ -373,15 +388,30 @@ fn load_object(settings: &Settings, facts: &Facts, config: &Config) -> Result<Eb
         .load(OBJECT)
 }
 
+/// Without permission to lock more memory it is that which a refusal means: the other permissions were looked at.
+fn refused(error: EbpfError, memlock_raised: bool) -> LoadError {
+    let is_permission = matches!(
+        &error,
+        EbpfError::MapError(MapError::CreateError { io_error, .. }) if io_error.raw_os_error() == Some(libc::EPERM)
+    );
+    if is_permission && !memlock_raised {
+        LoadError::LockedMemory
+    } else {
+        error.into()
+    }
+}
+
 /// Up to 5.10 maps count against this limit; later it is ignored, and so is a failure to raise it.
-fn raise_memlock() {
+fn raise_memlock() -> bool {
     let unlimited = Rlimit {
         current: None,
         maximum: None,
     };
-    if let Err(error) = setrlimit(Resource::Memlock, unlimited) {
+    let raised = setrlimit(Resource::Memlock, unlimited);
+    if let Err(error) = raised {
         tracing::debug!(%error, "cannot raise RLIMIT_MEMLOCK");
     }
+    raised.is_ok()
 }
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-ebpf"));

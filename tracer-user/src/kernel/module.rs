@@ -12,3 +12,8 @@ pub(super) fn identity(name: &str) -> Option<u64> {
     let state = fs::read_to_string(format!("{folder}/initstate"));
     state.map_or(true, |state| state.trim() == "live").then_some(identity)
 }
+
+/// Whether a function of a module can come or go: it is no part of the kernel itself.
+pub(super) fn is_loadable(name: &str) -> bool {
+    fs::exists(format!("/sys/module/{name}/initstate")).unwrap_or(false)
+}

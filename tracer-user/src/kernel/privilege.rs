@@ -6,8 +6,9 @@ use std::fs;
 /// Why probes cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum PrivilegeError {
-    #[error("needs CAP_BPF and CAP_PERFMON: run as root, or `setcap cap_bpf,cap_perfmon,cap_sys_admin+ep` the program")]
-    Capabilities,
+    /// Names of those that are lacking.
+    #[error("needs {0}: run as root, or `setcap {GRANT}+ep` the program (docs/privileges.md)")]
+    Capabilities(String),
     #[error(
         "the kernel is locked down for confidentiality, which forbids reading its memory: boot without lockdown=confidentiality"
     )]
@@ -17,9 +18,10 @@ pub enum PrivilegeError {
 /// Checks what can be known before trying.
 pub fn check() -> Result<(), PrivilegeError> {
     let has = |capability| caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false);
-    let may_load = has(Capability::CAP_BPF) && has(Capability::CAP_PERFMON);
-    if !may_load && !has(Capability::CAP_SYS_ADMIN) {
-        return Err(PrivilegeError::Capabilities);
+    let lacking = [Capability::CAP_BPF, Capability::CAP_PERFMON].map(|one| (!has(one)).then(|| one.to_string()));
+    let lacking: Vec<_> = lacking.into_iter().flatten().collect();
+    if !lacking.is_empty() && !has(Capability::CAP_SYS_ADMIN) {
+        return Err(PrivilegeError::Capabilities(lacking.join(" and ")));
     }
     if fs::read_to_string(LOCKDOWN).is_ok_and(|mode| mode.contains("[confidentiality]")) {
         return Err(PrivilegeError::Lockdown);
@@ -28,3 +30,5 @@ pub fn check() -> Result<(), PrivilegeError> {
 }
 
 const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
+/// All that a whole trace takes.
+const GRANT: &str = "cap_bpf,cap_perfmon,cap_sys_admin,cap_net_admin,cap_sys_ptrace,cap_dac_read_search,cap_syslog";

@@ -92,6 +92,11 @@ impl Account {
         }));
     }
 
+    /// Whether the kernel lets us read the counters.
+    pub(super) fn can_read(&self) -> bool {
+        self.counters.read().is_ok()
+    }
+
     fn read(&self) -> Vec<HookCounters> {
         self.counters.read().unwrap_or_else(|error| {
             tracing::warn!(%error, "the probes' counters cannot be read");

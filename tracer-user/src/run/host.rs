@@ -1,6 +1,6 @@
 //! What the host says of itself: the first line of the output; and the log of the probes.
 
-use super::{Options, clock, ready};
+use super::{Options, clock, confinement, ready};
 use crate::failure::Failure;
 use crate::kernel::hooks;
 use crate::kernel::load::{LoadError, Probes, Settings};
@@ -31,15 +31,22 @@ pub fn survey(ladder: Ladder) -> Result<Survey, Failure> {
     };
     let statuses = match Probes::load(&settings) {
         Ok(probes) => probes.hooks().to_vec(),
-        Err(error @ LoadError::Privilege(PrivilegeError::Capabilities)) => return Err(error.into()),
+        Err(error @ LoadError::Privilege(PrivilegeError::Capabilities(_))) => return Err(error.into()),
         Err(error) => HookStatus::none(&error.to_string()),
     };
     let is_core = |status: &HookStatus| hooks::spec(status.hook).is_some_and(|spec| spec.core);
     let core_is_missing = statuses
         .iter()
         .any(|status| status.how == How::Absent && is_core(status));
+    let missing = confinement::missing_capabilities();
     Ok(Survey {
-        hello: bare(&statuses),
+        hello: Hello {
+            options: missing
+                .map(|(name, names)| (name.to_owned(), names))
+                .into_iter()
+                .collect(),
+            ..bare(&statuses)
+        },
         core_is_missing,
     })
 }

@@ -5,6 +5,7 @@
 mod account;
 mod audit;
 mod clock;
+mod confinement;
 mod conntrack;
 mod host;
 mod ports;
@@ -12,9 +13,11 @@ mod ready;
 
 pub use audit::{AuditSurvey, survey_rules};
 pub use clock::clock;
+pub use confinement::warn_of_missing_capabilities;
 pub use host::{Survey, greeting, survey};
 pub use ports::{PortSurvey, survey_ports};
 
+use crate::confine::Role;
 use crate::decode::Tables;
 use crate::failure::Failure;
 use crate::filter::Filter;
@@ -82,6 +85,8 @@ pub struct Shell {
     tracker: Tracker,
     account: Account,
     conntrack: Conntrack,
+    /// What its thread is confined to, if it is.
+    confined: Option<Role>,
 }
 
 struct Decoder {
@@ -107,7 +112,8 @@ pub async fn ended(duration: Option<Duration>) {
 
 impl Shell {
     /// Attaches the probes and starts the inspector. To be called within the runtime.
-    pub fn start(options: Options) -> Result<Self, Failure> {
+    pub fn start(mut options: Options) -> Result<Self, Failure> {
+        options.described.extend(confinement::missing_capabilities());
         let settings = Settings {
             export_all: options.events == Events::All,
             conntrack_events: options.conntrack_events,
@@ -149,6 +155,7 @@ impl Shell {
             tracker,
             account,
             conntrack,
+            confined: None,
         })
     }
 
@@ -193,6 +200,9 @@ impl Shell {
                 () = tokio::time::sleep_until(deadline) => self.timeout(&mut output),
                 _ = tick.tick() => {
                     let follows = self.probes.follow_modules();
+                    if follows {
+                        self.confine_further();
+                    }
                     if self.conntrack.follow(&self.probes) || follows {
                         output.writer.push(Record::Hello(&self.hello()));
                     }

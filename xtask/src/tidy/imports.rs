@@ -197,7 +197,7 @@ const PARTS: &[Part] = &[
     },
     source("tracer-user/src/inspect/netns.rs", &["model"]),
     // Both a file and a folder of that name.
-    source("tracer-user/src/inspect/source", &["model"]),
+    source("tracer-user/src/inspect/source", &["confine", "model"]),
     Part {
         place: "tracer-user/src/inspect/",
         parts: Only::These(&["model"]),
@@ -223,7 +223,7 @@ const PARTS: &[Part] = &[
         crates: Only::These(&[]),
         without: IMPURE,
     },
-    source("tracer-user/src/ctnetlink/source", &["inspect", "model"]),
+    source("tracer-user/src/ctnetlink/source", &["confine", "inspect", "model"]),
     Part {
         place: "tracer-user/src/ctnetlink/",
         parts: Only::These(&["inspect", "model"]),
@@ -254,6 +254,12 @@ const PARTS: &[Part] = &[
         without: SINK,
     },
     Part {
+        place: "tracer-user/src/confine/",
+        parts: Only::These(&[]),
+        crates: Only::These(&["caps", "libc", "rustix", "seccompiler", "tracing"]),
+        without: &["std::fs", "std::net", "std::process"],
+    },
+    Part {
         place: "tracer-user/src/filter.rs",
         parts: Only::These(&["model"]),
         crates: Only::These(&["thiserror"]),
@@ -273,7 +279,7 @@ const PARTS: &[Part] = &[
     },
     Part {
         place: "tracer-user/src/kernel/",
-        parts: Only::These(&["decode", "model"]),
+        parts: Only::These(&["confine", "decode", "model"]),
         crates: Only::All,
         without: &[],
     },
@@ -357,6 +363,7 @@ mod tests {
             ("tracer-user/src/enrich/process.rs", "use std::fs;"),
             ("tracer-user/src/sink/term.rs", "use crate::track::Tracker;"),
             ("tracer-user/src/kernel/load.rs", "use crate::sink::Jsonl;"),
+            ("tracer-user/src/confine/mod.rs", "use crate::kernel::load;"),
             ("tracer-user/src/run.rs", "use aya::Ebpf;"),
             ("tracer-user/src/newpart/mod.rs", "use std::fmt;"),
         ] {

@@ -11,6 +11,7 @@ mod waiting;
 
 pub use shared::Counts;
 
+use crate::confine::{self, Role};
 use crate::inspect::source::netns::Namespaces;
 use crate::model::event::Event;
 use crate::model::identity::Netns;
@@ -229,7 +230,10 @@ fn stay_at_home(post: Post) {
 }
 
 fn start_thread(name: &'static str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StreamError> {
-    let started = thread::Builder::new().name(name.into()).spawn(work);
+    let started = thread::Builder::new().name(name.into()).spawn(move || {
+        confine::thread(Role::Inspect);
+        work();
+    });
     started.map_err(|error| StreamError::Io {
         what: "a thread of the stream",
         error,

@@ -27,6 +27,7 @@ pub(crate) use clock::now;
 pub use examiner::Examiner;
 pub use reader::{ReadError, Reader};
 
+use crate::confine::{self, Role};
 use crate::model::inquiry::{Answer, Inquiry, Question};
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -67,6 +68,7 @@ impl Inspector {
 fn start_thread(name: &'static str, answers: mpsc::Sender<Answer>) -> io::Result<SyncSender<Inquiry>> {
     let (inquiries, mut inbox) = sync_channel(INQUIRIES_MAX);
     thread::Builder::new().name(format!("{name}-home")).spawn(move || {
+        confine::thread(Role::Inspect);
         while let Next::Again = run(name, &mut inbox, &answers) {
             tracing::error!("the inspecting thread is started again");
         }
