@@ -91,6 +91,7 @@ fn runner_setting() -> anyhow::Result<String> {
 const NEEDS_ROOT: &[&str] = &[
     "audit",
     "census",
+    "churn",
     "cleanup",
     "cli",
     "ctnetlink",
@@ -98,6 +99,7 @@ const NEEDS_ROOT: &[&str] = &[
     "inspect",
     "lab",
     "ports",
+    "privileges",
     "probes",
     "ruletext",
     "rules",
