@@ -76,7 +76,7 @@ What conntracer costs, measured by `cargo xtask bench --write`, which wrote this
 
 ```
 cargo xtask bench                # every table
-cargo xtask bench connections    # one of: probes, connections, stream, memory, ways, rules
+cargo xtask bench connections    # one of: probes, connections, stream, memory, idle, ways, rules
 cargo xtask bench --write        # and replace docs/performance.md
 ```
 

@@ -41,7 +41,7 @@ pub(crate) enum Verb {
         /// Also replace docs/performance.md
         #[arg(long)]
         write: bool,
-        /// Only these: probes, connections, stream, memory, ways, rules
+        /// Only these: probes, connections, stream, memory, idle, ways, rules
         parts: Vec<OsString>,
     },
     /// Make every failure and control of the demo in every form, as root, and compare what is found with what should be

@@ -8,6 +8,7 @@
 )]
 
 mod connection;
+mod idle;
 mod inside;
 mod load;
 mod machine;
@@ -54,11 +55,12 @@ fn main() -> anyhow::Result<()> {
 
 type Part = fn() -> anyhow::Result<String>;
 
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 7] = [
     ("probes", probe::measure),
     ("connections", connection::measure),
     ("stream", stream::measure),
     ("memory", memory::measure),
+    ("idle", idle::measure),
     ("ways", ways::measure),
     ("rules", rules::measure),
 ];

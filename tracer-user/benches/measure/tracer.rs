@@ -3,7 +3,7 @@
 use crate::process::{self, Programs, Runs};
 use crate::system;
 use anyhow::{Context as _, bail};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
@@ -45,8 +45,22 @@ impl Used {
 impl Tracer {
     /// Starts `conntracer trace --json --events EVENTS -o FILE`; returns when it traces.
     pub(crate) fn start(events: &str) -> anyhow::Result<Self> {
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_conntracer")), events)
+    }
+
+    /// The same, as one of these processes of a control group from its beginning.
+    pub(crate) fn start_in(events: &str, processes: &Path) -> anyhow::Result<Self> {
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", r#"echo $$ > "$0" && exec "$@""#])
+            .arg(processes)
+            .arg(env!("CARGO_BIN_EXE_conntracer"));
+        Self::start_by(shell, events)
+    }
+
+    fn start_by(mut command: Command, events: &str) -> anyhow::Result<Self> {
         let output = env::temp_dir().join(format!("conntracer-bench-{}.jsonl", std::process::id()));
-        let child = Command::new(env!("CARGO_BIN_EXE_conntracer"))
+        let child = command
             // The time is a bound, should the bench be killed.
             .args(["trace", "--json", "--events", events, "--for", "2m", "-o"])
             .arg(&output)
