@@ -5,6 +5,7 @@
 mod attributes;
 mod budget;
 mod imports;
+mod programs;
 mod safety;
 mod scan;
 mod text;
@@ -85,6 +86,7 @@ fn check(source: &Source, crates: &[String]) -> Vec<Problem> {
     problems.extend(budget::check(file, text, scan));
     problems.extend(safety::check(file, text, scan));
     problems.extend(attributes::check(file, scan));
+    problems.extend(programs::check(file, scan));
     problems
 }
 
