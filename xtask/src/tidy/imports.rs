@@ -314,6 +314,12 @@ const PARTS: &[Part] = &[
         without: &["std::fs", "std::net", "std::process"],
     },
     Part {
+        place: "tracer-user/src/confine/",
+        parts: Only::These(&[]),
+        crates: Only::These(&["caps", "libc", "rustix", "seccompiler", "tracing"]),
+        without: &["std::fs", "std::net", "std::process"],
+    },
+    Part {
         place: "tracer-user/src/filter.rs",
         parts: Only::These(&["model"]),
         crates: Only::These(&["thiserror", "wildmatch"]),
