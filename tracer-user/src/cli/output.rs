@@ -154,20 +154,6 @@ fn write_whole(target: &mut impl Write, result: &[u8]) -> Result<(), Failure> {
     }
 }
 
-/// An output that is open, and nothing writes to it yet.
-pub(super) struct Prepared {
-    target: Box<dyn Write + Send>,
-    format: Format,
-}
-
-impl Prepared {
-    /// Starts its writer, with the capabilities that the calling thread has.
-    pub(super) fn start(self, clock: Clock) -> Result<Writer, Failure> {
-        let writer = Writer::start(self.target, self.format, clock);
-        writer.map_err(Failure::system("the writing thread cannot start"))
-    }
-}
-
 /// Columns of the terminal.
 pub(super) fn width() -> usize {
     const NARROWEST: usize = 60;

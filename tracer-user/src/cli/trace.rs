@@ -86,7 +86,6 @@ pub(super) fn run(arguments: &TraceArguments) -> Result<bool, Failure> {
         },
         conntrack_events: arguments.conntrack_events,
         ladder: arguments.ladder.hooks,
-        redact: arguments.redact.matters.clone(),
         log_probes: arguments.output.verbose > 2,
         names: arguments.names.options(),
         described: described(arguments),

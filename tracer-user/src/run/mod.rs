@@ -186,7 +186,7 @@ impl Shell {
     }
 
     /// Makes an agent of it.
-    pub(super) fn attend(&mut self, attendant: Attendant) {
+    fn attend(&mut self, attendant: Attendant) {
         self.attendant = Some(attendant);
     }
 

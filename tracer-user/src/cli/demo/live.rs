@@ -84,7 +84,6 @@ fn options(arguments: &DemoArguments, scenario: &Scenario, lab: &Lab) -> Options
             netns: namespaces.iter().map(|namespace| namespace.inode).collect(),
             ..Filter::default()
         },
-        redact: Vec::new(),
         log_probes: arguments.output.verbose > 2,
         names: NamerOptions::default(),
         described: vec![

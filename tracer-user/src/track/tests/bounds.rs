@@ -107,7 +107,7 @@ fn sweeps_become_rare_while_all_is_calm_and_frequent_with_the_first_suspicion() 
         | Question::Walk { .. }
         | Question::Who(_) => None,
     });
-    let mut sweeps_until = |world: &mut World, millis| {
+    let sweeps_until = |world: &mut World, millis| {
         let before = world.inquiries.len();
         world.run_until(millis);
         let asked = world.inquiries.iter().skip(before);
