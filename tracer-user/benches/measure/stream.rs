@@ -138,7 +138,13 @@ fn answer(inquiry: &Inquiry, at: Timestamp) -> Answer {
 fn write(events: &[Event]) -> Vec<u8> {
     let mut out = Vec::with_capacity(BATCH << 10);
     for (event, seq) in events.iter().zip(0..) {
-        jsonl::write(Record::Event(event), Clock::default(), seq, None, &mut out);
+        jsonl::write(
+            Record::Event(event),
+            Clock::default(),
+            seq,
+            Some("6fa459ea-ee8a-4ca4-894e-db77e160355e"),
+            &mut out,
+        );
     }
     out
 }
