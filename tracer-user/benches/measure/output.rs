@@ -55,7 +55,9 @@ fn nanos_a_line(start: &dyn Fn() -> io::Result<Writer>) -> anyhow::Result<f64> {
     for _ in 0..ROUNDS {
         let writer = start()?;
         let before = now()?;
-        events.iter().for_each(|event| writer.push(Record::Event(event)));
+        for event in &events {
+            writer.push(Record::Event(event));
+        }
         let report = writer.finish();
         let spent = now()?.saturating_sub(before);
         anyhow::ensure!(report.written == LINES, "not all was written: {report:?}");
