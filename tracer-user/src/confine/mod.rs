@@ -88,7 +88,7 @@ mod tests {
     fn a_thread_gives_up_its_own_and_no_others() {
         let before = caps::read(None, CapSet::Permitted).unwrap();
         let after = thread::spawn(|| {
-            super::thread(Role::Inspect);
+            thread(Role::Inspect);
             let inherited = thread::spawn(|| caps::read(None, CapSet::Permitted).unwrap());
             (caps::read(None, CapSet::Effective).unwrap(), inherited.join().unwrap())
         });

@@ -103,7 +103,7 @@ fn sweeps_become_rare_while_all_is_calm_and_frequent_with_the_first_suspicion() 
         Question::Sweep => Some(Reply::Swept(Vec::new())),
         Question::Connection { .. } | Question::Link { .. } | Question::Stalled | Question::Walk { .. } => None,
     });
-    let mut sweeps_until = |world: &mut World, millis| {
+    let sweeps_until = |world: &mut World, millis| {
         let before = world.inquiries.len();
         world.run_until(millis);
         let asked = world.inquiries.iter().skip(before);
