@@ -60,7 +60,9 @@ fn capabilities(out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "none")?;
     }
     for need in missing {
-        writeln!(out, "{:<24} {}", need.capability.to_string(), need.without)?;
+        // Padding is lost on what is not a string.
+        let name = need.capability.to_string();
+        writeln!(out, "{name:<24} {}", need.without)?;
     }
     Ok(())
 }

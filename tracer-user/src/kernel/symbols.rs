@@ -154,7 +154,7 @@ impl Table {
         let suffix = |name: &str| name.strip_prefix(function).is_some_and(|rest| rest.starts_with('.'));
         let names = self
             .symbols()
-            .filter(|(_, name)| suffix(name) && !name.ends_with(".cold"));
+            .filter(|(_, name)| suffix(name) && name.strip_suffix(".cold").is_none());
         names.map(|(_, name)| name.to_owned()).collect()
     }
 }
