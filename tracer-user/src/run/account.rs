@@ -30,6 +30,8 @@ pub(super) struct Account {
     /// Records lost so far, by hook and processor.
     lost: BTreeMap<(u32, usize), u64>,
     undecodable: u64,
+    /// Events that waited for a name and had to make room.
+    pub(super) unnamed: u64,
     /// What was told of each queue.
     told: BTreeMap<&'static str, u64>,
     newest: Timestamp,
@@ -45,6 +47,7 @@ impl Account {
             last_written: now,
             lost: BTreeMap::new(),
             undecodable: 0,
+            unnamed: 0,
             told: BTreeMap::new(),
             newest: now,
         }
@@ -130,7 +133,8 @@ impl Account {
             }
         }
         let undecodable = ("undecodable", self.undecodable);
-        for (queue, total) in std::iter::once(undecodable).chain(conntrack.losses()) {
+        let own = [undecodable, ("names", self.unnamed)];
+        for (queue, total) in own.into_iter().chain(conntrack.losses()).chain(outputs.losses()) {
             let told = self.told.entry(queue).or_default();
             let lost = total.saturating_sub(*told);
             *told = total;

@@ -243,6 +243,7 @@ impl Shell {
                     if self.conntrack.follow(&self.probes) || follows {
                         output.outputs.push(Record::Hello(&self.hello()));
                     }
+                    self.account.unnamed = self.held.lost;
                     self.account.tick(&self.probes, &self.tracker, &self.conntrack, &output.outputs);
                     if let Some(attendant) = &mut self.attendant {
                         attendant.tick(clock::now(), &output.outputs, &self.names);

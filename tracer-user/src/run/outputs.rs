@@ -91,6 +91,12 @@ impl Outputs {
         failing.collect()
     }
 
+    /// What was lost on its way out so far, by queue; writers tell of theirs by themselves.
+    pub(super) fn losses(&self) -> Option<(&'static str, u64)> {
+        let dropped = self.exporter.as_ref()?.stats().dropped;
+        Some(("otlp", dropped.findings + dropped.others))
+    }
+
     /// Writes what is queued; why one of them could not, if so.
     pub fn finish(self) -> Option<String> {
         let reports: Vec<_> = self.writers.into_iter().map(Writer::finish).collect();
