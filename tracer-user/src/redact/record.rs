@@ -47,6 +47,11 @@ impl Redactor {
         }
     }
 
+    /// In its place.
+    pub fn port(&self, port: &mut Port) {
+        port.redact(self);
+    }
+
     fn copy<T: Clone + Redact>(&self, original: &T) -> T {
         let mut copy = original.clone();
         copy.redact(self);

@@ -51,7 +51,7 @@ pub async fn agent(agent: Agent, open: impl FnOnce() -> Result<Outputs, Failure>
     let hangup = signal(SignalKind::hangup()).map_err(Failure::system("SIGHUP cannot be caught"))?;
     let mut shell = Shell::start(options)?;
     let (commands, told) = mpsc::channel(COMMANDS_MAX);
-    let attendant = Attendant::start(board.clone(), health, told, netns, names);
+    let attendant = Attendant::start(board.clone(), health, (commands.clone(), told), netns, names);
     shell.attend(attendant.map_err(Failure::system("the thread that looks up ports cannot start"))?);
     super::warn_of_missing_capabilities();
     // From here on this thread may do nothing that its outputs do not need.

@@ -8,10 +8,11 @@ use crate::confine::{self, Role};
 use crate::enrich::source::{CriState, Namer, NamerOptions};
 use crate::filter::Filter;
 use crate::model::time::Timestamp;
+use crate::model::translation::Port;
 use crate::serve::Health;
 use std::sync::mpsc::{self, SyncSender, sync_channel};
 use std::time::Duration;
-use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::{Receiver, Sender};
 
 /// What the agent is told while it runs.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(super) enum Command {
     Reopen,
     /// What can be changed is changed.
     Retune(Box<Retuned>),
+    /// The stolen ports were looked up: they are shown, and written now and then.
+    Ports(Vec<Port>),
 }
 
 /// What a running shell can be given anew.
@@ -35,6 +38,8 @@ pub(super) struct Attendant {
     health: Health,
     commands: Receiver<Command>,
     surveyed: Option<Timestamp>,
+    /// When the stolen ports were last written.
+    written: Option<Timestamp>,
     /// Asks for the stolen ports to be looked up; full while that goes on.
     surveys: SyncSender<()>,
 }
@@ -45,20 +50,20 @@ impl Attendant {
     pub(super) fn start(
         board: SharedBoard,
         health: Health,
-        commands: Receiver<Command>,
+        (commands, told): (Sender<Command>, Receiver<Command>),
         netns: Vec<u32>,
         names: NamerOptions,
     ) -> std::io::Result<Self> {
         let (surveys, asked) = sync_channel(0);
-        let shown = board.clone();
         std::thread::Builder::new()
             .name("ports".into())
-            .spawn(move || survey(&asked, &shown, &netns, &names))?;
+            .spawn(move || survey(&asked, &commands, &netns, &names))?;
         Ok(Self {
             board,
             health,
-            commands,
+            commands: told,
             surveyed: None,
+            written: None,
             surveys,
         })
     }
@@ -87,6 +92,17 @@ impl Attendant {
         self.survey(now);
     }
 
+    /// Whether the ports that were looked up now are to be written too: not each time that somebody looks at them.
+    pub(super) fn writes_ports(&mut self, now: Timestamp) -> bool {
+        let is_due = self
+            .written
+            .is_none_or(|at| now.since(at) + SURVEY_PAUSE >= SURVEY_INTERVAL);
+        if is_due {
+            self.written = Some(now);
+        }
+        is_due
+    }
+
     /// Looks at the stolen ports again where somebody wants to see them, or now and then.
     fn survey(&mut self, now: Timestamp) {
         let age = self.surveyed.map(|at| now.since(at));
@@ -99,12 +115,13 @@ impl Attendant {
 }
 
 /// Looks the stolen ports up whenever it is asked to. Namespaces are visited: nothing else may run on this thread.
-fn survey(asked: &mpsc::Receiver<()>, board: &SharedBoard, netns: &[u32], names: &NamerOptions) {
+fn survey(asked: &mpsc::Receiver<()>, commands: &Sender<Command>, netns: &[u32], names: &NamerOptions) {
     confine::thread(Role::Inspect);
     let mut namer = Namer::new(names);
     while asked.recv().is_ok() {
         match survey_ports(netns, false, &mut namer) {
-            Ok(survey) => board.update(|board| board.replace_ports(survey.ports)),
+            Ok(survey) if commands.blocking_send(Command::Ports(survey.ports)).is_err() => return,
+            Ok(_) => {}
             Err(error) => tracing::warn!(%error, "the stolen ports cannot be looked up"),
         }
     }

@@ -289,6 +289,11 @@ impl Shell {
 
     fn obey(&mut self, command: Command, output: &Output<impl FnMut(&Finding)>) {
         match command {
+            Command::Ports(ports) => {
+                let writes = |attendant: &mut Attendant| attendant.writes_ports(clock::now());
+                let are_written = self.attendant.as_mut().is_some_and(writes);
+                output.outputs.ports(ports, are_written);
+            }
             Command::Reopen => output.outputs.reopen(),
             Command::Retune(retuned) => {
                 let Retuned { hang_after, filter } = *retuned;

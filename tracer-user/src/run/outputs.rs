@@ -2,6 +2,7 @@
 
 use crate::board::SharedBoard;
 use crate::model::event::Event;
+use crate::model::translation::Port;
 use crate::otlp::Exporter;
 use crate::redact::Redactor;
 use crate::sink::{Clock, Record, Stats, Writer, WriterState, writer};
@@ -58,6 +59,19 @@ impl Outputs {
     pub(super) fn show(&self, stats: &Stats) {
         if let Some(board) = &self.board {
             board.take(Record::Stats(stats));
+        }
+    }
+
+    /// Shows these stolen ports in the place of those before, and writes them, if they are to be written.
+    pub(super) fn ports(&self, mut ports: Vec<Port>, are_written: bool) {
+        if let Some(redactor) = &self.redactor {
+            ports.iter_mut().for_each(|port| redactor.port(port));
+        }
+        for port in ports.iter().filter(|_| are_written) {
+            self.push_as_it_is(Record::Port(port));
+        }
+        if let Some(board) = &self.board {
+            board.update(|board| board.replace_ports(ports));
         }
     }
 
