@@ -135,4 +135,4 @@ pub(crate) fn waits_below_a_tenth() {
     assert_eq!((report.written, report.unwritten), (1, 0));
 }
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
