@@ -38,7 +38,9 @@ pub(crate) fn expected(user: User, without: Capability) -> Expected {
         .into();
     }
     if cannot_search || cannot_read {
-        findings.values_mut().for_each(|found| found.names_listener = false);
+        for found in findings.values_mut() {
+            found.names_listener = false;
+        }
     }
     if cannot_read {
         findings.insert(9000, found("syn-dropped", "likely", true));

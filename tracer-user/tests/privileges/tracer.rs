@@ -204,6 +204,6 @@ fn with<T: Send>(held: &CapsHashSet, user: User, work: impl FnOnce() -> T + Send
 }
 
 const NOBODY: u32 = 65534;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// A completed connection that nobody accepts is found by the third one.
 const SWEEPS: u32 = 6;
