@@ -8,6 +8,7 @@ mod client;
 #[cfg(feature = "cri")]
 mod messages;
 mod pace;
+#[cfg(feature = "cri")]
 mod sockets;
 
 use crate::enrich::directory::Listing;
@@ -49,6 +50,7 @@ pub enum CriState {
 
 /// Why there is no listing.
 #[derive(Debug, Error)]
+#[cfg_attr(not(feature = "cri"), expect(dead_code, reason = "nobody asks"))]
 enum AskError {
     #[error("no container runtime offers the CRI here")]
     Absent,
