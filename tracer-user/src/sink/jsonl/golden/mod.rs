@@ -320,12 +320,12 @@ fn every_line_has_the_fields_of_the_contract_and_no_others() {
     }
     let types: Vec<_> = types.into_iter().collect();
     let expected = [
-        ("answer", 7),
+        ("answer", 8),
         ("deadline", 1),
         ("event", 10),
         ("finding", Cause::ALL.len() + 2),
         ("hello", 1),
-        ("inquiry", 5),
+        ("inquiry", 7),
         ("loss", 1),
         ("stats", 1),
         ("stolen-port", 4),
