@@ -32,8 +32,9 @@ pub(crate) fn costs_one_long_line() {
 
 /// Else the other tests would prove nothing.
 pub(crate) fn tears_without_care() {
-    let torn = places().map(|(name, place)| kill_many(Way::Plain, name, &place).torn);
-    assert!(torn.iter().sum::<u32>() > 0, "no line was torn");
+    let place = Place::in_memory(64 << 20);
+    let is_torn = (0..ROUNDS).any(|_| kill_many(Way::Plain, "memory", &place).torn > 0);
+    assert!(is_torn, "no line was torn");
 }
 
 fn places() -> [(&'static str, Place); 2] {
@@ -89,6 +90,8 @@ fn kill(way: Way, path: &Path, bytes: u64) -> Vec<u8> {
 
 /// For each place; CONNTRACER_KILLS for more.
 const KILLS: u32 = 50;
+/// One kill in twenty tears a line; a busy machine may need more.
+const ROUNDS: u32 = 20;
 /// So that files do not grow without bound.
 const RUNS_A_FILE: u32 = 10;
 /// Bytes that are written before a kill.
