@@ -47,6 +47,9 @@ fn restart_with_tools() -> anyhow::Result<ExitCode> {
         .env("PATH", path_with(&tools)?)
         // aya-build turns every line of cargo's progress into a warning; errors come by another way.
         .env("CARGO_TERM_QUIET", "true")
+        // Debug information names sources, and would have the same commit give other bytes in another folder.
+        .env("CARGO_UNSTABLE_TRIM_PATHS", "true")
+        .env("CARGO_PROFILE_RELEASE_TRIM_PATHS", "all")
         .status()
         .context("restarting the build script")?;
     Ok(if status.success() {
