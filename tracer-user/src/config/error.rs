@@ -14,6 +14,15 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
+    /// A value that is none together with others.
+    pub(super) fn of_key(key: &str, what: &str) -> Self {
+        Self {
+            line: None,
+            key: Some(key.to_owned()),
+            what: what.to_owned(),
+        }
+    }
+
     pub(super) fn new(text: &str, error: &toml::de::Error) -> Self {
         let at = error.span().filter(|span| span.end <= text.len() && *span != (0..0));
         Self {

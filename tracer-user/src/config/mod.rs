@@ -158,9 +158,19 @@ pub struct Otlp {
 impl Config {
     /// Reads the text of a file.
     pub fn read(text: &str) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|error| ConfigError::new(text, &error))
+        let config: Self = toml::from_str(text).map_err(|error| ConfigError::new(text, &error))?;
+        if config.output.max_size > Size(0) && config.output.max_size < PART_MIN {
+            return Err(ConfigError::of_key(
+                "output.max-size",
+                "a file is at least 1MiB, or 0 for no end",
+            ));
+        }
+        Ok(config)
     }
 }
+
+/// A smaller file would hold little more than its first line.
+const PART_MIN: Size = Size(1 << 20);
 
 #[cfg(test)]
 mod tests;

@@ -95,6 +95,10 @@ fn a_mistake_is_told_with_its_line_and_key() {
         ),
         ("[otlp]\n", "line 1, otlp: missing field `endpoint`"),
         ("[trace\n", "line 1"),
+        (
+            "[output]\nmax-size = \"1KiB\"\n",
+            "output.max-size: a file is at least 1MiB",
+        ),
         ("a = 1\na = 2\n", "line 2, a: duplicate key"),
     ] {
         let error = error(text);

@@ -119,10 +119,15 @@ fn survey(asked: &mpsc::Receiver<()>, commands: &Sender<Command>, netns: &[u32],
     confine::thread(Role::Inspect);
     let mut namer = Namer::new(names);
     while asked.recv().is_ok() {
-        match survey_ports(netns, false, &mut namer) {
-            Ok(survey) if commands.blocking_send(Command::Ports(survey.ports)).is_err() => return,
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "the stolen ports cannot be looked up"),
+        let survey = match survey_ports(netns, false, &mut namer) {
+            Ok(survey) => survey,
+            Err(error) => {
+                tracing::warn!(%error, "the stolen ports cannot be looked up");
+                continue;
+            }
+        };
+        if commands.blocking_send(Command::Ports(survey.ports)).is_err() {
+            return;
         }
     }
 }
