@@ -13,7 +13,7 @@ use anyhow::{Context as _, anyhow};
 use aya_build::{Package, Toolchain, build_ebpf};
 
 fn main() -> ExitCode {
-    let outcome = if env::var_os(BOOTSTRAP).is_some() {
+    let outcome = if env::var_os(RESTARTED).is_some() {
         compile()
     } else {
         restart_with_tools()
@@ -43,6 +43,7 @@ fn restart_with_tools() -> anyhow::Result<ExitCode> {
         println!("cargo::rerun-if-changed={}", workspace()?.join(file).display());
     }
     let status = Command::new(env::current_exe().context("this build script's own path")?)
+        .env(RESTARTED, "1")
         .env(BOOTSTRAP, "1")
         .env("PATH", path_with(&tools)?)
         // aya-build turns every line of cargo's progress into a warning; errors come by another way.
@@ -108,6 +109,8 @@ fn utf8(path: PathBuf) -> anyhow::Result<String> {
         .map_err(|path| anyhow!("the path {} is not UTF-8; move the clone", path.display()))
 }
 
+/// Tells this program that its tools are on PATH.
+const RESTARTED: &str = "TRACER_USER_BUILD_RESTARTED";
 /// Lets a stable compiler take `-Z build-std`; aya-build looks for it too.
 const BOOTSTRAP: &str = "RUSTC_BOOTSTRAP";
 const COMPILER: &str = "toolchain/bin/rustc";

@@ -1,10 +1,12 @@
-//! The verbs and their arguments.
+//! The verbs, their arguments, and what does each.
 
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Parser, Subcommand};
 
-use crate::{accuracy, dist, fuzz, vm};
+use crate::{
+    accuracy, bench, btf_fixture, ci, dist, fuzz, licences, parts, run, setup, test, tidy, vm, workspace::Workspace,
+};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "conntracer's chores")]
@@ -71,4 +73,28 @@ pub(crate) enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+}
+
+impl Verb {
+    /// Does what was asked for.
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let workspace = Workspace::find()?;
+        match self {
+            Self::Setup => setup::setup(&workspace),
+            Self::Run { args } => run::build_and_run(&workspace, args),
+            Self::Test { parts: true, args } => parts::parts(&workspace, args),
+            Self::Test { parts: false, args } => test::test(&workspace, args),
+            Self::Soak { connections } => test::soak(&workspace, *connections),
+            Self::Bench { write, parts } => bench::bench(&workspace, *write, parts),
+            Self::Accuracy(options) => accuracy::accuracy(&workspace, options),
+            Self::Fuzz(options) => fuzz::fuzz(&workspace, options),
+            Self::Vm(options) => vm::vm(&workspace, options),
+            Self::BtfFixture { label, from } => btf_fixture::btf_fixture(&workspace, label, from.as_deref()),
+            Self::Tidy => tidy::tidy(&workspace),
+            Self::Ci => ci::ci(&workspace),
+            Self::Dist(options) => dist::dist(&workspace, options),
+            Self::Licences => licences::licences(&workspace),
+            Self::RunOneTest { program, args } => test::run_one(program, args),
+        }
+    }
 }

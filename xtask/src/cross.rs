@@ -1,31 +1,23 @@
 //! cargo for aarch64 on another machine: with the compiler of the eBPF programs, which comes with its library's source,
 //! since the stable one has no library for that target.
 
-use std::{env, process::Command};
-
-use anyhow::Context as _;
+use std::process::Command;
 
 use crate::{setup::Need, workspace::Workspace};
 
 /// A cargo that builds for [`TARGET`] under `target/arm64`, with a verb and its arguments.
-pub(crate) fn cargo(workspace: &Workspace, verb: &[&str]) -> anyhow::Result<Command> {
-    let tools = workspace.tools();
-    let toolchain = tools.join("toolchain/bin");
-    let folders = [tools.join("bin"), toolchain.clone()];
-    let path = env::var_os("PATH").unwrap_or_default();
-    let path = env::join_paths(folders.into_iter().chain(env::split_paths(&path)));
+pub(crate) fn cargo(workspace: &Workspace, verb: &[&str]) -> Command {
+    let toolchain = workspace.tools().join("toolchain/bin");
     let mut cargo = Command::new(toolchain.join("cargo"));
     cargo
         .current_dir(&workspace.root)
-        // tracer-user's build script takes the last of them as the word that its tools are on PATH.
-        .env("PATH", path.context("the folder of the tools cannot be in PATH")?)
         .env("RUSTC", toolchain.join("rustc"))
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", LINKER)
         .args(verb)
         .args(["-Z", "build-std", "--target", TARGET, "--target-dir"])
         .arg(workspace.target.join("arm64"));
-    Ok(cargo)
+    cargo
 }
 
 pub(crate) const TARGET: &str = "aarch64-unknown-linux-gnu";

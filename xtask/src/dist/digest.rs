@@ -1,21 +1,21 @@
 //! SHA-256, and lists of it as `sha256sum` writes and reads them.
 
-use std::{fs, path::Path};
+use std::{fmt::Write as _, fs, path::Path};
 
 use anyhow::{Context as _, bail};
 use sha2::{Digest as _, Sha256};
 
 /// In hexadecimal.
 pub(super) fn sha256(content: &[u8]) -> String {
-    let bytes = Sha256::digest(content);
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let hexadecimal = |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)]));
+    Sha256::digest(content).iter().flat_map(hexadecimal).collect()
 }
 
 /// Writes the list of these files of a folder.
 pub(super) fn write_list(folder: &Path, names: &[String]) -> anyhow::Result<()> {
     let mut list = String::new();
     for name in names {
-        list += &format!("{}  {name}\n", sha256(&read(&folder.join(name))?));
+        writeln!(list, "{}  {name}", sha256(&read(&folder.join(name))?))?;
     }
     let path = folder.join(LIST);
     fs::write(&path, list).with_context(|| format!("cannot write {}", path.display()))
@@ -41,6 +41,7 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
 pub(super) const LIST: &str = "SHA256SUMS";
 
 #[cfg(test)]

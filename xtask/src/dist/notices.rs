@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     fs,
     path::Path,
 };
@@ -21,19 +22,19 @@ pub(super) fn notices(workspace: &Workspace, platform: &Platform) -> anyhow::Res
         let Some(folder) = folders.get(&name) else {
             continue;
         };
-        text += &format!("{name}: {licence}\n");
+        writeln!(text, "{name}: {licence}")?;
         for licence in licence_texts(Path::new(folder))? {
             texts.entry(licence).or_default().insert(name.clone());
         }
     }
     for (licence, names) in texts {
         let names = names.into_iter().collect::<Vec<_>>().join(", ");
-        text += &format!("\n{RULE}\n{names}\n\n{licence}\n");
+        writeln!(text, "\n{RULE}\n{names}\n\n{licence}")?;
     }
     for path in C_LIBRARY {
         let licence =
             fs::read_to_string(path).with_context(|| format!("cannot read {path}, the C library's licence"))?;
-        text += &format!("\n{RULE}\nGNU C Library\n\n{licence}\n");
+        writeln!(text, "\n{RULE}\nGNU C Library\n\n{licence}")?;
     }
     Ok(text)
 }

@@ -11,8 +11,8 @@ pub(super) struct Release {
     pub(super) version: &'static str,
     /// Git's name of the commit, marked where the files differ from it.
     pub(super) revision: String,
-    /// Seconds since 1970: `SOURCE_DATE_EPOCH` where that is set, else the commit's.
-    /// (https://reproducible-builds.org/specs/source-date-epoch/)
+    /// Seconds since 1970: `SOURCE_DATE_EPOCH` where that is set, as other tools for reproducible builds read it, else the
+    /// commit's.
     pub(super) seconds: u64,
 }
 

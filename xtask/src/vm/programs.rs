@@ -33,8 +33,8 @@ impl Programs {
                 Self::of(&found, &TESTS, init)
             }
             Arch::Arm64 => {
-                let found = built_by(cross::cargo(workspace, &TEST)?.args(names(&CROSS_TESTS)))?;
-                let own = built_by(&mut cross::cargo(workspace, &OWN)?)?;
+                let found = built_by(cross::cargo(workspace, &TEST).args(names(&CROSS_TESTS)))?;
+                let own = built_by(&mut cross::cargo(workspace, &OWN))?;
                 Self::of(&found, &CROSS_TESTS, program(&own, "bin", "xtask")?)
             }
         }
