@@ -130,15 +130,15 @@ TTL toDateTime(last) + INTERVAL 400 DAY;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS conntracer.lines_to_findings TO conntracer.findings AS
 WITH
-    JSONExtract(line, 'connection', 'Tuple(direction String, source Tuple(address String, port UInt16), destination Tuple(address String, port UInt16), translated Tuple(destination Tuple(address String, port UInt16)), netns Tuple(inode UInt64, name String, container Tuple(id String, name String), k8s Tuple(pod Tuple(name String, labels Map(String, String)), namespace Tuple(name String))), process Tuple(pid UInt32, executable Tuple(name String, path String), command_line String, container Tuple(id String, name String), k8s Tuple(pod Tuple(name String, labels Map(String, String)), namespace Tuple(name String))))') AS connection,
-    JSONExtract(line, 'process', 'Tuple(pid UInt32, executable Tuple(name String, path String), command_line String, container Tuple(id String, name String), k8s Tuple(pod Tuple(name String, labels Map(String, String)), namespace Tuple(name String)))') AS process,
-    JSONExtract(line, 'k8s', 'Tuple(pod Tuple(name String, labels Map(String, String)), namespace Tuple(name String))') AS k8s,
+    JSONExtract(line, 'connection', 'Tuple(direction String, source Tuple(address String, port UInt16), destination Tuple(address String, port UInt16), translated Tuple(destination Tuple(address String, port UInt16)), netns Tuple(inode UInt64, name String, container Tuple(id String, name String), k8s Tuple(pod Tuple(name String, label Map(String, String)), namespace Tuple(name String))), process Tuple(pid UInt32, executable Tuple(name String, path String), command_line String, container Tuple(id String, name String), k8s Tuple(pod Tuple(name String, label Map(String, String)), namespace Tuple(name String))))') AS connection,
+    JSONExtract(line, 'process', 'Tuple(pid UInt32, executable Tuple(name String, path String), command_line String, container Tuple(id String, name String), k8s Tuple(pod Tuple(name String, label Map(String, String)), namespace Tuple(name String)))') AS process,
+    JSONExtract(line, 'k8s', 'Tuple(pod Tuple(name String, label Map(String, String)), namespace Tuple(name String))') AS k8s,
     -- Whoever is named first: the process of the finding, that of its connection, or whose namespace it is.
     arrayFirst(x -> x.1 != '', [
-        (process.k8s.pod.name, process.k8s.namespace.name, process.k8s.pod.labels),
-        (k8s.pod.name, k8s.namespace.name, k8s.pod.labels),
-        (connection.process.k8s.pod.name, connection.process.k8s.namespace.name, connection.process.k8s.pod.labels),
-        (connection.netns.k8s.pod.name, connection.netns.k8s.namespace.name, connection.netns.k8s.pod.labels)]) AS named,
+        (process.k8s.pod.name, process.k8s.namespace.name, process.k8s.pod.label),
+        (k8s.pod.name, k8s.namespace.name, k8s.pod.label),
+        (connection.process.k8s.pod.name, connection.process.k8s.namespace.name, connection.process.k8s.pod.label),
+        (connection.netns.k8s.pod.name, connection.netns.k8s.namespace.name, connection.netns.k8s.pod.label)]) AS named,
     arrayFirst(x -> x.1 != '', [
         (process.container.id, process.container.name),
         (JSONExtractString(line, 'container', 'id'), JSONExtractString(line, 'container', 'name')),

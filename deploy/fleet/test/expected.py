@@ -135,7 +135,7 @@ def started(lines: Lines, _now: datetime) -> list[dict]:
         nodes = {}
         for start, node, _ in sorted(group, key=lambda one: one[0]):
             nodes.setdefault(node, f"{shown(start)[:13]}:00:00")
-        labels = process(first).get("k8s", {}).get("pod", {}).get("labels", {})
+        labels = process(first).get("k8s", {}).get("pod", {}).get("label", {})
         answer.append(
             {
                 "cause": cause,

@@ -56,7 +56,7 @@ fn main() -> anyhow::Result<()> {
 
 type Part = fn() -> anyhow::Result<String>;
 
-const PARTS: [(&str, Part); 7] = [
+const PARTS: [(&str, Part); 8] = [
     ("probes", probe::measure),
     ("connections", connection::measure),
     ("stream", stream::measure),

@@ -64,7 +64,7 @@ impl Findings {
 
     /// Connections that hang now.
     pub fn hanging(&self) -> u64 {
-        self.open().map(hanging).fold(0, u64::saturating_add)
+        self.open().map(|finding| finding.hanging).fold(0, u64::saturating_add)
     }
 
     fn count(&mut self, finding: &Finding, before: Option<&Finding>) {
@@ -88,12 +88,6 @@ impl Judged {
             severity: finding.severity,
         }
     }
-}
-
-/// Connections of a finding that hang now, as far as its examples tell.
-pub fn hanging(finding: &Finding) -> u64 {
-    let alive = finding.examples.iter().filter(|connection| connection.ended.is_none());
-    u64::try_from(alive.count()).unwrap_or(u64::MAX)
 }
 
 /// As many as the Tracker keeps open. Past it a new one is only counted.

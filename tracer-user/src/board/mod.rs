@@ -9,7 +9,7 @@ mod owner;
 mod ports;
 mod shared;
 
-pub use findings::{Findings, Judged, hanging};
+pub use findings::{Findings, Judged};
 pub use lost::{Lost, LostSource};
 pub use names::NamesHealth;
 pub use owner::RuleOwner;

@@ -84,7 +84,7 @@ fn a_finding_that_is_judged_anew_counts_under_both_causes() {
 #[test]
 fn what_hangs_is_what_did_not_end() {
     let mut ended = revised(2, 0, State::Open);
-    ended.examples[0].ended = Some(sample::ms(9));
+    ended.hanging = 0;
     let board = taken(&[revised(1, 0, State::Open), ended, revised(3, 0, State::Closed)]);
     assert_eq!(board.findings().hanging(), 1);
 }

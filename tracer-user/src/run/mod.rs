@@ -15,6 +15,7 @@ mod names;
 mod outputs;
 mod ports;
 mod ready;
+mod sweeps;
 
 pub use agent::{Agent, agent};
 pub use attendant::Retuned;
@@ -49,6 +50,7 @@ use held::Held;
 use names::Names;
 use std::io;
 use std::time::Duration;
+use sweeps::Sweeps;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyMutGuard};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, channel};
@@ -102,6 +104,7 @@ pub struct Shell {
     account: Account,
     conntrack: Conntrack,
     held: Held,
+    sweeps: Sweeps,
     /// Of an agent.
     attendant: Option<Attendant>,
     /// What its thread is confined to, if it is.
@@ -180,6 +183,7 @@ impl Shell {
             account,
             conntrack,
             held: Held::default(),
+            sweeps: Sweeps::default(),
             attendant: None,
             confined: None,
         })
@@ -188,6 +192,7 @@ impl Shell {
     /// Makes an agent of it.
     fn attend(&mut self, attendant: Attendant) {
         self.attendant = Some(attendant);
+        self.sweeps.are_spared = true;
     }
 
     /// The line that every output begins with.
@@ -283,7 +288,12 @@ impl Shell {
     }
 
     fn answer(&mut self, answer: Answer, output: &mut Output<impl FnMut(&Finding)>) {
-        self.record(Record::Answer(&answer), output);
+        if let Some(sweep) = self.sweeps.written(&answer) {
+            if let Some(inquiry) = sweep {
+                self.record(Record::Inquiry(&inquiry), output);
+            }
+            self.record(Record::Answer(&answer), output);
+        }
         self.tracker.handle_answer(answer);
     }
 
@@ -331,7 +341,9 @@ impl Shell {
     /// Drains what the Tracker has to say and to ask.
     fn hand_out(&mut self, output: &mut Output<impl FnMut(&Finding)>) {
         while let Some(inquiry) = self.tracker.poll_inquiry() {
-            self.record(Record::Inquiry(&inquiry), output);
+            if !self.sweeps.keeps(&inquiry) {
+                self.record(Record::Inquiry(&inquiry), output);
+            }
             if !self.ask(&inquiry) {
                 self.answer(refused(&inquiry), output);
             }

@@ -1,7 +1,6 @@
 //! One finding: what happens, to whom, what to do about it, and what proves it.
 
 use super::{Moment, long, short};
-use crate::board::hanging;
 use crate::model::finding::{Connection, Culprit, Finding, Way};
 use crate::sink::jsont::Spell;
 use crate::sink::words::{self, Check, Fix, count, thousands};
@@ -69,6 +68,16 @@ fn connection_facts(finding: &Finding, connection: &Connection) -> Markup {
             dt { "Process" }
             dd { (short(&holder)) }
         }
+        @if let Some(identity) = words::identity(finding, connection) {
+            @if let Some(program) = words::program(identity, connection) {
+                dt { "Program" }
+                dd { code { (short(&program)) } }
+            }
+            @if let Some((_, place)) = words::place(identity) {
+                dt { @if identity.pod.is_some() { "Pod" } @else { "Container" } }
+                dd { (short(&place)) }
+            }
+        }
     }
 }
 
@@ -92,7 +101,7 @@ fn extent(finding: &Finding) -> String {
     if finding.unexamined > 0 {
         text = format!("{text} ({} not looked at)", thousands(finding.unexamined));
     }
-    match hanging(finding) {
+    match finding.hanging {
         0 => format!("{text}, none hangs"),
         1 => format!("{text}, 1 hangs"),
         number => format!("{text}, {} hang", thousands(number)),

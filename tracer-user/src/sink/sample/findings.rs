@@ -62,7 +62,7 @@ pub(super) fn finding(cause: Cause, connection: Connection, evidence: Vec<Eviden
         state: State::Open,
         severity: Severity::Error,
         confidence: Confidence::Proved,
-        hanging: 0,
+        hanging: 1,
         unexamined: 0,
         examples: vec![connection.clone()],
         connection: Some(connection),

@@ -89,11 +89,7 @@ fn connection(finding: &Finding, connection: &Connection, clock: Clock, page: &m
 /// The program, container and pod that have the connection.
 fn who(finding: &Finding, connection: &Connection, page: &mut Page<'_>) {
     if let Some(identity) = words::identity(finding, connection) {
-        let comm = connection.owner.map(|owner| owner.comm);
-        let comm = comm
-            .or_else(|| connection.holder.map(|holder| holder.comm))
-            .unwrap_or_default();
-        if let Some(program) = words::program(identity, comm.as_bytes()) {
+        if let Some(program) = words::program(identity, connection) {
             page.field("program", &program);
         }
         if let Some((label, place)) = words::place(identity) {

@@ -18,7 +18,15 @@ pub fn place(identity: &Identity) -> Option<(&'static str, String)> {
 }
 
 /// The program, where its path says more than the thread's name; its arguments, where they were asked for.
-pub fn program(identity: &Identity, comm: &[u8]) -> Option<String> {
+pub fn program(identity: &Identity, connection: &Connection) -> Option<String> {
+    let owner = connection.owner.map(|owner| owner.comm);
+    let comm = owner
+        .or_else(|| connection.holder.map(|holder| holder.comm))
+        .unwrap_or_default();
+    program_of(identity, comm.as_bytes())
+}
+
+fn program_of(identity: &Identity, comm: &[u8]) -> Option<String> {
     if let Some(line) = &identity.command_line {
         return Some(shown(line));
     }
@@ -161,13 +169,13 @@ mod tests {
             executable: Some(path.into()),
             ..Identity::default()
         };
-        assert_eq!(program(&runs("/usr/bin/curl"), b"curl"), None);
+        assert_eq!(program_of(&runs("/usr/bin/curl"), b"curl"), None);
         assert_eq!(
-            program(&runs("/usr/bin/a-very-long-program-name"), b"a-very-long-pro"),
+            program_of(&runs("/usr/bin/a-very-long-program-name"), b"a-very-long-pro"),
             None
         );
         assert_eq!(
-            program(&runs("/opt/java/bin/java"), b"http-nio-8080"),
+            program_of(&runs("/opt/java/bin/java"), b"http-nio-8080"),
             Some("/opt/java/bin/java".to_owned())
         );
     }
