@@ -52,8 +52,7 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 fn line_of(text: &str, at: usize) -> usize {
-    let before = text.as_bytes().get(..at).unwrap_or_default();
-    before.iter().filter(|&&byte| byte == b'\n').count() + 1
+    text.get(..at).unwrap_or_default().matches('\n').count() + 1
 }
 
 /// The key of the line in which the span starts, after the table that it stands in.

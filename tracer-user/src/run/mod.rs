@@ -50,7 +50,7 @@ use held::Held;
 use names::Names;
 use std::io;
 use std::time::Duration;
-use sweeps::Sweeps;
+use sweeps::{Sweeps, Written};
 use tokio::io::unix::{AsyncFd, AsyncFdReadyMutGuard};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, channel};
@@ -288,10 +288,11 @@ impl Shell {
     }
 
     fn answer(&mut self, answer: Answer, output: &mut Output<impl FnMut(&Finding)>) {
-        if let Some(sweep) = self.sweeps.written(&answer) {
-            if let Some(inquiry) = sweep {
-                self.record(Record::Inquiry(&inquiry), output);
-            }
+        let written = self.sweeps.written(&answer);
+        if let Written::Both(inquiry) = &written {
+            self.record(Record::Inquiry(inquiry), output);
+        }
+        if written != Written::Nothing {
             self.record(Record::Answer(&answer), output);
         }
         self.tracker.handle_answer(answer);

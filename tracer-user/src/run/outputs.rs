@@ -65,7 +65,9 @@ impl Outputs {
     /// Shows these stolen ports in the place of those before, and writes them, if they are to be written.
     pub(super) fn ports(&self, mut ports: Vec<Port>, are_written: bool) {
         if let Some(redactor) = &self.redactor {
-            ports.iter_mut().for_each(|port| redactor.port(port));
+            for port in &mut ports {
+                redactor.port(port);
+            }
         }
         for port in ports.iter().filter(|_| are_written) {
             self.push_as_it_is(Record::Port(port));
@@ -118,7 +120,7 @@ impl Outputs {
             let stats = exporter.finish(writer::FINISH);
             tracing::debug!(?stats, "the exporter ended");
         }
-        reports.into_iter().filter_map(|report| report.error).last()
+        reports.into_iter().find_map(|report| report.error)
     }
 }
 

@@ -12,6 +12,15 @@ pub(super) struct Sweeps {
     found_nobody: bool,
 }
 
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    Nothing,
+    /// Its inquiry was written when it was asked.
+    Answer,
+    /// First its inquiry.
+    Both(Inquiry),
+}
+
 impl Sweeps {
     /// Whether the inquiry is kept back until its answer is there.
     pub(super) fn keeps(&mut self, inquiry: &Inquiry) -> bool {
@@ -22,15 +31,19 @@ impl Sweeps {
         is_kept
     }
 
-    /// Whether the answer is written, and which inquiry before it.
-    pub(super) fn written(&mut self, answer: &Answer) -> Option<Option<Inquiry>> {
+    /// What is written when the answer is there.
+    pub(super) fn written(&mut self, answer: &Answer) -> Written {
         let Some(inquiry) = self.asked.take_if(|inquiry| inquiry.id == answer.id) else {
-            return Some(None);
+            return Written::Answer;
         };
         let finds_nobody = matches!(&answer.reply, Reply::Swept(waiting) if waiting.is_empty());
         let is_news = !(finds_nobody && self.found_nobody);
         self.found_nobody = finds_nobody;
-        is_news.then_some(Some(inquiry))
+        if is_news {
+            Written::Both(inquiry)
+        } else {
+            Written::Nothing
+        }
     }
 }
 
@@ -67,7 +80,7 @@ mod tests {
         };
         let mut sweep = |id, reply| {
             assert!(sweeps.keeps(&inquiry(id, Question::Sweep)));
-            sweeps.written(&answer(id, reply)).is_some()
+            sweeps.written(&answer(id, reply)) != Written::Nothing
         };
         let nobody = || Reply::Swept(Vec::new());
         let written = [nobody(), nobody(), Reply::Gone, nobody(), nobody()];
@@ -75,13 +88,13 @@ mod tests {
         assert_eq!(written, [true, false, true, true, false]);
         // Other questions are written as they are asked.
         assert!(!sweeps.keeps(&inquiry(9, Question::Stalled)));
-        assert_eq!(sweeps.written(&answer(9, Reply::Gone)), Some(None));
+        assert_eq!(sweeps.written(&answer(9, Reply::Gone)), Written::Answer);
     }
 
     #[test]
     fn a_recording_by_hand_has_them_all() {
         let mut sweeps = Sweeps::default();
         assert!(!sweeps.keeps(&inquiry(1, Question::Sweep)));
-        assert_eq!(sweeps.written(&answer(1, Reply::Swept(Vec::new()))), Some(None));
+        assert_eq!(sweeps.written(&answer(1, Reply::Swept(Vec::new()))), Written::Answer);
     }
 }

@@ -44,6 +44,7 @@ pub(super) const CALM_INTERVAL: Duration = Duration::from_secs(10);
 /// Unaccepted connections watched by the sweep.
 pub const MAX_WAITING: usize = 4_096;
 
+#[expect(clippy::struct_excessive_bools, reason = "each turns one kind of question on")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// How long a connect may go unanswered, or data unacknowledged, before it counts as hung.

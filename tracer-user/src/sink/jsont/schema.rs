@@ -27,6 +27,7 @@ struct Line<'a> {
 }
 
 /// What follows the head, by `type`.
+#[expect(clippy::large_enum_variant, reason = "only its schema is wanted")]
 #[derive(JsonSchema)]
 #[schemars(tag = "type", rename_all = "kebab-case")]
 #[expect(dead_code, reason = "the type only says which lines there are")]

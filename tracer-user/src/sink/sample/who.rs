@@ -7,7 +7,7 @@ use std::sync::Arc;
 pub(in crate::sink) fn identity() -> Identity {
     Identity {
         executable: Some("/usr/local/bin/fetch".into()),
-        command_line: Some("fetch --every 5s http://cart:9000/".into()),
+        command_line: Some("fetch --every 5s cart:9000".into()),
         container: Some(Container {
             id: "6ce776ea58b5bf1d2dc5cbbb1b9e0e2e7eba6d63d4cd5c7a3fdb1f5ecf6f6f11".into(),
             runtime: Some(Runtime::Containerd),

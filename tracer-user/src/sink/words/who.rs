@@ -1,7 +1,7 @@
 //! A process's pod and container, for a person.
 
 use crate::model::finding::{Connection, Culprit, Finding};
-use crate::model::who::{Container, Identity, Pod};
+use crate::model::who::{Container, Identity, Pod, Runtime};
 use crate::sink::text::Shown;
 
 /// What a line about it is called, and what it says; `None` where nothing is known.
@@ -82,7 +82,7 @@ pub fn pod_name(pod: &Pod) -> String {
 fn container(container: &Container) -> String {
     let id: String = container.id.chars().take(SHORT_ID).collect();
     let id = shown(&id);
-    let runtime = container.runtime.map(|runtime| runtime.name());
+    let runtime = container.runtime.map(Runtime::name);
     match (&container.name, runtime) {
         (Some(name), _) => format!("{} ({id})", shown(name)),
         (None, Some(runtime)) => format!("{id} ({runtime})"),
@@ -100,7 +100,6 @@ const SHORT_ID: usize = 12;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::who::Runtime;
     use std::sync::Arc;
 
     fn container() -> Container {

@@ -415,6 +415,7 @@ objects! {
     Connections { established: Option<u64>, refused: u64, aborted: u64, given_up: u64, }
 }
 
+#[expect(clippy::large_enum_variant, reason = "read and dropped at once")]
 #[derive(Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 enum Culprit {
