@@ -144,7 +144,7 @@ impl Default for Output {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Otlp {
-    /// `http://address:port` of a collector, with or without `/v1/logs`.
+    /// `http://127.0.0.1:4318` of a collector, with or without `/v1/logs`.
     pub endpoint: String,
     /// A file with `name: value` lines, for secrets.
     #[serde(default)]
