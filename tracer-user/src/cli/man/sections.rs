@@ -54,7 +54,11 @@ const EXIT_STATUS: [(&str, &str); 3] = [
         "It could not run, or the arguments are wrong. One line on standard error names what is wrong and what to do.",
     ),
 ];
-const ENVIRONMENT: [(&str, &str); 2] = [
+const ENVIRONMENT: [(&str, &str); 3] = [
+    (
+        "CONNTRACER_SERVE_LISTEN",
+        "Where the agent serves metrics, health and the page of findings, as --listen does.",
+    ),
     (
         "NO_COLOR",
         "Where it is set, text has no colour unless --color asks for it.",
@@ -64,7 +68,11 @@ const ENVIRONMENT: [(&str, &str); 2] = [
         "Which steps are logged to standard error, as in conntracer=debug; otherwise -v decides.",
     ),
 ];
-const FILES: [(&str, &str); 3] = [
+const FILES: [(&str, &str); 4] = [
+    (
+        "/etc/conntracer/agent.toml",
+        "Configuration of the agent, unless --config names another.",
+    ),
     (
         "/sys/kernel/btf/vmlinux",
         "The kernel's account of its own types. Without it nothing can be traced.",
@@ -78,10 +86,14 @@ const FILES: [(&str, &str); 3] = [
         "Created with mode 0600, since findings name addresses and processes.",
     ),
 ];
-const EXAMPLES: [(&str, &str); 8] = [
+const EXAMPLES: [(&str, &str); 9] = [
     (
         "conntracer",
         "As root: watch every namespace of this machine until interrupted.",
+    ),
+    (
+        "conntracer agent --listen 127.0.0.1:9469 -o /var/log/conntracer/events.jsonl",
+        "Watch it for months: metrics, a page of findings, and files that are rotated.",
     ),
     (
         "conntracer --netns pid:4711 --port 9000",
