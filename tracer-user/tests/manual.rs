@@ -55,7 +55,7 @@ fn bash_takes_its_completion_and_offers_commands_and_the_values_of_options() {
     };
     assert!(offer("conntracer au", 1).contains("audit"));
     assert!(offer("conntracer trace --events ''", 3).contains("none suspect all"));
-    assert!(!offer("conntracer ''", 1).contains("lab"));
+    assert!(!offer("conntracer ''", 1).split_whitespace().any(|word| word == "lab"));
 }
 
 #[test]
