@@ -41,6 +41,13 @@ fn clippy(workspace: &Workspace) -> anyhow::Result<()> {
         "--exclude",
         "tracer-ebpf",
         "--all-targets",
+        // What only parts and guests run is no default target.
+        "--test",
+        "containers",
+        "--test",
+        "guest",
+        "--test",
+        "served",
         "--locked",
         "--",
         "-D",

@@ -10,6 +10,7 @@ use tracer_user::model::rules::{Backend, Component, Family, Located};
 use tracer_user::model::time::Timestamp;
 use tracer_user::model::translation::{Class, Destinations, Listening, Manner, Port, Space, Target, Translation};
 use tracer_user::model::tuple::{Endpoint, Tuple};
+use tracer_user::model::who::{Container, Identity, Pod, Subject};
 use tracer_user::sink::{Hello, Hook, HookStats, Loss, LossSource, Record, Stats};
 
 pub(crate) fn tell(board: &SharedBoard, now: Timestamp) {
@@ -160,14 +161,36 @@ fn finding(name: &str, now: Timestamp) -> Finding {
         confidence: Confidence::Proved,
         connection: Some(connection.clone()),
         count: 1,
+        hanging: 1,
         unexamined: 0,
         examples: vec![connection],
         victims: Vec::new(),
         culprits: vec![culprit],
         evidence: Vec::new(),
         considered: Vec::new(),
+        names: [(Subject::Netns(netns), Arc::new(identity(name)))]
+            .into_iter()
+            .collect(),
         first: now - Duration::from_secs(9),
         last: now,
+    }
+}
+
+/// Whatever a pod may be called.
+fn identity(name: &str) -> Identity {
+    Identity {
+        executable: Some(name.into()),
+        command_line: Some(name.into()),
+        container: Some(Container {
+            id: name.into(),
+            runtime: None,
+            name: Some(name.into()),
+        }),
+        pod: Some(Arc::new(Pod {
+            name: Some(name.into()),
+            namespace: Some(name.into()),
+            ..Pod::default()
+        })),
     }
 }
 
