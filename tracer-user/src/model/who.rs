@@ -53,6 +53,11 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Whether it is known where it belongs.
+    pub fn is_placed(&self) -> bool {
+        self.pod.is_some() || self.container.is_some()
+    }
+
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -106,14 +111,17 @@ impl Names {
         found.map(|(_, identity)| identity)
     }
 
-    /// Of the process that has the connection; where nothing is known of it, of the namespace.
+    /// Of the process that has the connection.
+    pub fn of_holder(&self, connection: &Connection) -> Option<&Arc<Identity>> {
+        let owner = connection.owner.as_ref();
+        let owner = owner.and_then(|owner| self.of(Subject::of_owner(owner)));
+        owner.or_else(|| self.of(connection.holder?.into()))
+    }
+
+    /// Where the connection belongs: its process's pod or container; where that has none, those of the namespace.
     pub fn of_connection(&self, connection: &Connection) -> Option<&Arc<Identity>> {
-        let owner = connection
-            .owner
-            .as_ref()
-            .and_then(|owner| self.of(Subject::of_owner(owner)));
-        let holder = || self.of(connection.holder?.into());
-        owner.or_else(holder).or_else(|| self.of_netns(connection.netns))
+        let holder = self.of_holder(connection).filter(|identity| identity.is_placed());
+        holder.or_else(|| self.of_netns(connection.netns))
     }
 
     pub fn of_netns(&self, netns: Netns) -> Option<&Arc<Identity>> {
@@ -128,5 +136,73 @@ impl Names {
 impl FromIterator<(Subject, Arc<Identity>)> for Names {
     fn from_iter<I: IntoIterator<Item = (Subject, Arc<Identity>)>>(names: I) -> Self {
         Self(names.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::finding::Way;
+    use crate::model::time::Timestamp;
+    use crate::model::tuple::{Endpoint, Tuple};
+
+    const NETNS: Netns = Netns { cookie: 7, inode: 8 };
+
+    fn connection() -> Connection {
+        let end = |port| Endpoint::new([10, 0, 0, 1].into(), port);
+        Connection {
+            id: None,
+            tuple: Tuple::new(end(1), end(2)),
+            translated: None,
+            way: Way::Outbound,
+            netns: NETNS,
+            enter: None,
+            owner: Some(Owner {
+                started: Timestamp::default(),
+                pid: 1,
+                tid: 1,
+                uid: 0,
+                cgroup: 9,
+                comm: Comm::new(b"curl"),
+            }),
+            holder: None,
+            state: None,
+            started: None,
+            ended: None,
+            syn_retransmits: 0,
+            retransmits: 0,
+            unacked: 0,
+        }
+    }
+
+    fn in_pod(name: &str) -> Arc<Identity> {
+        Arc::new(Identity {
+            pod: Some(Arc::new(Pod {
+                name: Some(name.into()),
+                ..Pod::default()
+            })),
+            ..Identity::default()
+        })
+    }
+
+    #[test]
+    fn a_process_without_a_pod_belongs_to_that_of_its_namespace() {
+        let connection = connection();
+        let owner = connection.owner.as_ref().map(Subject::of_owner).unwrap();
+        let runs = Arc::new(Identity {
+            executable: Some("/usr/bin/curl".into()),
+            ..Identity::default()
+        });
+        for (identity, belongs) in [(runs, "network"), (in_pod("client"), "client")] {
+            let names: Names = [
+                (owner, Arc::clone(&identity)),
+                (Subject::Netns(NETNS), in_pod("network")),
+            ]
+            .into_iter()
+            .collect();
+            assert_eq!(names.of_connection(&connection), Some(&in_pod(belongs)));
+            assert_eq!(names.of_holder(&connection), Some(&identity));
+        }
+        assert_eq!(Names::default().of_connection(&connection), None);
     }
 }

@@ -18,7 +18,9 @@ pub(super) struct Held {
 impl Held {
     /// Takes an event, and asks whose it is.
     pub(super) fn push(&mut self, event: Event, tracker: &mut Tracker) {
-        tracker.expect_name(subject(&event), event.netns, event.at);
+        for subject in subjects(&event) {
+            tracker.expect_name(subject, event.netns, event.at);
+        }
         if self.events.len() >= EVENTS_MAX {
             self.events.pop_front();
             self.lost += 1;
@@ -34,22 +36,24 @@ impl Held {
         mut each: impl FnMut(&Event, Option<&Arc<Identity>>),
     ) {
         while let Some(event) = self.events.front() {
-            let subject = subject(event);
-            if tracker.awaits_name(subject) && now.since(event.at) < PATIENCE {
+            let waits = subjects(event).any(|subject| tracker.awaits_name(subject));
+            if waits && now.since(event.at) < PATIENCE {
                 return;
             }
-            each(event, tracker.identity(subject));
+            // As of a finding: a process without a pod belongs to that of its namespace.
+            let placed = subjects(event)
+                .filter_map(|subject| tracker.identity(subject))
+                .find(|identity| identity.is_placed());
+            each(event, placed);
             self.events.pop_front();
         }
     }
 }
 
-/// Whose event it is: the process that connects; of a packet, the namespace it was seen in.
-fn subject(event: &Event) -> Subject {
-    match &event.owner {
-        Some(owner) => Subject::of_owner(owner),
-        None => Subject::Netns(event.netns),
-    }
+/// Whose event it is: the process that connects, and the namespace.
+fn subjects(event: &Event) -> impl Iterator<Item = Subject> {
+    let owner = event.owner.as_ref().map(Subject::of_owner);
+    owner.into_iter().chain([Subject::Netns(event.netns)])
 }
 
 const EVENTS_MAX: usize = 16_384;

@@ -5,6 +5,7 @@
 mod cri;
 mod node;
 mod passing;
+mod traced;
 
 use node::{IMAGE, Node};
 use rustix::time::{ClockId, clock_gettime};

@@ -68,15 +68,13 @@ fn connection_facts(finding: &Finding, connection: &Connection) -> Markup {
             dt { "Process" }
             dd { (short(&holder)) }
         }
-        @if let Some(identity) = words::identity(finding, connection) {
-            @if let Some(program) = words::program(identity, connection) {
-                dt { "Program" }
-                dd { code { (short(&program)) } }
-            }
-            @if let Some((_, place)) = words::place(identity) {
-                dt { @if identity.pod.is_some() { "Pod" } @else { "Container" } }
-                dd { (short(&place)) }
-            }
+        @if let Some(program) = words::program(finding, connection) {
+            dt { "Program" }
+            dd { code { (short(&program)) } }
+        }
+        @if let Some((label, place)) = words::place_of(finding, connection) {
+            dt { @if label == "pod" { "Pod" } @else { "Container" } }
+            dd { (short(&place)) }
         }
     }
 }

@@ -88,13 +88,11 @@ fn connection(finding: &Finding, connection: &Connection, clock: Clock, page: &m
 
 /// The program, container and pod that have the connection.
 fn who(finding: &Finding, connection: &Connection, page: &mut Page<'_>) {
-    if let Some(identity) = words::identity(finding, connection) {
-        if let Some(program) = words::program(identity, connection) {
-            page.field("program", &program);
-        }
-        if let Some((label, place)) = words::place(identity) {
-            page.field(label, &place);
-        }
+    if let Some(program) = words::program(finding, connection) {
+        page.field("program", &program);
+    }
+    if let Some((label, place)) = words::place_of(finding, connection) {
+        page.field(label, &place);
     }
 }
 

@@ -27,7 +27,7 @@ pub use ports::{PortRange, listed, ports_text};
 pub use rule::rule_name;
 pub use summary::summary;
 pub use translation::{listening, original, rule_owner, rule_place, space, target};
-pub use who::{culprits_places, identity, place, pod_name, program};
+pub use who::{culprits_places, place_of, pod_name, program};
 pub use why::why;
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::model::who::{Container, Identity, Pod, Runtime};
 use crate::sink::text::Shown;
 
 /// What a line about it is called, and what it says; `None` where nothing is known.
-pub fn place(identity: &Identity) -> Option<(&'static str, String)> {
+fn place(identity: &Identity) -> Option<(&'static str, String)> {
     let container = identity.container.as_ref().map(container);
     let Some(pod) = &identity.pod else {
         return container.map(|container| ("container", container));
@@ -17,13 +17,18 @@ pub fn place(identity: &Identity) -> Option<(&'static str, String)> {
     ))
 }
 
-/// The program, where its path says more than the thread's name; its arguments, where they were asked for.
-pub fn program(identity: &Identity, connection: &Connection) -> Option<String> {
+/// The same of a finding's connection.
+pub fn place_of(finding: &Finding, connection: &Connection) -> Option<(&'static str, String)> {
+    place(finding.names.of_connection(connection)?)
+}
+
+/// The program that has the connection, where its path says more than the thread's name; its arguments, where they were
+/// asked for.
+pub fn program(finding: &Finding, connection: &Connection) -> Option<String> {
+    let identity = finding.names.of_holder(connection)?;
     let owner = connection.owner.map(|owner| owner.comm);
-    let comm = owner
-        .or_else(|| connection.holder.map(|holder| holder.comm))
-        .unwrap_or_default();
-    program_of(identity, comm.as_bytes())
+    let comm = owner.or_else(|| connection.holder.map(|holder| holder.comm));
+    program_of(identity, comm.unwrap_or_default().as_bytes())
 }
 
 fn program_of(identity: &Identity, comm: &[u8]) -> Option<String> {
@@ -37,11 +42,7 @@ fn program_of(identity: &Identity, comm: &[u8]) -> Option<String> {
 
 /// Where those who do it belong, each once, the connection's own place left out.
 pub fn culprits_places(finding: &Finding) -> Vec<String> {
-    let own = finding
-        .connection
-        .as_ref()
-        .and_then(|own| finding.names.of_connection(own));
-    let own = own.and_then(|own| place(own));
+    let own = finding.connection.as_ref().and_then(|own| place_of(finding, own));
     let mut all = Vec::new();
     for culprit in &finding.culprits {
         let identity = match culprit {
@@ -61,11 +62,6 @@ pub fn culprits_places(finding: &Finding) -> Vec<String> {
         }
     }
     all
-}
-
-/// Who has the connection, as far as it was asked for.
-pub fn identity<'a>(finding: &'a Finding, connection: &Connection) -> Option<&'a Identity> {
-    finding.names.of_connection(connection).map(|identity| &**identity)
 }
 
 /// `shop/cart-0`, or what is known instead.
