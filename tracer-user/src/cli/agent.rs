@@ -162,6 +162,9 @@ fn outputs(config: &Config, otlp: Option<&OtlpOptions>) -> Result<Outputs, Failu
     if let Some(path) = &config.output.file {
         writers.push(file(config, path, clock)?);
     }
+    if writers.is_empty() && otlp.is_none() {
+        tracing::warn!("findings are only shown, not written: set output.file, output.stdout or otlp.endpoint");
+    }
     let exporter = otlp.map(|options| Exporter::start(options, clock)).transpose();
     let exporter = exporter.map_err(|error| Failure::Usage(format!("otlp: {error}")))?;
     Ok(Outputs {
