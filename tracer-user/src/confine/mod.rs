@@ -30,7 +30,8 @@ impl Role {
     pub fn keeps(self) -> CapsHashSet {
         let kept: &[Capability] = match self {
             Self::Start => return NEEDS.iter().map(|need| need.capability).collect(),
-            Self::Follow => &[Capability::CAP_BPF, Capability::CAP_PERFMON],
+            // Debian's kernels ask for CAP_SYS_ADMIN where kernel.perf_event_paranoid is 3, their default.
+            Self::Follow => return Self::Start.keeps(),
             Self::Shell => &[],
             Self::Inspect => &[
                 Capability::CAP_DAC_READ_SEARCH,
