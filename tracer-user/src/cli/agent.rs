@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::filter::{Filter, Pattern};
 use crate::kernel::plan::Ladder;
 use crate::otlp::{self, Exporter, OtlpOptions};
-use crate::redact::{Matter, Redactor};
+use crate::redact::Redactor;
 use crate::run::{self, Agent, Events, Options, Outputs, Retuned};
 use crate::sink::writer::RotateOptions;
 use crate::sink::{Clock, Format, Writer, writer};
@@ -168,7 +168,7 @@ fn outputs(config: &Config, otlp: Option<&OtlpOptions>) -> Result<Outputs, Failu
     let exporter = otlp.map(|options| Exporter::start(options, clock)).transpose();
     let exporter = exporter.map_err(|error| Failure::Usage(format!("otlp: {error}")))?;
     Ok(Outputs {
-        redactor: Redactor::new(&matters(config)),
+        redactor: Redactor::new(&config.trace.redact),
         writers,
         exporter,
         board: None,
@@ -190,14 +190,6 @@ fn file(config: &Config, path: &Path, clock: Clock) -> Result<Writer, Failure> {
         path: path.to_owned(),
         error,
     })
-}
-
-fn matters(config: &Config) -> Vec<Matter> {
-    let matter = |redacted: &config::Redacted| match redacted {
-        config::Redacted::Addresses => Matter::Addresses,
-        config::Redacted::Comments => Matter::Comments,
-    };
-    config.trace.redact.iter().map(matter).collect()
 }
 
 /// Reads the configuration again at SIGHUP; what is wrong with it changes nothing.
@@ -238,7 +230,7 @@ fn described(config: &Config) -> Vec<(&'static str, String)> {
     if trace.conntrack_events {
         options.push(("conntrack-events", true.to_string()));
     }
-    let redacted: Vec<_> = matters(config).into_iter().map(Matter::name).collect();
+    let redacted: Vec<_> = trace.redact.iter().map(|matter| matter.name()).collect();
     if !redacted.is_empty() {
         options.push(("redact", redacted.join(",")));
     }

@@ -13,6 +13,7 @@ pub use value::{CriChoice, Listen, Size};
 
 use crate::filter::Prefix;
 use crate::model::identity::Comm;
+use crate::redact::Matter;
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,7 +49,9 @@ pub struct Trace {
     pub pod: Vec<String>,
     /// Names or ids of containers; `*` stands for any text.
     pub container: Vec<String>,
-    pub redact: Vec<Redacted>,
+    /// What is left out of everything that is written.
+    #[serde(deserialize_with = "value::matters")]
+    pub redact: Vec<Matter>,
 }
 
 impl Default for Trace {
@@ -76,14 +79,6 @@ pub enum Events {
     #[default]
     Suspect,
     All,
-}
-
-/// What is left out of everything that is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Redacted {
-    Addresses,
-    Comments,
 }
 
 /// `[identities]`: names of containers and pods.

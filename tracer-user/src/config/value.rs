@@ -2,6 +2,7 @@
 
 use crate::filter::Prefix;
 use crate::model::identity::Comm;
+use crate::redact::Matter;
 use serde::de::{Deserialize, Deserializer, Error};
 use std::fmt;
 use std::net::SocketAddr;
@@ -107,6 +108,19 @@ pub(super) fn comms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Co
         let fits = (1..=15).contains(&text.len());
         let wrong = || format!("`{text}` is no name of a thread: the kernel keeps 1 to 15 bytes");
         fits.then(|| Comm::new(text.as_bytes())).ok_or_else(wrong)
+    })
+}
+
+pub(super) fn matters<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Matter>, D::Error> {
+    each(deserializer, |text| {
+        let known = || {
+            Matter::ALL
+                .iter()
+                .map(|matter| matter.name())
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        Matter::from_name(text).ok_or_else(|| format!("`{text}` cannot be left out; choose of {}", known()))
     })
 }
 

@@ -303,7 +303,7 @@ const PARTS: &[Part] = &[
     },
     Part {
         place: "tracer-user/src/config/",
-        parts: Only::These(&["filter", "model"]),
+        parts: Only::These(&["filter", "model", "redact"]),
         crates: Only::These(&["humantime", "parse_size", "serde", "toml"]),
         without: IMPURE,
     },
