@@ -26,6 +26,10 @@ pub struct Config {
     pub has_task_btf: u32,
     /// Drops sent per processor and second; what exceeds it is counted as suppressed.
     pub drops_per_second: u32,
+    /// RSTs for packets without a socket, in the same way.
+    pub resets_per_second: u32,
+    /// Slots of the table of connections less one: the bits of a key that make its place.
+    pub slot_mask: u32,
     /// Where `nf_hook_slow` lies in kernels whose drops have no reasons (5.10); else 0 and 0.
     pub dropper_from: u64,
     pub dropper_to: u64,
@@ -42,13 +46,17 @@ pub const REASON_BY_LOCATION: u32 = u32::MAX - 1;
 /// in every release).
 pub const DROP_REASON_SLOTS: usize = 256;
 
-/// Default entries of the kernel's connection table.
-pub const CONNECTIONS: u32 = 131_072;
+/// Default slots of the kernel's table of connections, a power of two: the flat part, where each connection has one
+/// place.
+pub const SLOTS: u32 = 65_536;
 
-/// Default bytes of the ring buffer.
+/// Default bound of the connections that find their place taken.
+pub const OVERFLOW: u32 = 131_072;
+
+/// Default bytes of the ring for symptoms, and of the one for what is ordinary.
 pub const RING_BYTES: u32 = 4 << 20;
 
-const _: () = assert!(size_of::<Config>() == 56);
+const _: () = assert!(size_of::<Config>() == 64);
 
 // SAFETY: `repr(C)`, integers only, no padding (the size above is the sum of the fields).
 #[cfg(feature = "user")]

@@ -27,7 +27,8 @@ pub struct Header {
     pub pad: u32,
 }
 
-/// An entry of the kernel's table of connections, by socket cookie, and the owner part of a record.
+/// An entry of the kernel's table of connections, by socket cookie, and the owner part of a record: 48 of the 64 bytes
+/// that a connection costs there.
 ///
 /// Taken in process context when the socket leaves CLOSE for SYN_SENT; removed when the socket is destroyed.
 #[repr(C)]

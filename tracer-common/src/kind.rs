@@ -25,6 +25,9 @@ pub const CONNTRACK_DESTROY: u8 = 11;
 /// Somebody destroyed a TCP connection's socket (`tcp_abort`). Always sent; a [`crate::event::DestroyedEvent`].
 pub const DESTROYED: u8 = 12;
 
+/// Rows of the `LOST` map: one past the last kind.
+pub const KINDS: usize = 13;
+
 /// [`crate::event::Header::flags`]: the kernel's connection table knew the socket, so the owner is filled in.
 pub const FLAG_OWNED: u8 = 1;
 /// [`crate::event::Header::flags`]: the RST came from a socket of its own accord (`tcp_send_active_reset`, no packet).

@@ -1,5 +1,6 @@
-//! Records into the ring: reserved, zeroed, filled in place, submitted. A full ring is counted as loss.
+//! Records into the rings: reserved, zeroed, filled in place, submitted. What finds no room is counted as loss.
 
+use aya_ebpf::maps::ring_buf::RingBufEntry;
 use tracer_common::{
     event::{ConntrackEvent, DestroyedEvent, Header, PacketEvent, SocketEvent},
     kind,
@@ -7,11 +8,20 @@ use tracer_common::{
 };
 
 use crate::{
-    map::EVENTS,
+    map::{BULK, EVENTS},
     owner,
     read::{self, Entry, Struct},
     sock::Sock,
 };
+
+/// Which ring a record takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// Of a connection under suspicion.
+    Symptom,
+    /// Of what is ordinary, where that is asked for.
+    Bulk,
+}
 
 /// What every record says first.
 #[derive(Clone, Copy)]
@@ -25,9 +35,9 @@ pub(crate) struct Heading {
 
 /// Sends a record about a full TCP socket.
 #[inline(always)]
-pub(crate) fn socket(heading: Heading, sock: Sock<impl Struct>, key: u64, entry: Option<Entry>) {
-    let Some(mut slot) = EVENTS.reserve::<SocketEvent>(0) else {
-        return lost(heading.hook);
+pub(crate) fn socket(lane: Lane, heading: Heading, sock: Sock<impl Struct>, key: u64, entry: Option<Entry>) {
+    let Some(mut slot) = reserve::<SocketEvent>(lane) else {
+        return lost(heading);
     };
     let event = read::zeroed(&mut slot);
     head(heading, &mut event.header);
@@ -39,8 +49,8 @@ pub(crate) fn socket(heading: Heading, sock: Sock<impl Struct>, key: u64, entry:
 /// Sends a record about a packet; `fill` writes what is behind the header.
 #[inline(always)]
 pub(crate) fn packet(heading: Heading, fill: impl FnOnce(&mut PacketEvent)) {
-    let Some(mut slot) = EVENTS.reserve::<PacketEvent>(0) else {
-        return lost(heading.hook);
+    let Some(mut slot) = reserve::<PacketEvent>(Lane::Symptom) else {
+        return lost(heading);
     };
     let event = read::zeroed(&mut slot);
     head(heading, &mut event.event.header);
@@ -51,9 +61,9 @@ pub(crate) fn packet(heading: Heading, fill: impl FnOnce(&mut PacketEvent)) {
 
 /// Sends a record about a conntrack entry; `fill` writes what is behind the header.
 #[inline(always)]
-pub(crate) fn conntrack(heading: Heading, fill: impl FnOnce(&mut ConntrackEvent)) {
-    let Some(mut slot) = EVENTS.reserve::<ConntrackEvent>(0) else {
-        return lost(heading.hook);
+pub(crate) fn conntrack(lane: Lane, heading: Heading, fill: impl FnOnce(&mut ConntrackEvent)) {
+    let Some(mut slot) = reserve::<ConntrackEvent>(lane) else {
+        return lost(heading);
     };
     let event = read::zeroed(&mut slot);
     head(heading, &mut event.header);
@@ -65,8 +75,8 @@ pub(crate) fn conntrack(heading: Heading, fill: impl FnOnce(&mut ConntrackEvent)
 /// Sends a record about a full TCP socket that is being destroyed by the current task.
 #[inline(always)]
 pub(crate) fn destroyed(heading: Heading, sock: Sock<impl Struct>, key: u64, entry: Option<Entry>) {
-    let Some(mut slot) = EVENTS.reserve::<DestroyedEvent>(0) else {
-        return lost(heading.hook);
+    let Some(mut slot) = reserve::<DestroyedEvent>(Lane::Symptom) else {
+        return lost(heading);
     };
     let record = read::zeroed(&mut slot);
     head(heading, &mut record.event.header);
@@ -120,6 +130,15 @@ fn head(heading: Heading, header: &mut Header) {
 }
 
 #[inline(always)]
-fn lost(hook: Hook) {
-    read::count(hook, |row| row.lost += 1);
+fn reserve<T: 'static>(lane: Lane) -> Option<RingBufEntry<T>> {
+    match lane {
+        Lane::Symptom => EVENTS.reserve(0),
+        Lane::Bulk => BULK.reserve(0),
+    }
+}
+
+#[inline(always)]
+fn lost(heading: Heading) {
+    read::count(heading.hook, |row| row.lost += 1);
+    read::count_lost(heading.kind);
 }

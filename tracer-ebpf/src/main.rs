@@ -4,6 +4,11 @@
 //! all ways. No field of the kernel is touched outside [`read`] and the accessors on it.
 #![no_std]
 #![no_main]
+#![cfg_attr(target_arch = "bpf", feature(core_intrinsics))]
+#![cfg_attr(
+    target_arch = "bpf",
+    expect(internal_features, reason = "the target offers the atomic addition only there")
+)]
 #![expect(
     clippy::inline_always,
     reason = "what the verifier knows of a pointer ends at the border of a function"

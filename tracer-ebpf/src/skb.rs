@@ -114,6 +114,12 @@ impl Segment {
         self.network.hook
     }
 
+    /// As it stands in the packet; 0 where it cannot be read. To tell floods apart.
+    #[inline(always)]
+    pub(crate) fn destination_port(self) -> u32 {
+        u32::from(u16::from_be(self.tcp.load(2).unwrap_or(0)))
+    }
+
     /// Whether it is a RST itself, which is never answered by one.
     #[inline(always)]
     pub(crate) fn is_reset(self) -> bool {

@@ -15,7 +15,7 @@ use tracer_common::{
 };
 
 use crate::{
-    emit::{self, Heading},
+    emit::{self, Heading, Lane},
     owner,
     probe::destroy,
     read::{self, Entry, Object, Struct, config},
@@ -49,7 +49,7 @@ pub(crate) fn tcp_connect(sock: Sock<impl Struct>) {
     }
     let key = table::make_key(sock);
     let heading = Heading::now(Hook::Connect, CONNECT, state::SYN_SENT);
-    emit::socket(heading, sock, key, Entry::find(key));
+    emit::socket(Lane::Bulk, heading, sock, key, table::entry(sock, key));
 }
 
 /// `inet_sk_error_report(sk)`. Up to 6.9 it comes before the transition to CLOSE and wakes the application, which may
@@ -82,6 +82,7 @@ fn connect(sock: Sock<impl Struct>) {
         return;
     }
     let time = read::now();
+    let is_new = config!(has_socket_cookie) != 0 && sock.cookie() == 0;
     let key = table::make_key(sock);
     let mut connection = Connection {
         started: time,
@@ -89,10 +90,11 @@ fn connect(sock: Sock<impl Struct>) {
         ..Connection::default()
     };
     owner::fill(&mut connection);
-    table::enter(Hook::SetState, key, &connection);
+    let entry = table::enter(Hook::SetState, sock, key, is_new, &connection);
     if config!(export_all) != 0 && config!(has_connect_hook) == 0 {
         let heading = heading(Hook::SetState, CONNECT, state::CLOSE, state::SYN_SENT, time);
-        emit::socket(heading, sock, key, Entry::find(key));
+        let entry = entry.or_else(|| Entry::in_overflow(key));
+        emit::socket(Lane::Bulk, heading, sock, key, entry);
     }
 }
 
@@ -102,11 +104,11 @@ fn established(sock: Sock<impl Struct>, old: u8) {
         return;
     }
     let Some(key) = table::key(sock) else { return };
-    let Some(entry) = Entry::find(key) else { return };
+    let Some(entry) = table::entry(sock, key) else { return };
     entry.set(CONNECTION_ESTABLISHED);
-    if is_sent(entry) {
+    if let Some(lane) = lane(entry) {
         let heading = heading(Hook::SetState, ESTABLISHED, old, state::ESTABLISHED, read::now());
-        emit::socket(heading, sock, key, Some(entry));
+        emit::socket(lane, heading, sock, key, Some(entry));
     }
 }
 
@@ -122,10 +124,11 @@ fn closed(sock: Sock<impl Struct>, old: u8) {
         return failed(Hook::SetState, sock, old, state::CLOSE);
     }
     let Some(entry) = entry else { return };
-    if flags & CONNECTION_ENDED == 0 && (is_sent(entry) || sock.error() != 0) {
+    let lane = if sock.error() != 0 { Some(Lane::Symptom) } else { lane(entry) };
+    if let (Some(lane), 0) = (lane, flags & CONNECTION_ENDED) {
         entry.set(CONNECTION_ENDED);
         let heading = heading(Hook::SetState, CLOSED, old, state::CLOSE, read::now());
-        emit::socket(heading, sock, table::make_key(sock), Some(entry));
+        emit::socket(lane, heading, sock, table::make_key(sock), Some(entry));
     }
 }
 
@@ -134,19 +137,27 @@ fn closed(sock: Sock<impl Struct>, old: u8) {
 fn failed(hook: Hook, sock: Sock<impl Struct>, old: u8, new: u8) {
     debug!((), "connect failed with errno {}", sock.error());
     let key = table::make_key(sock);
-    let entry = Entry::find(key);
+    let entry = table::entry(sock, key);
     if let Some(entry) = entry {
         if entry.flags() & CONNECTION_ENDED != 0 {
             return;
         }
         entry.set(CONNECTION_ENDED);
     }
-    emit::socket(heading(hook, FAILED, old, new, read::now()), sock, key, entry);
+    let heading = heading(hook, FAILED, old, new, read::now());
+    emit::socket(Lane::Symptom, heading, sock, key, entry);
 }
 
+/// How the next step of a connection is sent, if it is.
 #[inline(always)]
-fn is_sent(entry: Entry) -> bool {
-    config!(export_all) != 0 || entry.flags() & CONNECTION_SUSPECT != 0
+fn lane(entry: Entry) -> Option<Lane> {
+    if entry.flags() & CONNECTION_SUSPECT != 0 {
+        Some(Lane::Symptom)
+    } else if config!(export_all) != 0 {
+        Some(Lane::Bulk)
+    } else {
+        None
+    }
 }
 
 #[inline(always)]

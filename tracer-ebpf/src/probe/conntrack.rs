@@ -11,7 +11,7 @@ use tracer_common::{
 
 use crate::{
     ct::{self, Entry},
-    emit::{self, Heading},
+    emit::{self, Heading, Lane},
     limit,
     map::Limited,
     owner,
@@ -79,9 +79,14 @@ fn is_loss(entry: Entry) -> bool {
 #[inline(always)]
 fn send(hook: Hook, kind: u8, entry: Entry, complete: impl FnOnce(&mut Connection, &mut Header)) {
     let time = read::now();
-    if config!(conntrack_all) == 0 && !limit::admits(Limited::Entries, hook, time) {
-        return;
-    }
+    let lane = if config!(conntrack_all) == 0 {
+        if !limit::admits(Limited::Entries, hook, time, entry.address() as u32 >> 6) {
+            return;
+        }
+        Lane::Symptom
+    } else {
+        Lane::Bulk
+    };
     let heading = Heading {
         hook,
         kind,
@@ -89,7 +94,7 @@ fn send(hook: Hook, kind: u8, entry: Entry, complete: impl FnOnce(&mut Connectio
         old_state: 0,
         time,
     };
-    emit::conntrack(heading, |event| {
+    emit::conntrack(lane, heading, |event| {
         entry.fill(&mut event.conntrack);
         if let Some(net) = entry.net() {
             sock::namespace(net, &mut event.header);

@@ -4,7 +4,7 @@ use tracer_common::{kind::DESTROYED, stat::Hook};
 
 use crate::{
     emit::{self, Heading},
-    read::{self, Entry, Struct},
+    read::{self, Struct},
     sock::{Sock, state},
     table,
 };
@@ -27,5 +27,5 @@ pub(crate) fn closed(sock: Sock<impl Struct>, old: u8) {
         old_state: old,
         time: read::now(),
     };
-    emit::destroyed(heading, sock, key, Entry::find(key));
+    emit::destroyed(heading, sock, key, table::entry(sock, key));
 }

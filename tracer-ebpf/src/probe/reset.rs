@@ -8,10 +8,12 @@ use tracer_common::{
 };
 
 use crate::{
-    emit::{self, Heading},
+    emit::{self, Heading, Lane},
+    limit,
+    map::Limited,
     probe::packet,
     read::{Entry, Object, Struct, config},
-    skb::Skb,
+    skb::{Segment, Skb},
     sock::{self, Sock},
     table,
 };
@@ -26,12 +28,9 @@ pub(crate) fn receive_reset(ctx: &BtfTracePointContext) {
         return;
     }
     let key = table::make_key(sock);
-    let entry = Entry::find(key);
-    if let Some(entry) = entry {
-        entry.set(CONNECTION_SUSPECT);
-    }
+    let entry = suspect(sock, key);
     let heading = Heading::now(Hook::ReceiveReset, RST_RECEIVED, sock.state());
-    emit::socket(heading, sock, key, entry);
+    emit::socket(Lane::Symptom, heading, sock, key, entry);
 }
 
 /// The tracepoint `tcp_send_reset(sk, skb)`, from 6.10 with the reason. Either pointer may be NULL: no socket, or no
@@ -41,6 +40,9 @@ pub(crate) fn send_reset(ctx: &BtfTracePointContext) {
     let sock = Object::new(ctx.arg(0)).map(Sock);
     let skb = Object::new(ctx.arg(1)).map(Skb);
     let heading = Heading::now(Hook::SendReset, RST_SENT, sock.map_or(0, Sock::state));
+    if sock.is_none() && !skb.is_some_and(|skb| is_admitted(heading, skb.segment(Hook::SendReset))) {
+        return;
+    }
     emit::packet(heading, |event| {
         if config!(send_reset_args) >= 3 {
             event.packet.reason = ctx.arg(2);
@@ -72,9 +74,17 @@ pub(crate) fn answered(hook: Hook, skb: Skb<impl Struct>) {
     if segment.is_reset() || !skb.is_for_this_host(segment) {
         return;
     }
-    emit::packet(Heading::now(hook, RST_SENT, 0), |event| {
-        packet::fill(event, skb, segment);
-    });
+    let heading = Heading::now(hook, RST_SENT, 0);
+    if is_admitted(heading, Some(segment)) {
+        emit::packet(heading, |event| packet::fill(event, skb, segment));
+    }
+}
+
+/// Whether the RST for a packet without a socket may be sent: a port scan or a flood makes one for each packet.
+#[inline(always)]
+fn is_admitted(heading: Heading, answered: Option<Segment>) -> bool {
+    let port = answered.map_or(0, Segment::destination_port);
+    limit::admits(Limited::Resets, heading.hook, heading.time, port)
 }
 
 /// The function `tcp_send_active_reset(sk, …)`, where the tracepoint cannot be had.
@@ -108,16 +118,20 @@ pub(crate) fn by_rule<S: Struct>(hook: Hook, net: S, skb: Skb<S>) {
 fn socket(event: &mut PacketEvent, sock: Sock<impl Struct>) {
     if sock.is_full_tcp() {
         let key = table::make_key(sock);
-        let entry = Entry::find(key);
-        if let Some(entry) = entry {
-            entry.set(CONNECTION_SUSPECT);
-        }
-        emit::full_socket(&mut event.event, sock, key, entry);
+        emit::full_socket(&mut event.event, sock, key, suspect(sock, key));
     } else {
         event.event.header.socket = sock.cookie();
         sock.namespace(&mut event.event.header);
         sock.tuple(&mut event.event.socket.tuple);
     }
+}
+
+/// The entry of a socket, marked: what comes later of it is sent, too.
+#[inline(always)]
+fn suspect(sock: Sock<impl Struct>, key: u64) -> Option<Entry> {
+    let entry = table::entry(sock, key)?;
+    entry.set(CONNECTION_SUSPECT);
+    Some(entry)
 }
 
 /// Writes the packet that the reset answers; where there is no socket its device tells the namespace.

@@ -8,7 +8,7 @@ use tracer_common::{
 };
 
 use crate::{
-    emit::{self, Heading},
+    emit::{self, Heading, Lane},
     read::{Entry, Object},
     sock::{Sock, state},
     table,
@@ -28,15 +28,15 @@ pub(crate) fn retransmit_skb(ctx: &BtfTracePointContext) {
         return;
     }
     let key = table::make_key(sock);
-    let entry = suspect(key);
+    let entry = suspect(sock, key);
     let heading = Heading::now(Hook::Retransmit, RETRANSMIT, now_in);
-    emit::socket(heading, sock, key, entry);
+    emit::socket(Lane::Symptom, heading, sock, key, entry);
 }
 
 /// Marks the connection, entering one whose connect was not seen, so that its end is sent too.
 #[inline(always)]
-fn suspect(key: u64) -> Option<Entry> {
-    let entry = Entry::find(key);
+fn suspect(sock: Sock<Object>, key: u64) -> Option<Entry> {
+    let entry = table::entry(sock, key);
     if let Some(entry) = entry {
         entry.set(CONNECTION_SUSPECT);
     } else {
@@ -44,7 +44,7 @@ fn suspect(key: u64) -> Option<Entry> {
             flags: CONNECTION_SUSPECT,
             ..Connection::default()
         };
-        table::enter(Hook::Retransmit, key, &unseen);
+        table::enter(Hook::Retransmit, sock, key, true, &unseen);
     }
     entry
 }

@@ -12,7 +12,7 @@ use core::{ffi::c_void, mem::MaybeUninit};
 use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_probe_read_kernel, bpf_skc_to_tcp_sock};
 pub(crate) use frame::{frame_at_entry, frame_at_return};
 pub(crate) use helper::{bytes, cgroup_id, now, processor, task, task_name};
-pub(crate) use own::{Entry, count, enter_call, frozen, is_listed, leave_call, window, zeroed};
+pub(crate) use own::{Entry, Slot, count, count_lost, enter_call, frozen, is_listed, leave_call, window, zeroed};
 use tracer_common::{offsets::MISSING, stat::Hook};
 
 /// The frozen offset of a field.
@@ -50,6 +50,9 @@ unsafe impl<const N: usize> Plain for [u64; N] {}
 /// A struct of the kernel: how its fields are read depends on what the verifier knows of the pointer, and the bodies of
 /// the hooks are written once for both.
 pub(crate) trait Struct: Copy {
+    /// Whether the verifier knows what it is: not in programs of kprobes.
+    const IS_TYPED: bool;
+
     fn address(self) -> u64;
 
     /// The part `inner` bytes into the field at a frozen offset; `None` where this kernel has no such field, or it could
@@ -84,6 +87,8 @@ impl Object {
 }
 
 impl Struct for Object {
+    const IS_TYPED: bool = true;
+
     #[inline(always)]
     fn address(self) -> u64 {
         self.0 as u64
@@ -153,6 +158,8 @@ impl Memory {
 }
 
 impl Struct for Memory {
+    const IS_TYPED: bool = false;
+
     #[inline(always)]
     fn address(self) -> u64 {
         self.address

@@ -8,7 +8,7 @@ use tracer_common::{
     stat::{Counters, Hook},
 };
 
-use crate::map::{CALLS, CONNECTIONS, Call, DROP_REASONS, LIMITER, Limited, STATS, Window};
+use crate::map::{self, CALLS, Call, DROP_REASONS, LIMITER, LOST, Limited, OVERFLOW, SHARES, SLOTS, STATS, Window};
 
 /// Reads a frozen global; the verifier knows the value and drops the branches it rules out.
 #[inline(always)]
@@ -42,11 +42,21 @@ pub(crate) fn count(hook: Hook, change: impl FnOnce(&mut Counters)) {
     }
 }
 
-/// This processor's window of the limiter.
+/// Counts a record that found no room.
 #[inline(always)]
-pub(crate) fn window(of: Limited) -> Option<&'static mut Window> {
+pub(crate) fn count_lost(kind: u8) {
+    if let Some(count) = LOST.get_ptr_mut(u32::from(kind)) {
+        // SAFETY: as in `count`.
+        unsafe { *count += 1 };
+    }
+}
+
+/// This processor's window of the limiter: of everything, or of a share.
+#[inline(always)]
+pub(crate) fn window(of: Limited, share: Option<u32>) -> Option<&'static mut Window> {
+    let index = of as u32 * (SHARES + 1) + share.map_or(0, |share| 1 + share % SHARES);
     // SAFETY: as in `count`; only one program uses each.
-    LIMITER.get_ptr_mut(of as u32).map(|window| unsafe { &mut *window })
+    LIMITER.get_ptr_mut(index).map(|window| unsafe { &mut *window })
 }
 
 /// Keeps what the return of a call needs to know.
@@ -65,14 +75,96 @@ pub(crate) fn leave_call(frame: u64, hook: Hook) -> Option<Call> {
     (call.hook == hook as u32).then_some(call)
 }
 
+/// A place of the flat table.
+#[derive(Clone, Copy)]
+pub(crate) struct Slot(*mut map::Slot);
+
+impl Slot {
+    #[inline(always)]
+    pub(crate) fn at(index: u32) -> Option<Self> {
+        SLOTS.get_ptr_mut(index).map(Self)
+    }
+
+    /// Whose it is; 0: nobody's.
+    #[inline(always)]
+    pub(crate) fn key(self) -> u64 {
+        // SAFETY: a map value stays readable while the program runs.
+        unsafe { (&raw const (*self.0).key).read_volatile() }
+    }
+
+    /// Takes the place if nobody has it. Programs have no compare-and-swap before 5.12, but they can add: two that come
+    /// at once both read a sum that is neither's key, and take their keys out again.
+    #[inline(always)]
+    pub(crate) fn claim(self, key: u64) -> bool {
+        if self.key() != 0 {
+            return false;
+        }
+        self.add(key);
+        let is_mine = self.key() == key;
+        if !is_mine {
+            self.release(key);
+        }
+        is_mine
+    }
+
+    /// Leaves the place, which `key` has.
+    #[inline(always)]
+    pub(crate) fn release(self, key: u64) {
+        self.add(key.wrapping_neg());
+    }
+
+    #[inline(always)]
+    pub(crate) fn entry(self) -> Entry {
+        // SAFETY: a field of a map value, which stays while the program runs.
+        Entry(unsafe { &raw mut (*self.0).connection })
+    }
+
+    #[inline(always)]
+    fn add(self, key: u64) {
+        // SAFETY: the word is aligned, and stays while the program runs.
+        unsafe { add(&raw mut (*self.0).key, key) };
+    }
+}
+
+/// Adds to a word that other processors add to, too. The target has no atomic types; this is one instruction on every
+/// kernel as long as nobody looks at the result.
+///
+/// # Safety
+/// The pointer is aligned, and valid to read and write.
+#[cfg(target_arch = "bpf")]
+#[inline(always)]
+unsafe fn add(word: *mut u64, value: u64) {
+    use core::intrinsics::{AtomicOrdering, atomic_xadd};
+    // SAFETY: as the caller says.
+    unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(word, value) };
+}
+
+/// For the lints, which look at the programs as the host's.
+///
+/// # Safety
+/// As above.
+#[cfg(not(target_arch = "bpf"))]
+unsafe fn add(word: *mut u64, value: u64) {
+    use core::sync::atomic::{AtomicU64, Ordering};
+    // SAFETY: as the caller says.
+    unsafe { AtomicU64::from_ptr(word) }.fetch_add(value, Ordering::Relaxed);
+}
+
 /// An entry of the table of connections, in place. Another processor may change it at the same time.
 #[derive(Clone, Copy)]
 pub(crate) struct Entry(*mut Connection);
 
 impl Entry {
+    /// Of those whose place was taken.
     #[inline(always)]
-    pub(crate) fn find(key: u64) -> Option<Self> {
-        CONNECTIONS.get_ptr_mut(key).map(Self)
+    pub(crate) fn in_overflow(key: u64) -> Option<Self> {
+        OVERFLOW.get_ptr_mut(key).map(Self)
+    }
+
+    #[inline(always)]
+    pub(crate) fn write(self, connection: &Connection) {
+        // SAFETY: a map value stays writable while the program runs; nobody else has the key.
+        unsafe { self.0.write(*connection) }
     }
 
     #[inline(always)]

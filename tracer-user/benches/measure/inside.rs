@@ -13,7 +13,7 @@ use tracer_user::decode::Tables;
 use tracer_user::kernel::clock;
 use tracer_user::kernel::hooks::name;
 use tracer_user::kernel::load::{Probes, Settings};
-use tracer_user::kernel::ring::Ring;
+use tracer_user::kernel::ring::Rings;
 
 pub(crate) struct Inside {
     probes: Probes,
@@ -27,18 +27,19 @@ impl Inside {
         let mut probes = Probes::load(&Settings {
             export_all,
             drops_per_second: 1_000_000,
+            resets_per_second: 1_000_000,
             ..Settings::default()
         })?;
-        let mut ring = probes.take_ring()?;
+        let mut rings = probes.take_rings()?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let reader = thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
-                wait(&ring);
-                while ring.drain(BATCH, &mut take) == BATCH {}
+                wait(&rings);
+                while rings.drain(BATCH, &mut take) == BATCH {}
                 thread::sleep(REST);
             }
-            while ring.drain(BATCH, &mut take) == BATCH {}
+            while rings.drain(BATCH, &mut take) == BATCH {}
         });
         Ok(Self {
             probes,
@@ -93,13 +94,14 @@ impl Drop for Inside {
 }
 
 /// Until there are records, or some time has passed.
-fn wait(ring: &Ring) {
+fn wait(rings: &Rings) {
     const SOME_TIME: Timespec = Timespec {
         tv_sec: 0,
         tv_nsec: 50_000_000,
     };
     // An interrupted wait is as good as a short one.
-    let _ = poll(&mut [PollFd::new(ring, PollFlags::IN)], Some(&SOME_TIME));
+    let of = |ring| PollFd::new(ring, PollFlags::IN);
+    let _ = poll(&mut [of(&rings.events), of(&rings.bulk)], Some(&SOME_TIME));
 }
 
 const BATCH: usize = 512;

@@ -5,12 +5,13 @@
 
 use crate::kernel::attach::{self, Attached, Refused};
 use crate::kernel::btf::{Btf, BtfError};
+use crate::kernel::capacity::Capacity;
 use crate::kernel::facts::{DROPPER, Facts};
 use crate::kernel::hooks::{self, HOOKS, Way};
 use crate::kernel::log::ProbeLog;
 use crate::kernel::plan::{self, HookStatus, Ladder, Refusals, Wishes};
 use crate::kernel::privilege::{self, PrivilegeError};
-use crate::kernel::ring::Ring;
+use crate::kernel::ring::{Ring, Rings};
 use crate::kernel::stat::{self, Cost, Stats};
 use crate::kernel::symbols::Symbols;
 use crate::kernel::{loader, memory, module};
@@ -20,7 +21,7 @@ use aya::{Ebpf, EbpfError, include_bytes_aligned};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use tracer_common::config::{CONNECTIONS, Config, RING_BYTES};
+use tracer_common::config::{Config, RING_BYTES};
 use tracer_common::stat::Hook;
 
 /// What can be chosen about the probes.
@@ -34,10 +35,12 @@ pub struct Settings {
     pub ladder: Ladder,
     /// Drops sent per processor and second.
     pub drops_per_second: u32,
-    /// Size of the ring; rounded up to a power of two of pages.
+    /// RSTs for packets without a socket sent per processor and second.
+    pub resets_per_second: u32,
+    /// Size of each ring; rounded up to a power of two of pages.
     pub ring_bytes: u32,
-    /// Entries of the kernel's table of connections.
-    pub connections: u32,
+    /// Of the kernel's table of connections.
+    pub capacity: Capacity,
     /// Level of the probes' own log (1 errors to 5 trace), 0: compiled away by the verifier.
     pub log_level: u8,
 }
@@ -49,8 +52,9 @@ impl Default for Settings {
             conntrack_events: false,
             ladder: Ladder::Best,
             drops_per_second: 1000,
+            resets_per_second: 20_000,
             ring_bytes: RING_BYTES,
-            connections: CONNECTIONS,
+            capacity: Capacity::default(),
             log_level: 0,
         }
     }
@@ -104,6 +108,8 @@ impl Probes {
             export_all: settings.export_all,
             conntrack_events: settings.conntrack_events,
             drops_per_second: settings.drops_per_second,
+            resets_per_second: settings.resets_per_second,
+            slots: settings.capacity.slots,
         };
         let mut refusals = Refusals::of(settings.ladder);
         let probes = loop {
@@ -192,18 +198,25 @@ impl Probes {
         self.hooks != old
     }
 
-    /// The ring of records; can be taken once.
-    pub fn take_ring(&mut self) -> Result<Ring, LoadError> {
-        let map = self.ebpf.take_map(EVENTS).ok_or(LoadError::NoMap(EVENTS))?;
-        let ring: RingBuf<MapData> = map.try_into()?;
-        Ok(Ring::new(ring))
+    /// The rings of records; can be taken once.
+    pub fn take_rings(&mut self) -> Result<Rings, LoadError> {
+        let mut ring = |name| {
+            let map = self.ebpf.take_map(name).ok_or(LoadError::NoMap(name))?;
+            let ring: RingBuf<MapData> = map.try_into()?;
+            Ok::<_, LoadError>(Ring::new(ring))
+        };
+        Ok(Rings {
+            events: ring(EVENTS)?,
+            bulk: ring(BULK)?,
+        })
     }
 
     /// The counters; can be taken once.
     pub fn take_stats(&mut self) -> Result<Stats, LoadError> {
         let map = self.ebpf.take_map(STATS).ok_or(LoadError::NoMap(STATS))?;
+        let lost = self.ebpf.take_map(LOST).ok_or(LoadError::NoMap(LOST))?;
         let map: PerCpuArray<MapData, _> = map.try_into()?;
-        Ok(Stats::new(map))
+        Ok(Stats::new(map, lost.try_into()?))
     }
 
     /// What the kernel counted for the programs of each attached hook.
@@ -377,6 +390,9 @@ fn loaded_modules() -> BTreeMap<&'static str, u64> {
 
 fn load_object(settings: &Settings, facts: &Facts, config: &Config) -> Result<Ebpf, EbpfError> {
     let drop_table = facts.drop_table();
+    let Capacity { slots, overflow, .. } = settings.capacity;
+    let is_bulky = settings.export_all || settings.conntrack_events;
+    let bulk_bytes = if is_bulky { settings.ring_bytes } else { 1 };
     loader::loader()
         .btf(None)
         .override_global("OFFSETS", &facts.offsets, true)
@@ -384,7 +400,9 @@ fn load_object(settings: &Settings, facts: &Facts, config: &Config) -> Result<Eb
         .override_global("DROP_REASONS", &drop_table, true)
         .override_global("AYA_LOG_LEVEL", &settings.log_level, false)
         .map_max_entries(EVENTS, settings.ring_bytes)
-        .map_max_entries("CONNECTIONS", settings.connections)
+        .map_max_entries(BULK, bulk_bytes)
+        .map_max_entries("SLOTS", slots)
+        .map_max_entries("OVERFLOW", overflow)
         .load(OBJECT)
 }
 
@@ -416,4 +434,6 @@ fn raise_memlock() -> bool {
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-ebpf"));
 const EVENTS: &str = "EVENTS";
+const BULK: &str = "BULK";
 const STATS: &str = "STATS";
+const LOST: &str = "LOST";

@@ -4,6 +4,7 @@
 
 mod attach;
 pub mod btf;
+pub mod capacity;
 pub mod clock;
 pub mod facts;
 pub mod hooks;

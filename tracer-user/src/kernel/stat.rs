@@ -6,6 +6,7 @@ use aya::programs::ProgramFd;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::time::Duration;
 use std::{fs, io};
+use tracer_common::kind::KINDS;
 use tracer_common::stat::{Counters, Hook};
 
 /// A hook's counters, one row per processor.
@@ -60,14 +61,24 @@ impl Cost {
     }
 }
 
-/// Reads the counters' map.
+/// Reads the counters' maps.
 pub struct Stats {
     map: PerCpuArray<MapData, Counters>,
+    lost: PerCpuArray<MapData, u64>,
 }
 
 impl Stats {
-    pub(super) fn new(map: PerCpuArray<MapData, Counters>) -> Self {
-        Self { map }
+    pub(super) fn new(map: PerCpuArray<MapData, Counters>, lost: PerCpuArray<MapData, u64>) -> Self {
+        Self { map, lost }
+    }
+
+    /// Records lost because a ring was full, by [`kind`](tracer_common::kind), since the probes were loaded.
+    pub fn lost(&self) -> Result<[u64; KINDS], MapError> {
+        let mut lost = [0; KINDS];
+        for (kind, sum) in (0..).zip(&mut lost) {
+            *sum = self.lost.get(&kind, 0)?.iter().sum();
+        }
+        Ok(lost)
     }
 
     /// Every hook's counters since the probes were loaded.

@@ -15,6 +15,7 @@ mod names;
 mod outputs;
 mod ports;
 mod ready;
+mod records;
 mod sweeps;
 
 pub use agent::{Agent, agent};
@@ -35,7 +36,6 @@ use crate::inspect::{ANSWERS_MAX, Inspector};
 use crate::kernel::clock as kernel_clock;
 use crate::kernel::load::{Probes, Settings};
 use crate::kernel::plan::Ladder;
-use crate::kernel::ring::Ring;
 use crate::kernel::symbols::Symbols;
 use crate::model::event::Event;
 use crate::model::finding::{Finding, Severity};
@@ -48,13 +48,12 @@ use attendant::{Attendant, Command};
 use conntrack::Conntrack;
 use held::Held;
 use names::Names;
-use std::io;
+use records::Records;
 use std::time::Duration;
 use sweeps::{Sweeps, Written};
-use tokio::io::unix::{AsyncFd, AsyncFdReadyMutGuard};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, channel};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 
 /// Which events are written out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +94,7 @@ pub struct Report {
 pub struct Shell {
     options: Options,
     probes: Probes,
-    ring: AsyncFd<Ring>,
+    records: Records,
     decoder: Decoder,
     inspector: Inspector,
     names: Names,
@@ -154,8 +153,7 @@ impl Shell {
             rst_reasons: facts.rst_reasons.clone(),
             jiffy: kernel_clock::jiffy(),
         };
-        let ring = probes.take_ring()?;
-        let ring = ready::readable(ring).map_err(Failure::system("the ring buffer"))?;
+        let records = Records::new(probes.take_rings()?).map_err(Failure::system("the ring buffers"))?;
         let account = Account::new(probes.take_stats()?);
         let mut conntrack = Conntrack::new();
         conntrack.follow(&probes);
@@ -174,7 +172,7 @@ impl Shell {
         Ok(Self {
             options,
             probes,
-            ring,
+            records,
             decoder,
             inspector,
             names,
@@ -221,20 +219,15 @@ impl Shell {
         tokio::pin!(stop);
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut rested = Instant::now();
         loop {
             let deadline = clock::instant(self.tracker.poll_timeout());
             tokio::select! {
                 () = &mut stop => break,
-                readable = readable_from(&mut self.ring, rested) => {
-                    let Ok(mut guard) = readable else { break };
-                    let ring = guard.get_inner_mut();
-                    let (decoder, account) = (&mut self.decoder, &mut self.account);
-                    let sinks = (&mut self.tracker, &mut self.conntrack, &mut self.held);
-                    if drain(ring, decoder, account, sinks, &self.options, &mut output) {
-                        guard.clear_ready();
-                        rested = Instant::now() + REST;
+                ready = self.records.ready() => {
+                    if ready.is_err() {
+                        break;
                     }
+                    self.drain(&mut output);
                 }
                 Some(answer) = self.answers.recv() => self.answer(answer, &mut output),
                 changes = self.conntrack.recv() => self.take_changes(changes, &mut output),
@@ -264,10 +257,18 @@ impl Shell {
         self.finish(output)
     }
 
+    /// Takes a batch out of the rings; `true`: nothing is left.
     fn drain(&mut self, output: &mut Output<impl FnMut(&Finding)>) -> bool {
-        let sinks = (&mut self.tracker, &mut self.conntrack, &mut self.held);
-        let ring = self.ring.get_mut();
-        drain(ring, &mut self.decoder, &mut self.account, sinks, &self.options, output)
+        let Decoder { tables, symbols } = &mut self.decoder;
+        self.records
+            .drain(|bytes| match tables.decode(bytes, |address| symbols.name(address)) {
+                Ok(event) => {
+                    self.conntrack.met(event.netns);
+                    let sinks = (&mut self.tracker, &mut self.held);
+                    take(event, sinks, &mut self.account, &self.options, output);
+                }
+                Err(error) => self.account.undecodable(&error),
+            })
     }
 
     fn take_changes(&mut self, changes: Vec<Event>, output: &mut Output<impl FnMut(&Finding)>) {
@@ -401,35 +402,6 @@ async fn next_command(attendant: &mut Option<Attendant>) -> Command {
     }
 }
 
-/// Waits until there are records, and never less than until `rested`: the kernel wakes a reader only when it has taken
-/// everything, and waking one for every record costs several times what the record does.
-async fn readable_from(ring: &mut AsyncFd<Ring>, rested: Instant) -> io::Result<AsyncFdReadyMutGuard<'_, Ring>> {
-    tokio::time::sleep_until(rested).await;
-    ring.readable_mut().await
-}
-
-/// Takes a batch out of the ring; `true`: it is empty.
-fn drain(
-    ring: &mut Ring,
-    decoder: &mut Decoder,
-    account: &mut Account,
-    (tracker, conntrack, held): (&mut Tracker, &mut Conntrack, &mut Held),
-    options: &Options,
-    output: &mut Output<impl FnMut(&Finding)>,
-) -> bool {
-    let Decoder { tables, symbols } = decoder;
-    let taken = ring.drain(BATCH, |bytes| {
-        match tables.decode(bytes, |address| symbols.name(address)) {
-            Ok(event) => {
-                conntrack.met(event.netns);
-                take(event, (tracker, held), account, options, output);
-            }
-            Err(error) => account.undecodable(&error),
-        }
-    });
-    taken < BATCH
-}
-
 fn take(
     event: Event,
     (tracker, held): (&mut Tracker, &mut Held),
@@ -482,10 +454,6 @@ async fn until_stopped(end: impl Future<Output = ()>, signals: Option<(Signal, S
     }
 }
 
-/// Records taken in one go, before anything else gets its turn.
-const BATCH: usize = 512;
-/// How long an empty ring is left alone. It holds twenty thousand records; a finding comes this much later.
-const REST: Duration = Duration::from_millis(10);
 /// How often losses and the state of the output are looked at.
 const TICK: Duration = Duration::from_secs(1);
 /// aya-log's level "debug".

@@ -157,6 +157,8 @@ fn the_plan_for_every_fixture_is_known() {
         export_all: true,
         conntrack_events: true,
         drops_per_second: 1000,
+        resets_per_second: 20_000,
+        slots: 65_536,
     };
     for (kernels, ladder, expected) in PLANS {
         for kernel in kernels {

@@ -14,7 +14,7 @@ use tracer_user::kernel::clock;
 use tracer_user::kernel::hooks::spec;
 use tracer_user::kernel::load::{Probes, Settings};
 use tracer_user::kernel::plan::Ladder;
-use tracer_user::kernel::ring::Ring;
+use tracer_user::kernel::ring::Rings;
 use tracer_user::kernel::stat::Stats;
 use tracer_user::kernel::symbols::Symbols;
 use tracer_user::model::event::{Event, EventKind};
@@ -23,7 +23,7 @@ use tracer_user::model::identity::Comm;
 
 pub(crate) struct Scene {
     probes: Probes,
-    ring: Ring,
+    rings: Rings,
     stats: Stats,
     tables: Tables,
     symbols: Symbols,
@@ -62,7 +62,7 @@ impl Scene {
             jiffy: clock::jiffy(),
         };
         let scene = Self {
-            ring: probes.take_ring().unwrap(),
+            rings: probes.take_rings().unwrap(),
             stats: probes.take_stats().unwrap(),
             probes,
             tables,
@@ -111,7 +111,7 @@ impl Scene {
         let mut events = Vec::new();
         while Instant::now() < deadline {
             let mut event = None;
-            if self.ring.drain(1, |bytes| event = Some(bytes.to_vec())) == 0 {
+            if self.rings.drain(1, |bytes| event = Some(bytes.to_vec())) == 0 {
                 self.wait();
             }
             let Some(bytes) = event else { continue };
@@ -133,7 +133,8 @@ impl Scene {
 
     fn wait(&self) {
         let timeout = Timespec::try_from(Duration::from_millis(100)).unwrap();
-        poll(&mut [PollFd::new(&self.ring, PollFlags::IN)], Some(&timeout)).unwrap();
+        let of = |ring| PollFd::new(ring, PollFlags::IN);
+        poll(&mut [of(&self.rings.events), of(&self.rings.bulk)], Some(&timeout)).unwrap();
     }
 
     /// Drops that the limiter kept back.

@@ -42,6 +42,10 @@ pub struct Wishes {
     pub conntrack_events: bool,
     /// Drops sent per processor and second.
     pub drops_per_second: u32,
+    /// RSTs for packets without a socket sent per processor and second.
+    pub resets_per_second: u32,
+    /// Places of the table of connections, a power of two.
+    pub slots: u32,
 }
 
 /// What the kernel, or the user, did not let us do.
@@ -165,6 +169,8 @@ pub fn config(facts: &Facts, wishes: Wishes, plan: &[HookStatus]) -> Config {
         has_socket_cookie: u32::from(facts.has_socket_cookie),
         has_task_btf: u32::from(facts.has_task_btf),
         drops_per_second: wishes.drops_per_second,
+        resets_per_second: wishes.resets_per_second,
+        slot_mask: wishes.slots.saturating_sub(1),
         dropper_from: dropper.start,
         dropper_to: dropper.end,
     }

@@ -25,6 +25,8 @@ fn wishes() -> Wishes {
         export_all: true,
         conntrack_events: true,
         drops_per_second: 1000,
+        resets_per_second: 20_000,
+        slots: 65_536,
     }
 }
 
