@@ -5,6 +5,7 @@
 use super::answers::Asker;
 use super::config::CENSUS_TRIES;
 use super::flow::{Counted, Flow, MIN_RTO, Phase};
+use super::flows::Handle;
 use super::tracker::{Tracker, new_flow};
 use crate::model::event::{Event, EventKind};
 use crate::model::identity::Netns;
@@ -100,14 +101,14 @@ impl Tracker {
     }
 
     /// Up to Linux 5.11 the probes call the socket by another number: there its namespace and tuple tell.
-    fn known(&self, seen: &Stalled) -> Option<u64> {
+    fn known(&self, seen: &Stalled) -> Option<Handle> {
         let by_socket = seen.cookie.and_then(|cookie| self.flows.by_socket(cookie));
         let fits = |flow: &Flow| flow.netns == seen.netns && flow.tuple == seen.tuple && !flow.is_ended();
-        let mut ids = self.flows.by_pair(seen.tuple.into()).iter().copied();
-        by_socket.or_else(|| ids.find(|id| self.flows.get(*id).is_some_and(fits)))
+        let known = self.flows.by_pair(seen.tuple.into());
+        by_socket.or_else(|| known.filter(|(_, flow)| fits(flow)).map(|(handle, _)| handle).min())
     }
 
-    fn flow_counted(&mut self, seen: &Stalled) -> u64 {
+    fn flow_counted(&mut self, seen: &Stalled) -> Handle {
         let event = Event {
             at: seen.at,
             cpu: 0,

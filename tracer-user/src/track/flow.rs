@@ -24,6 +24,8 @@ pub(super) struct Flow {
     pub(super) socket: Option<SocketCookie>,
     /// Local to remote, as its socket has it; without a socket, as the initiator has it.
     pub(super) tuple: Tuple,
+    /// What it is translated to, as its table knows it.
+    pub(super) translation: Option<Tuple>,
     pub(super) way: Way,
     pub(super) owner: Option<Owner>,
     pub(super) phase: Phase,
@@ -55,6 +57,8 @@ pub(super) struct Flow {
     /// The finding it belongs to.
     pub(super) finding: Option<u64>,
     pub(super) deadline: Option<Timestamp>,
+    /// The entry among the deadlines that counts: the deadline, or an earlier time.
+    pub(super) queued: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

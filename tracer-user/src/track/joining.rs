@@ -3,6 +3,7 @@
 use super::answers::Asker;
 use super::config::{LINK_PATIENCE, MAX_DROPS_PER_FLOW, MAX_LINKS, PACKET_PATIENCE};
 use super::flow::{Certainty, DropSeen, Flow, Phase, ResetSeen};
+use super::flows::Handle;
 use super::join;
 use super::judge::ECONNREFUSED;
 use super::packets::{PacketSeen, What};
@@ -51,18 +52,13 @@ impl Tracker {
         }
     }
 
-    /// The flows that the packet could belong to, with their namespaces.
-    fn candidates(&self, seen: &PacketSeen) -> Vec<(u64, Netns)> {
-        let mut candidates = Vec::new();
-        for pair in seen.pairs() {
-            for id in self.flows.by_pair(pair) {
-                let Some(flow) = self.flows.get(*id) else { continue };
-                let fits = join::direction(flow, seen).is_some();
-                if fits && !candidates.iter().any(|(other, _)| other == id) {
-                    candidates.push((*id, flow.netns));
-                }
-            }
-        }
+    /// The flows that the packet could belong to, oldest first, with their namespaces.
+    fn candidates(&self, seen: &PacketSeen) -> Vec<(Handle, Netns)> {
+        let known = seen.pairs().flat_map(|pair| self.flows.by_pair(pair));
+        let fits = known.filter(|(_, flow)| join::direction(flow, seen).is_some());
+        let mut candidates: Vec<_> = fits.map(|(handle, flow)| (handle, flow.netns)).collect();
+        candidates.sort_unstable_by_key(|(handle, _)| *handle);
+        candidates.dedup();
         candidates
     }
 
@@ -87,7 +83,7 @@ impl Tracker {
     }
 
     /// Until it is known whose the packet is, none of them is judged: it may be what explains the end.
-    fn await_link(&mut self, candidates: &[(u64, Netns)], since: Timestamp) {
+    fn await_link(&mut self, candidates: &[(Handle, Netns)], since: Timestamp) {
         for (id, _) in candidates {
             if let Some(flow) = self.flows.get_mut(*id) {
                 flow.awaits_link = Some(since + LINK_PATIENCE);
@@ -95,7 +91,7 @@ impl Tracker {
         }
     }
 
-    fn join(&mut self, candidates: &[(u64, Netns)], seen: &PacketSeen, far: Option<Netns>) {
+    fn join(&mut self, candidates: &[(Handle, Netns)], seen: &PacketSeen, far: Option<Netns>) {
         for (id, _) in candidates {
             if let Some(flow) = self.flows.get_mut(*id) {
                 flow.awaits_link = None;
@@ -132,14 +128,13 @@ impl Tracker {
         Link::Asked
     }
 
-    fn attach(&mut self, id: u64, seen: &PacketSeen, certainty: Certainty) {
+    fn attach(&mut self, id: Handle, seen: &PacketSeen, certainty: Certainty) {
         let Some(flow) = self.flows.get_mut(id) else {
             return;
         };
         let Some(direction) = join::direction(flow, seen) else {
             return;
         };
-        let before = flow.leaving();
         if let Some(entry) = seen.packet.conntrack.filter(|_| seen.netns == flow.netns) {
             flow.conntrack = Some(Box::new(entry));
         }
@@ -175,7 +170,7 @@ impl Tracker {
             }
             What::Reset(_) => {}
         }
-        self.flows.reindex(id, before);
+        self.flows.reindex(id);
     }
 
     /// What conntrack says of a connection's entry while it is under suspicion.
@@ -188,15 +183,15 @@ impl Tracker {
         }
         self.entry_came(netns, &entry);
         for own in [entry.original, entry.reply] {
-            for id in self.flows.by_pair(own.into()).to_vec() {
+            let known = self.flows.by_pair(own.into());
+            let its = known.filter(|(_, flow)| flow.netns == netns && flow.tuple == own);
+            let mut its: Vec<_> = its.map(|(handle, _)| handle).collect();
+            its.sort_unstable();
+            for id in its {
                 let Some(flow) = self.flows.get_mut(id) else { continue };
-                if flow.netns != netns || flow.tuple != own {
-                    continue;
-                }
-                let before = flow.leaving();
                 flow.conntrack = Some(Box::new(entry));
                 let leaving = flow.leaving();
-                self.flows.reindex(id, before);
+                self.flows.reindex(id);
                 self.claim_packets(leaving);
                 self.touch(Some(id));
             }

@@ -31,6 +31,7 @@ mod proof;
 mod recurring;
 mod resets;
 mod reviewing;
+mod slab;
 mod strays;
 mod sweep;
 mod sweeping;

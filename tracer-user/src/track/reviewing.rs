@@ -3,6 +3,7 @@
 use super::answers::Asker;
 use super::config::{EXAMINATION_PATIENCE, REEXAMINE_MAX};
 use super::flow::{Examination, Flow, Phase, Result as Examined};
+use super::flows::Handle;
 use super::judge::{self, Ordinary, Verdict};
 use super::recurring::{self, Resetter};
 use super::theory::{self, Case, Diagnosis, Look, Surroundings};
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 impl Tracker {
-    pub(super) fn touch(&mut self, id: Option<u64>) {
+    pub(super) fn touch(&mut self, id: Option<Handle>) {
         self.touched.extend(id);
     }
 
@@ -27,7 +28,7 @@ impl Tracker {
     }
 
     /// Judges the flow and does what follows from it.
-    fn review(&mut self, id: u64, now: Timestamp) {
+    fn review(&mut self, id: Handle, now: Timestamp) {
         let Some(flow) = self.flows.get(id) else {
             return;
         };
@@ -56,7 +57,7 @@ impl Tracker {
     }
 
     /// Adds the flow to the finding of its cause; it stays as long as it hangs.
-    fn report(&mut self, id: u64, diagnosis: Diagnosis, supersedes: Option<u64>, now: Timestamp) {
+    fn report(&mut self, id: Handle, diagnosis: Diagnosis, supersedes: Option<u64>, now: Timestamp) {
         let Some(flow) = self.flows.get_mut(id) else {
             return;
         };
@@ -121,16 +122,16 @@ impl Tracker {
     }
 
     /// A connection with a finding: is it explained better by now, has it ended, has it recovered?
-    fn follow_up(&mut self, id: u64, finding: u64, verdict: Verdict, now: Timestamp) {
+    fn follow_up(&mut self, id: Handle, finding: u64, verdict: Verdict, now: Timestamp) {
         let Some(flow) = self.flows.get(id) else {
             return;
         };
-        let ended = flow.is_ended();
+        let (ended, number) = (flow.is_ended(), flow.id);
         let examined = matches!(flow.examination, Examination::Done(_) | Examination::None);
         let due = flow.deadline.is_none_or(|deadline| deadline <= now);
         match verdict {
             Verdict::Found(diagnosis) if self.findings.is_improved_by(finding, &diagnosis) => {
-                let alone = self.findings.withdraw(finding, id, now, &mut self.totals);
+                let alone = self.findings.withdraw(finding, number, now, &mut self.totals);
                 self.report(id, *diagnosis, alone.then_some(finding), now);
             }
             Verdict::Found(diagnosis) if self.findings.confirm(finding, &diagnosis, &mut self.totals) => {
@@ -154,7 +155,7 @@ impl Tracker {
         }
     }
 
-    fn examine(&mut self, id: u64, look: Look, now: Timestamp) {
+    fn examine(&mut self, id: Handle, look: Look, now: Timestamp) {
         // What is asked because of an event that came late has its whole time from now on.
         let now = now.max(self.latest);
         let Some(flow) = self.flows.get(id) else {
@@ -199,7 +200,7 @@ impl Tracker {
     }
 
     /// The deadline of an examination that is on its way.
-    fn await_examination(&mut self, id: u64, now: Timestamp) {
+    fn await_examination(&mut self, id: Handle, now: Timestamp) {
         let Some(Flow {
             examination: Examination::Asked { since, .. },
             ..
@@ -215,7 +216,7 @@ impl Tracker {
         }
     }
 
-    fn not_examined(&mut self, id: u64, now: Timestamp, why: Arc<str>) {
+    fn not_examined(&mut self, id: Handle, now: Timestamp, why: Arc<str>) {
         self.totals.unexamined += 1;
         if let Some(flow) = self.flows.get_mut(id) {
             flow.examination = Examination::Done(Box::new(Examined {
@@ -224,10 +225,27 @@ impl Tracker {
                 examined: Err(why),
             }));
         }
+        self.flows.reindex(id);
         self.touch(Some(id));
     }
 
-    pub(super) fn examined(&mut self, id: u64, at: Timestamp, enter: Option<Arc<str>>, reply: Reply) {
+    /// An entry among the deadlines came up: the flow is touched if it still has that deadline.
+    pub(super) fn flow_expired(&mut self, id: Handle, at: Timestamp) {
+        let Some(flow) = self.flows.get_mut(id).filter(|flow| flow.queued == Some(at)) else {
+            return;
+        };
+        flow.queued = None;
+        match flow.deadline {
+            Some(deadline) if deadline > at => {
+                flow.queued = Some(deadline);
+                self.flow_deadlines.arm(deadline, id);
+            }
+            Some(_) => self.touch(Some(id)),
+            None => {}
+        }
+    }
+
+    pub(super) fn examined(&mut self, id: Handle, at: Timestamp, enter: Option<Arc<str>>, reply: Reply) {
         let examined = match reply {
             Reply::Connection(examined) => Ok(*examined),
             Reply::Gone => Err("the namespace is gone".into()),
@@ -245,12 +263,11 @@ impl Tracker {
             Ok(examined) => judge::has_recovered(flow, examined),
             Err(_) => flow.finding.is_some(),
         };
-        let before = flow.leaving();
         flow.examination = Examination::Done(Box::new(Examined { at, enter, examined }));
         let leaving = flow.leaving();
         let (open, ended) = (flow.finding.is_some(), flow.is_ended());
         let since = flow.stalled_since.unwrap_or(flow.first_seen);
-        self.flows.reindex(id, before);
+        self.flows.reindex(id);
         self.claim_packets(leaving);
         match (open, recovered) {
             _ if ended => self.touch(Some(id)),
@@ -261,17 +278,21 @@ impl Tracker {
         }
     }
 
-    fn arm(&mut self, id: u64, until: Timestamp) {
+    fn arm(&mut self, id: Handle, until: Timestamp) {
         if let Some(flow) = self.flows.get_mut(id)
             && flow.deadline != Some(until)
         {
             flow.deadline = Some(until);
-            self.flow_deadlines.arm(until, id);
+            // An earlier entry finds out by itself that there is more time.
+            if flow.queued.is_none_or(|queued| until < queued) {
+                flow.queued = Some(until);
+                self.flow_deadlines.arm(until, id);
+            }
         }
     }
 
     /// Forgets the flow: it ended, or went on, and is counted as `ordinary` unless it has a finding.
-    pub(super) fn finish_flow(&mut self, id: u64, ordinary: Ordinary, at: Timestamp) {
+    pub(super) fn finish_flow(&mut self, id: Handle, ordinary: Ordinary, at: Timestamp) {
         let Some(flow) = self.flows.remove(id) else {
             return;
         };

@@ -242,10 +242,9 @@ impl Tracker {
     }
 
     fn suspect(&mut self, tuple: Tuple, reset: ResetSeen, mut stray: Stray, looked: Looked) {
-        let known = self.flows.by_pair(tuple.into()).iter().copied().find(|id| {
-            let flow = self.flows.get(*id);
-            flow.is_some_and(|flow| flow.netns == reset.netns && flow.tuple == tuple)
-        });
+        let known = self.flows.by_pair(tuple.into());
+        let its = known.filter(|(_, flow)| flow.netns == reset.netns && flow.tuple == tuple);
+        let known = its.map(|(handle, _)| handle).min();
         let id = known.unwrap_or_else(|| {
             let has_socket = looked.examined.as_ref().is_ok_and(|examined| examined.socket.is_some());
             let (id, evicted) = self.flows.insert(flow_of(tuple, &reset, has_socket));
@@ -258,7 +257,6 @@ impl Tracker {
         let Some(flow) = self.flows.get_mut(id) else {
             return;
         };
-        let before = flow.leaving();
         if let Untranslated::Deleted(deleted) = &stray.why {
             flow.conntrack = Some(Box::new(deleted.entry));
         }
@@ -270,7 +268,7 @@ impl Tracker {
         flow.stray = Some(Box::new(stray));
         flow.asked.get_or_insert(looked.at);
         flow.examination = Examination::Done(Box::new(looked));
-        self.flows.reindex(id, before);
+        self.flows.reindex(id);
         self.touch(Some(id));
     }
 }

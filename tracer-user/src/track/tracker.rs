@@ -6,7 +6,7 @@ use super::config::{Config, EXAMINATIONS_BURST, EXAMINATIONS_PER_SECOND, MAX_ENT
 use super::deadlines::Deadlines;
 use super::findings::Findings;
 use super::flow::{Examination, Flow, Phase};
-use super::flows::Flows;
+use super::flows::{Flows, Handle};
 use super::giveup::GiveUps;
 use super::judge::{ECONNABORTED, ECONNREFUSED, ECONNRESET, Ordinary};
 use super::locals::Locals;
@@ -37,8 +37,8 @@ pub struct Tracker {
     pub(super) config: Config,
     pub(super) flows: Flows,
     pub(super) packets: Packets,
-    pub(super) flow_deadlines: Deadlines,
-    pub(super) packet_deadlines: Deadlines,
+    pub(super) flow_deadlines: Deadlines<Handle>,
+    pub(super) packet_deadlines: Deadlines<u64>,
     pub(super) resets: Resets,
     pub(super) give_ups: GiveUps,
     pub(super) recurring: Recurring,
@@ -57,7 +57,7 @@ pub struct Tracker {
     pub(super) sweeps: Sweeps,
     pub(super) census: Schedule,
     /// Connections that something was learned of and that are to be judged before the current call returns.
-    pub(super) touched: Vec<u64>,
+    pub(super) touched: Vec<Handle>,
     /// The latest time that was told of.
     pub(super) latest: Timestamp,
     /// When the host last went on after it had stood still: what hung before counts from then on.
@@ -76,9 +76,10 @@ impl Tracker {
     pub fn new(config: Config, now: Timestamp) -> Self {
         let sweeps = Sweeps::starting(config.sweep.then_some(now));
         let census = Schedule::starting(config.census.then_some(now));
+        let flows = Flows::bounded(config.max_flows);
         Self {
             config,
-            flows: Flows::default(),
+            flows,
             packets: Packets::default(),
             flow_deadlines: Deadlines::default(),
             packet_deadlines: Deadlines::default(),
@@ -216,16 +217,14 @@ impl Tracker {
             self.packet_expired(id);
         }
         while let Some((at, id)) = self.flow_deadlines.pop_due(now) {
-            if self.flows.get(id).is_some_and(|flow| flow.deadline == Some(at)) {
-                self.touch(Some(id));
-            }
+            self.flow_expired(id, at);
         }
         self.review_touched(now);
         self.findings.handle_timeout(now);
         self.take_census(now);
         self.sweep(now);
         let flows = &self.flows;
-        let armed = |at, id| flows.get(id).is_some_and(|flow| flow.deadline == Some(at));
+        let armed = |at, id| flows.get(id).is_some_and(|flow| flow.queued == Some(at));
         self.flow_deadlines.prune(flows.len(), armed);
         self.name_findings(now);
     }
@@ -348,12 +347,10 @@ impl Tracker {
 
     /// Its socket gets the SYNs of a connection that is redirected there: it is an old one, and that can go on without it.
     fn is_in_the_way(&self, netns: Netns, tuple: Tuple) -> bool {
-        let mut others = self.flows.by_pair(tuple.into()).iter();
-        others.any(|id| {
-            self.flows.get(*id).is_some_and(|flow| {
-                let meets = flow.tuple != tuple.inverted() && flow.leaving() == tuple.inverted();
-                meets && flow.netns == netns && flow.phase == Phase::Connecting
-            })
+        let mut others = self.flows.by_pair(tuple.into());
+        others.any(|(_, flow)| {
+            let meets = flow.tuple != tuple.inverted() && flow.leaving() == tuple.inverted();
+            meets && flow.netns == netns && flow.phase == Phase::Connecting
         })
     }
 
@@ -380,7 +377,7 @@ impl Tracker {
     }
 
     /// The flow of the event's socket, entered if it is new; `None` where the event has no tuple, or nobody wants it.
-    fn flow_of(&mut self, event: &Event, phase: Phase) -> Option<u64> {
+    fn flow_of(&mut self, event: &Event, phase: Phase) -> Option<Handle> {
         let tuple = event.tuple.filter(|_| self.config.wants(event.netns))?;
         let known = event.socket.and_then(|socket| self.flows.by_socket(socket));
         let known = known.or_else(|| self.flow_by_tuple(event, tuple));
@@ -413,24 +410,23 @@ impl Tracker {
     }
 
     /// A flow that is known by its tuple only so far.
-    fn flow_by_tuple(&self, event: &Event, tuple: Tuple) -> Option<u64> {
+    fn flow_by_tuple(&self, event: &Event, tuple: Tuple) -> Option<Handle> {
         let fits = |flow: &Flow| {
             let other_socket = flow.socket.is_some() && event.socket.is_some();
             flow.netns == event.netns && flow.tuple == tuple && !other_socket && belongs(flow, event)
         };
-        let mut ids = self.flows.by_pair(tuple.into()).iter();
-        ids.find(|id| self.flows.get(**id).is_some_and(fits)).copied()
+        let known = self.flows.by_pair(tuple.into());
+        known.filter(|(_, flow)| fits(flow)).map(|(handle, _)| handle).min()
     }
 
     /// Fills in what an earlier event could not know.
-    fn complete(&mut self, id: u64, event: &Event) {
+    fn complete(&mut self, id: Handle, event: &Event) {
         let Some(flow) = self.flows.get_mut(id) else {
             return;
         };
         flow.owner = flow.owner.or(event.owner);
         if let (Some(_), None, Some(socket)) = (&flow.counted, flow.socket, event.socket) {
-            flow.socket = Some(socket);
-            self.flows.name(id, socket);
+            self.flows.set_socket(id, socket);
         }
         let Some(flow) = self.flows.get_mut(id) else {
             return;
@@ -440,8 +436,7 @@ impl Tracker {
             && flow.tuple.source.port == 0
             && tuple.source.port != 0
         {
-            flow.tuple = tuple;
-            self.flows.index(id, tuple);
+            self.flows.set_tuple(id, tuple);
             self.claim_packets(tuple);
         }
     }
@@ -462,6 +457,7 @@ pub(super) fn new_flow(event: &Event, tuple: Tuple, phase: Phase) -> Flow {
         netns: event.netns,
         socket: event.socket,
         tuple,
+        translation: None,
         way: Way::Outbound,
         owner: event.owner,
         phase,
@@ -484,5 +480,6 @@ pub(super) fn new_flow(event: &Event, tuple: Tuple, phase: Phase) -> Flow {
         awaits_link: None,
         finding: None,
         deadline: None,
+        queued: None,
     }
 }
