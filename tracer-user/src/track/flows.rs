@@ -113,7 +113,7 @@ impl Flows {
         let own = self.within(&self.by_pair, hash);
         let own = own.filter(move |(_, flow)| Pair::from(flow.tuple) == pair);
         let translated = self.within(&self.by_translation, hash);
-        let translated = translated.filter(move |(_, flow)| flow.translation.map(Pair::from) == Some(pair));
+        let translated = translated.filter(move |(_, flow)| flow.signs().translation.map(Pair::from) == Some(pair));
         own.chain(translated)
     }
 
@@ -168,7 +168,7 @@ impl Flows {
         let Some(flow) = self.get_mut(handle) else {
             return;
         };
-        let counted = flow.counted.as_mut().and_then(|counted| counted.cookie.take());
+        let counted = flow.take_other_name();
         let socket = flow.socket.take();
         if let Some(other) = counted.filter(|other| self.by_other_name.get(other) == Some(&handle)) {
             self.by_other_name.remove(&other);
@@ -181,7 +181,7 @@ impl Flows {
 
     pub(super) fn remove(&mut self, handle: Handle) -> Option<Flow> {
         self.detach(handle);
-        let (tuple, translation) = self.get(handle).map(|flow| (flow.tuple, flow.translation))?;
+        let (tuple, translation) = self.get(handle).map(|flow| (flow.tuple, flow.signs().translation))?;
         let hash = self.hash(tuple);
         take(&mut self.by_pair, hash, handle.slot);
         if let Some(translation) = translation {
@@ -221,10 +221,11 @@ impl Flows {
         };
         let leaving = flow.leaving();
         let translation = (leaving != flow.tuple).then_some(leaving);
-        let before = std::mem::replace(&mut flow.translation, translation);
+        let before = flow.signs().translation;
         if before == translation {
             return;
         }
+        flow.signs_mut().translation = translation;
         if let Some(before) = before {
             let hash = self.hash(before);
             take(&mut self.by_translation, hash, handle.slot);
@@ -233,7 +234,7 @@ impl Flows {
             let hash = self.hash(translation);
             let (slab, random) = (&self.slab, &self.random);
             self.by_translation.insert_unique(hash, handle.slot, |slot| {
-                let translation = slab.get(*slot).and_then(|node| node.flow.translation);
+                let translation = slab.get(*slot).and_then(|node| node.flow.signs().translation);
                 translation.map_or(0, |tuple| random.hash_one(Pair::from(tuple)))
             });
         }

@@ -19,7 +19,7 @@ pub(super) fn direction(flow: &Flow, seen: &PacketSeen) -> Option<Direction> {
         return None;
     }
     let packet = seen.packet.tuple;
-    let here = if seen.netns == flow.netns {
+    let here = if seen.netns == flow.netns() {
         flow.tuple
     } else {
         flow.leaving()
@@ -76,7 +76,7 @@ pub(super) fn place(flow: &Flow, seen: &PacketSeen, direction: Direction) -> Pla
     }
     let translated_here = seen.packet.conntrack.is_some_and(|entry| entry.translated().is_some());
     match direction {
-        _ if seen.netns != flow.netns => Place::Forward,
+        _ if seen.netns != flow.netns() => Place::Forward,
         Direction::Reply => Place::Input,
         // A packet that the socket sent comes back with a device only when it goes to a local address (lo) …
         Direction::Original if translated_here || is_local(flow.tuple) => Place::Input,

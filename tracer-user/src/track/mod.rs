@@ -25,6 +25,7 @@ mod lost;
 mod merged;
 mod names;
 mod naming;
+mod origins;
 mod pace;
 mod packets;
 mod proof;
