@@ -1,6 +1,7 @@
 //! Inquiries on their way, and what to do with their answers.
 
 use super::config::{ANSWER_LOST, MAX_INQUIRIES};
+use super::flows::Handle;
 use super::totals::Totals;
 use crate::model::identity::Netns;
 use crate::model::inquiry::{Inquiry, Question};
@@ -12,7 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 /// Who waits for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asker {
-    Flow(u64),
+    Flow(Handle),
     /// The far end of the device of this namespace.
     Link {
         netns: u64,

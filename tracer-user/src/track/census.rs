@@ -5,7 +5,8 @@
 use super::answers::Asker;
 use super::config::CENSUS_TRIES;
 use super::flow::{Counted, Flow, MIN_RTO, Phase};
-use super::tracker::{Tracker, new_flow};
+use super::flows::Handle;
+use super::tracker::Tracker;
 use crate::model::event::{Event, EventKind};
 use crate::model::identity::Netns;
 use crate::model::inquiry::{Census, Question, Reply, Stalled};
@@ -100,14 +101,14 @@ impl Tracker {
     }
 
     /// Up to Linux 5.11 the probes call the socket by another number: there its namespace and tuple tell.
-    fn known(&self, seen: &Stalled) -> Option<u64> {
+    fn known(&self, seen: &Stalled) -> Option<Handle> {
         let by_socket = seen.cookie.and_then(|cookie| self.flows.by_socket(cookie));
-        let fits = |flow: &Flow| flow.netns == seen.netns && flow.tuple == seen.tuple && !flow.is_ended();
-        let mut ids = self.flows.by_pair(seen.tuple.into()).iter().copied();
-        by_socket.or_else(|| ids.find(|id| self.flows.get(*id).is_some_and(fits)))
+        let fits = |flow: &Flow| flow.netns() == seen.netns && flow.tuple == seen.tuple && !flow.is_ended();
+        let known = self.flows.by_pair(seen.tuple.into());
+        by_socket.or_else(|| known.filter(|(_, flow)| fits(flow)).map(|(handle, _)| handle).min())
     }
 
-    fn flow_counted(&mut self, seen: &Stalled) -> u64 {
+    fn flow_counted(&mut self, seen: &Stalled) -> Handle {
         let event = Event {
             at: seen.at,
             cpu: 0,
@@ -118,12 +119,8 @@ impl Tracker {
             owner: None,
             kind: EventKind::Connect,
         };
-        let (id, evicted) = self.flows.insert(new_flow(&event, seen.tuple, phase(seen)));
-        self.totals.evicted += u64::from(evicted.is_some());
-        if let Some(flow) = evicted {
-            self.release_finding(&flow, seen.at);
-        }
-        id
+        let flow = Flow::new(&event, seen.tuple, phase(seen), &mut self.origins);
+        self.enter(flow, seen.at)
     }
 }
 
@@ -147,17 +144,17 @@ fn is_syn(seen: &Stalled) -> bool {
 impl Flow {
     /// Takes in the state of its retransmission timer.
     fn count(&mut self, seen: &Stalled, sent: Sent) {
-        if let Some(counted) = &mut self.counted {
-            counted.holder = counted.holder.or(seen.socket.process);
-        } else {
-            self.counted = Some(Box::new(Counted {
+        let new = || {
+            Box::new(Counted {
                 at: seen.at,
                 cookie: seen.cookie,
-                holder: seen.socket.process,
+                holder: None,
                 enter: seen.enter.clone(),
                 last_sent: sent.last,
-            }));
-        }
+            })
+        };
+        let counted = self.signs_mut().counted.get_or_insert_with(new);
+        counted.holder = counted.holder.or(seen.socket.process);
         // What events told since is newer; only of a SYN no acknowledgement can have come in between.
         if !is_syn(seen) && self.last_retransmit.is_some_and(|last| last > seen.at) {
             return;

@@ -3,8 +3,6 @@
 use crate::model::identity::Netns;
 use std::time::Duration;
 
-/// Connections under suspicion. Past it the oldest is forgotten and counted (`Totals::evicted`).
-pub const MAX_FLOWS: usize = 131_072;
 /// Packets (drops, RSTs) that wait for the connection they belong to. Past it the oldest is forgotten and counted.
 pub const MAX_PACKETS: usize = 16_384;
 /// Open findings. Past it new causes are only counted.
@@ -59,6 +57,9 @@ pub struct Config {
     pub walk: bool,
     /// Whether to ask which programs, containers and pods a finding is about.
     pub names: bool,
+    /// How many connections may be under suspicion at once. Past it the oldest is forgotten and counted
+    /// (`Totals::evicted`).
+    pub max_flows: usize,
     /// Inodes of the namespaces whose connections are wanted; empty: all. Packets of any namespace still reach them.
     pub netns: Vec<u32>,
 }
@@ -83,6 +84,7 @@ impl Default for Config {
             census: true,
             walk: true,
             names: false,
+            max_flows: 131_072,
             netns: Vec::new(),
         }
     }

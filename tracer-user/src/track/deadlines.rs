@@ -4,15 +4,23 @@ use crate::model::time::Timestamp;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// A heap with lazy re-arming: an entry counts only while its owner still has that deadline.
-#[derive(Debug, Default)]
-pub(super) struct Deadlines {
-    heap: BinaryHeap<Reverse<(Timestamp, u64)>>,
+/// A heap with lazy re-arming: an entry counts only while its owner says so.
+#[derive(Debug)]
+pub(super) struct Deadlines<T: Ord> {
+    heap: BinaryHeap<Reverse<(Timestamp, T)>>,
 }
 
-impl Deadlines {
-    pub(super) fn arm(&mut self, at: Timestamp, id: u64) {
-        self.heap.push(Reverse((at, id)));
+impl<T: Ord> Default for Deadlines<T> {
+    fn default() -> Self {
+        Self {
+            heap: BinaryHeap::new(),
+        }
+    }
+}
+
+impl<T: Ord + Copy> Deadlines<T> {
+    pub(super) fn arm(&mut self, at: Timestamp, of: T) {
+        self.heap.push(Reverse((at, of)));
     }
 
     /// The earliest deadline, perhaps of somebody who has been re-armed since: spurious wake-ups are harmless.
@@ -21,7 +29,7 @@ impl Deadlines {
     }
 
     /// Takes the next entry that is due.
-    pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, u64)> {
+    pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, T)> {
         let Reverse((at, _)) = self.heap.peek()?;
         if *at > now {
             return None;
@@ -30,9 +38,9 @@ impl Deadlines {
     }
 
     /// Drops entries that nobody has any more, once they outnumber the live ones.
-    pub(super) fn prune(&mut self, live: usize, is_armed: impl Fn(Timestamp, u64) -> bool) {
-        if self.heap.len() > 1_024 + live.saturating_mul(4) {
-            self.heap.retain(|Reverse((at, id))| is_armed(*at, *id));
+    pub(super) fn prune(&mut self, live: usize, is_armed: impl Fn(Timestamp, T) -> bool) {
+        if self.heap.len() > 1_024 + live.saturating_mul(2) {
+            self.heap.retain(|Reverse((at, of))| is_armed(*at, *of));
         }
     }
 }

@@ -1,8 +1,9 @@
 //! One connection under suspicion: everything that was seen of it.
 
+use super::origins::{Origin, Origins};
 use super::strays::Stray;
 use crate::model::conntrack::{Conntrack, Direction};
-use crate::model::event::{Destroyed, Retransmit, RstMaker};
+use crate::model::event::{Destroyed, Event, Retransmit, RstMaker};
 use crate::model::evidence::Place;
 use crate::model::finding::{Connection, Way};
 use crate::model::identity::{Netns, Owner, Process, SocketCookie};
@@ -11,21 +12,23 @@ use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::TcpState;
 use crate::model::time::Timestamp;
 use crate::model::tuple::Tuple;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The retransmission timeout assumed where the kernel's could not be read (its minimum).
 pub(super) const MIN_RTO: Duration = Duration::from_millis(200);
 
+/// Small where it only hangs: a hundred thousand of them may.
 #[derive(Debug)]
 pub(super) struct Flow {
     pub(super) id: u64,
-    pub(super) netns: Netns,
+    pub(super) origin: Arc<Origin>,
+    started: Option<Timestamp>,
     pub(super) socket: Option<SocketCookie>,
     /// Local to remote, as its socket has it; without a socket, as the initiator has it.
     pub(super) tuple: Tuple,
     pub(super) way: Way,
-    pub(super) owner: Option<Owner>,
     pub(super) phase: Phase,
     pub(super) first_seen: Timestamp,
     pub(super) syn_retransmits: u32,
@@ -34,6 +37,18 @@ pub(super) struct Flow {
     pub(super) last_retransmit: Option<Timestamp>,
     /// When the first of the unacknowledged segments went out.
     pub(super) stalled_since: Option<Timestamp>,
+    pub(super) examination: Examination,
+    /// The finding it belongs to.
+    finding: Option<NonZeroU64>,
+    pub(super) deadline: Option<Timestamp>,
+    /// The entry among the deadlines that counts: the deadline, or an earlier time.
+    pub(super) queued: Option<Timestamp>,
+    signs: Option<Box<Signs>>,
+}
+
+/// What most flows have nothing of.
+#[derive(Debug, Default)]
+pub(super) struct Signs {
     pub(super) drops: Vec<DropSeen>,
     pub(super) reset: Option<Box<ResetSeen>>,
     /// The first RST that a rule made for one of its packets.
@@ -43,19 +58,31 @@ pub(super) struct Flow {
     pub(super) destroyed: Option<(Timestamp, Destroyed)>,
     /// From a packet of it.
     pub(super) conntrack: Option<Box<Conntrack>>,
+    /// What it is translated to, as the table of flows knows it.
+    pub(super) translation: Option<Tuple>,
     /// A packet of it was not translated back.
     pub(super) stray: Option<Box<Stray>>,
     /// It hung already when tracing began.
     pub(super) counted: Option<Box<Counted>>,
-    pub(super) examination: Examination,
     /// When it was examined for the first time.
     pub(super) asked: Option<Timestamp>,
     /// A packet that may be its own waits for the answer where its device leads; until then at most.
     pub(super) awaits_link: Option<Timestamp>,
-    /// The finding it belongs to.
-    pub(super) finding: Option<u64>,
-    pub(super) deadline: Option<Timestamp>,
 }
+
+static NO_SIGNS: Signs = Signs {
+    drops: Vec::new(),
+    reset: None,
+    rule_reset: None,
+    reset_received: None,
+    destroyed: None,
+    conntrack: None,
+    translation: None,
+    stray: None,
+    counted: None,
+    asked: None,
+    awaits_link: None,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -133,51 +160,151 @@ pub(super) struct ResetSeen {
 pub(super) enum Examination {
     #[default]
     None,
-    Asked {
-        since: Timestamp,
-        /// The previous result, kept while the next is on its way.
-        previous: Option<Box<Result>>,
+    Asked(Box<Asked>),
+    Done(Box<Outcome>),
+    /// Nobody looked.
+    Missed {
+        at: Timestamp,
+        why: Missed,
     },
-    Done(Box<Result>),
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct Result {
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) since: Timestamp,
+    /// Kept while the next is on its way.
+    pub(super) previous: Examination,
+}
+
+#[derive(Debug)]
+pub(super) struct Outcome {
     pub(super) at: Timestamp,
     pub(super) enter: Option<Arc<str>>,
-    pub(super) examined: std::result::Result<Examined, Arc<str>>,
+    pub(super) examined: Result<Box<Examined>, Arc<str>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Missed {
+    TooMany,
+    TooLate,
+}
+
+/// What came of an examination.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Looked<'a> {
+    pub(super) at: Timestamp,
+    pub(super) enter: Option<&'a Arc<str>>,
+    /// Or why nothing was seen.
+    pub(super) examined: Result<&'a Examined, &'a str>,
+}
+
+impl Examination {
+    fn looked(&self) -> Option<Looked<'_>> {
+        match self {
+            Self::None => None,
+            Self::Asked(asked) => asked.previous.looked(),
+            Self::Done(outcome) => Some(Looked {
+                at: outcome.at,
+                enter: outcome.enter.as_ref(),
+                examined: outcome.examined.as_deref().map_err(|why| &**why),
+            }),
+            Self::Missed { at, why } => Some(Looked {
+                at: *at,
+                enter: None,
+                examined: Err(match why {
+                    Missed::TooMany => "too many examinations at once",
+                    Missed::TooLate => "the examination took too long",
+                }),
+            }),
+        }
+    }
 }
 
 impl Flow {
+    /// One that nothing but the event is known of.
+    pub(super) fn new(event: &Event, tuple: Tuple, phase: Phase, origins: &mut Origins) -> Self {
+        Self {
+            id: 0,
+            origin: origins.of(event.netns, event.owner),
+            started: event.owner.map(|owner| owner.started),
+            socket: event.socket,
+            tuple,
+            way: Way::Outbound,
+            phase,
+            first_seen: event.at,
+            syn_retransmits: 0,
+            retransmits: 0,
+            unacked: 0,
+            last_retransmit: None,
+            stalled_since: None,
+            examination: Examination::None,
+            finding: None,
+            deadline: None,
+            queued: None,
+            signs: None,
+        }
+    }
+
+    pub(super) fn netns(&self) -> Netns {
+        self.origin.netns
+    }
+
+    pub(super) fn owner(&self) -> Option<Owner> {
+        self.origin.owner(self.started?)
+    }
+
+    /// Who called connect, which was not known of it.
+    pub(super) fn set_owner(&mut self, owner: Owner, origins: &mut Origins) {
+        self.origin = origins.of(self.netns(), Some(owner));
+        self.started = Some(owner.started);
+    }
+
     pub(super) fn started(&self) -> Option<Timestamp> {
-        self.owner.map(|owner| owner.started)
+        self.started
+    }
+
+    pub(super) fn finding(&self) -> Option<u64> {
+        self.finding.map(NonZeroU64::get)
+    }
+
+    pub(super) fn set_finding(&mut self, finding: Option<u64>) {
+        self.finding = finding.and_then(NonZeroU64::new);
+    }
+
+    pub(super) fn signs(&self) -> &Signs {
+        self.signs.as_deref().unwrap_or(&NO_SIGNS)
+    }
+
+    pub(super) fn signs_mut(&mut self) -> &mut Signs {
+        self.signs.get_or_insert_default()
     }
 
     pub(super) fn is_ended(&self) -> bool {
         matches!(self.phase, Phase::Ended { .. })
     }
 
+    /// The socket's other name belongs to another connection from now on.
+    pub(super) fn take_other_name(&mut self) -> Option<SocketCookie> {
+        self.signs.as_mut()?.counted.as_mut()?.cookie.take()
+    }
+
     /// The drop that decides: replies before requests (they prove that the request got out), more before fewer.
     pub(super) fn main_drop(&self) -> Option<&DropSeen> {
         let weight = |drop: &&DropSeen| (drop.certainty, drop.direction == Direction::Reply, drop.count());
-        self.drops.iter().max_by_key(weight)
+        self.signs().drops.iter().max_by_key(weight)
     }
 
-    /// The last examination's result, also while the next is under way.
-    pub(super) fn examined(&self) -> Option<&Result> {
-        match &self.examination {
-            Examination::None => None,
-            Examination::Asked { previous, .. } => previous.as_deref(),
-            Examination::Done(result) => Some(result),
-        }
+    /// What came of the last examination, also while the next is under way.
+    pub(super) fn examined(&self) -> Option<Looked<'_>> {
+        self.examination.looked()
     }
 
     /// The best known conntrack entry: the queried one, else one that a packet carried.
     pub(super) fn entry(&self) -> Option<&Conntrack> {
         let queried = self
             .examined()
-            .and_then(|result| result.examined.as_ref().ok()?.conntrack.as_ref());
-        queried.or(self.conntrack.as_deref())
+            .and_then(|looked| looked.examined.ok()?.conntrack.as_ref());
+        queried.or(self.signs().conntrack.as_deref())
     }
 
     /// The tuple of its packets after translation in its own namespace, as far as it is known.
@@ -227,8 +354,8 @@ impl Flow {
             Phase::Ended { at, .. } => (Some(at), Some(TcpState::Close)),
         };
         let examined = self.examined();
-        let socket = examined.and_then(|result| result.examined.as_ref().ok()?.socket.as_ref());
-        let counted = self.counted.as_deref();
+        let socket = examined.and_then(|looked| looked.examined.ok()?.socket.as_ref());
+        let counted = self.signs().counted.as_deref();
         Connection {
             id: Some(self.id),
             tuple: self.tuple,
@@ -238,11 +365,11 @@ impl Flow {
             } else {
                 self.way
             },
-            netns: self.netns,
+            netns: self.netns(),
             enter: examined
-                .and_then(|result| result.enter.clone())
+                .and_then(|looked| looked.enter.cloned())
                 .or_else(|| counted?.enter.clone()),
-            owner: self.owner,
+            owner: self.owner(),
             holder: socket.and_then(|socket| socket.process).or_else(|| counted?.holder),
             state,
             started: self.started(),

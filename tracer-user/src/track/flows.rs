@@ -1,16 +1,25 @@
 //! The table of connections under suspicion, by number, socket and tuple; bounded.
 
-use super::config::MAX_FLOWS;
 use super::flow::Flow;
+use super::slab::{MAX_NODES, Node, Slab, Slot};
 use crate::model::identity::SocketCookie;
 use crate::model::tuple::{Endpoint, Tuple};
 use foldhash::fast::RandomState;
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
-use std::slice;
+use hashbrown::HashTable;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::net::IpAddr;
+
+/// Which flow: the older is the smaller one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Handle {
+    /// The low half of its number, by which a place that has another flow by now is told.
+    number: u32,
+    slot: Slot,
+}
 
 /// The two endpoints of a tuple, whichever way the packet goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pair(Endpoint, Endpoint);
 
 impl From<Tuple> for Pair {
@@ -24,184 +33,255 @@ impl From<Tuple> for Pair {
     }
 }
 
-/// The flows of a pair: nearly always one.
-#[derive(Debug)]
-enum Ids {
-    One(u64),
-    More(Vec<u64>),
-}
-
-impl Ids {
-    fn as_slice(&self) -> &[u64] {
-        match self {
-            Self::One(id) => slice::from_ref(id),
-            Self::More(ids) => ids,
-        }
-    }
-
-    fn add(&mut self, id: u64) {
-        if self.as_slice().contains(&id) {
-            return;
-        }
-        match self {
-            Self::One(first) => *self = Self::More(vec![*first, id]),
-            Self::More(ids) => ids.push(id),
+impl Hash for Pair {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for Endpoint { address, port } in [self.0, self.1] {
+            match address {
+                IpAddr::V4(address) => state.write_u64(u64::from(address.to_bits()) << 16 | u64::from(port)),
+                IpAddr::V6(address) => {
+                    state.write_u128(address.to_bits());
+                    state.write_u16(port);
+                }
+            }
         }
     }
 }
 
+/// The indices keep no keys: they look into the flows.
 #[derive(Debug)]
 pub(super) struct Flows {
     bound: usize,
     next: u64,
-    /// Boxed: the table is as good as half empty after it grew, and flows are large.
-    by_id: HashMap<u64, Box<Flow>, RandomState>,
-    by_socket: HashMap<SocketCookie, u64, RandomState>,
-    by_pair: HashMap<Pair, Ids, RandomState>,
-    /// Oldest first; numbers of flows that are gone are skipped.
-    ages: VecDeque<u64>,
-}
-
-impl Default for Flows {
-    fn default() -> Self {
-        Self::bounded(MAX_FLOWS)
-    }
+    slab: Slab,
+    oldest: Option<Slot>,
+    newest: Option<Slot>,
+    by_socket: HashTable<Slot>,
+    /// The flows whose socket has another name too.
+    by_other_name: HashMap<SocketCookie, Handle, RandomState>,
+    by_pair: HashTable<Slot>,
+    /// The translated ones, by what they are translated to.
+    by_translation: HashTable<Slot>,
+    random: RandomState,
 }
 
 impl Flows {
     pub(super) fn bounded(bound: usize) -> Self {
         Self {
-            bound,
+            bound: bound.clamp(1, MAX_NODES),
             next: 0,
-            by_id: HashMap::default(),
-            by_socket: HashMap::default(),
-            by_pair: HashMap::default(),
-            ages: VecDeque::new(),
+            slab: Slab::default(),
+            oldest: None,
+            newest: None,
+            by_socket: HashTable::new(),
+            by_other_name: HashMap::default(),
+            by_pair: HashTable::new(),
+            by_translation: HashTable::new(),
+            random: RandomState::default(),
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.by_id.len()
+        self.slab.len()
     }
 
-    pub(super) fn get(&self, id: u64) -> Option<&Flow> {
-        self.by_id.get(&id).map(Box::as_ref)
+    pub(super) fn get(&self, handle: Handle) -> Option<&Flow> {
+        let flow = &self.slab.get(handle.slot)?.flow;
+        (low_half(flow.id) == handle.number).then_some(flow)
     }
 
-    pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Flow> {
-        self.by_id.get_mut(&id).map(Box::as_mut)
+    pub(super) fn get_mut(&mut self, handle: Handle) -> Option<&mut Flow> {
+        let flow = &mut self.slab.get_mut(handle.slot)?.flow;
+        (low_half(flow.id) == handle.number).then_some(flow)
     }
 
-    pub(super) fn by_socket(&self, socket: SocketCookie) -> Option<u64> {
-        self.by_socket.get(&socket).copied()
+    pub(super) fn by_socket(&self, socket: SocketCookie) -> Option<Handle> {
+        let hash = self.random.hash_one(socket);
+        let is_its = |slot: &Slot| {
+            self.slab
+                .get(*slot)
+                .is_some_and(|node| node.flow.socket == Some(socket))
+        };
+        match self.by_socket.find(hash, is_its) {
+            Some(slot) => self.handle(*slot),
+            None => self.by_other_name.get(&socket).copied(),
+        }
     }
 
-    /// Every flow that has these two endpoints before or after translation.
-    pub(super) fn by_pair(&self, pair: Pair) -> &[u64] {
-        self.by_pair.get(&pair).map_or(&[], Ids::as_slice)
+    /// Every flow that has these two endpoints before or after translation, in no order.
+    pub(super) fn by_pair(&self, pair: Pair) -> impl Iterator<Item = (Handle, &Flow)> {
+        let hash = self.random.hash_one(pair);
+        let own = self.within(&self.by_pair, hash);
+        let own = own.filter(move |(_, flow)| Pair::from(flow.tuple) == pair);
+        let translated = self.within(&self.by_translation, hash);
+        let translated = translated.filter(move |(_, flow)| flow.signs().translation.map(Pair::from) == Some(pair));
+        own.chain(translated)
+    }
+
+    fn within<'a>(&'a self, index: &'a HashTable<Slot>, hash: u64) -> impl Iterator<Item = (Handle, &'a Flow)> {
+        index.iter_hash(hash).filter_map(|slot| {
+            let flow = &self.slab.get(*slot)?.flow;
+            let number = low_half(flow.id);
+            Some((Handle { number, slot: *slot }, flow))
+        })
     }
 
     /// Enters the flow under a new number, and gives back the oldest one if it had to make room.
-    pub(super) fn insert(&mut self, mut flow: Flow) -> (u64, Option<Box<Flow>>) {
-        let evicted = if self.by_id.len() >= self.bound {
-            self.oldest()
-        } else {
-            None
-        };
-        let evicted = evicted.and_then(|id| self.remove(id));
-        let id = self.next;
+    pub(super) fn insert(&mut self, mut flow: Flow) -> (Handle, Option<Flow>) {
+        let oldest = self.oldest.filter(|_| self.slab.len() >= self.bound);
+        let evicted = oldest.and_then(|slot| self.remove(self.handle(slot)?));
+        flow.id = self.next;
         self.next += 1;
-        flow.id = id;
-        if let Some(socket) = flow.socket {
-            self.by_socket.insert(socket, id);
+        let (socket, tuple, number) = (flow.socket, flow.tuple, low_half(flow.id));
+        let older = self.newest;
+        let slot = self.slab.insert(Node {
+            flow,
+            older,
+            newer: None,
+        });
+        self.newest = Some(slot);
+        match older.and_then(|older| self.slab.get_mut(older)) {
+            Some(older) => older.newer = Some(slot),
+            None => self.oldest = Some(slot),
         }
-        let tuple = flow.tuple;
-        self.by_id.insert(id, Box::new(flow));
-        self.index(id, tuple);
-        self.ages.push_back(id);
-        self.forget_gone();
-        (id, evicted)
+        if let Some(socket) = socket {
+            self.index_socket(slot, socket);
+        }
+        self.index_pair(slot, tuple);
+        (Handle { number, slot }, evicted)
     }
 
-    /// Makes the flow known under (another) name of its socket.
-    pub(super) fn name(&mut self, id: u64, socket: SocketCookie) {
-        self.by_socket.insert(socket, id);
+    /// The flow is of this socket, which was not known of it.
+    pub(super) fn set_socket(&mut self, handle: Handle, socket: SocketCookie) {
+        if let Some(flow) = self.get_mut(handle) {
+            flow.socket = Some(socket);
+            self.index_socket(handle.slot, socket);
+        }
+    }
+
+    /// Makes the flow known under another name of its socket.
+    pub(super) fn name(&mut self, handle: Handle, socket: SocketCookie) {
+        self.by_other_name.insert(socket, handle);
     }
 
     /// The socket belongs to another connection from now on.
-    pub(super) fn detach(&mut self, id: u64) {
-        let Some(flow) = self.by_id.get_mut(&id) else {
+    pub(super) fn detach(&mut self, handle: Handle) {
+        let Some(flow) = self.get_mut(handle) else {
             return;
         };
-        let counted = flow.counted.as_mut().and_then(|counted| counted.cookie.take());
-        for socket in flow.socket.take().into_iter().chain(counted) {
-            if self.by_socket.get(&socket) == Some(&id) {
-                self.by_socket.remove(&socket);
-            }
+        let counted = flow.take_other_name();
+        let socket = flow.socket.take();
+        if let Some(other) = counted.filter(|other| self.by_other_name.get(other) == Some(&handle)) {
+            self.by_other_name.remove(&other);
+        }
+        if let Some(socket) = socket {
+            let hash = self.random.hash_one(socket);
+            take(&mut self.by_socket, hash, handle.slot);
         }
     }
 
-    pub(super) fn remove(&mut self, id: u64) -> Option<Box<Flow>> {
-        self.detach(id);
-        let flow = self.by_id.remove(&id)?;
-        self.unindex(id, flow.tuple);
-        self.unindex(id, flow.leaving());
+    pub(super) fn remove(&mut self, handle: Handle) -> Option<Flow> {
+        self.detach(handle);
+        let (tuple, translation) = self.get(handle).map(|flow| (flow.tuple, flow.signs().translation))?;
+        let hash = self.hash(tuple);
+        take(&mut self.by_pair, hash, handle.slot);
+        if let Some(translation) = translation {
+            let hash = self.hash(translation);
+            take(&mut self.by_translation, hash, handle.slot);
+        }
+        let Node { flow, older, newer } = self.slab.remove(handle.slot)?;
+        match older.and_then(|older| self.slab.get_mut(older)) {
+            Some(older) => older.newer = newer,
+            None => self.oldest = newer,
+        }
+        match newer.and_then(|newer| self.slab.get_mut(newer)) {
+            Some(newer) => newer.older = older,
+            None => self.newest = older,
+        }
         Some(flow)
     }
 
-    /// Makes the flow known under another tuple too (its translated one, or a source port that was unknown).
-    pub(super) fn index(&mut self, id: u64, tuple: Tuple) {
+    /// The flow has this tuple, whose source port was not known.
+    pub(super) fn set_tuple(&mut self, handle: Handle, tuple: Tuple) {
+        let Some(before) = self.get(handle).map(|flow| flow.tuple) else {
+            return;
+        };
+        let hash = self.hash(before);
+        take(&mut self.by_pair, hash, handle.slot);
+        if let Some(flow) = self.get_mut(handle) {
+            flow.tuple = tuple;
+        }
+        self.index_pair(handle.slot, tuple);
+        self.reindex(handle);
+    }
+
+    /// Its translation may be another one: makes the flow known under it, and no longer under the one before.
+    pub(super) fn reindex(&mut self, handle: Handle) {
+        let Some(flow) = self.get_mut(handle) else {
+            return;
+        };
+        let leaving = flow.leaving();
+        let translation = (leaving != flow.tuple).then_some(leaving);
+        let before = flow.signs().translation;
+        if before == translation {
+            return;
+        }
+        flow.signs_mut().translation = translation;
+        if let Some(before) = before {
+            let hash = self.hash(before);
+            take(&mut self.by_translation, hash, handle.slot);
+        }
+        if let Some(translation) = translation {
+            let hash = self.hash(translation);
+            let (slab, random) = (&self.slab, &self.random);
+            self.by_translation.insert_unique(hash, handle.slot, |slot| {
+                let translation = slab.get(*slot).and_then(|node| node.flow.signs().translation);
+                translation.map_or(0, |tuple| random.hash_one(Pair::from(tuple)))
+            });
+        }
+    }
+
+    fn index_socket(&mut self, slot: Slot, socket: SocketCookie) {
+        let hash = self.random.hash_one(socket);
+        let (slab, random) = (&self.slab, &self.random);
+        let socket_of = |slot: &Slot| slab.get(*slot).and_then(|node| node.flow.socket);
+        let entry = self.by_socket.entry(
+            hash,
+            |slot| socket_of(slot) == Some(socket),
+            |slot| socket_of(slot).map_or(0, |socket| random.hash_one(socket)),
+        );
+        entry.insert(slot);
+    }
+
+    fn index_pair(&mut self, slot: Slot, tuple: Tuple) {
+        // Many have no port yet, and none of them is meant by it.
         if tuple.source.port == 0 {
             return;
         }
-        match self.by_pair.entry(tuple.into()) {
-            Entry::Occupied(ids) => ids.into_mut().add(id),
-            Entry::Vacant(free) => {
-                free.insert(Ids::One(id));
-            }
-        }
+        let hash = self.hash(tuple);
+        let (slab, random) = (&self.slab, &self.random);
+        self.by_pair.insert_unique(hash, slot, |slot| {
+            slab.get(*slot)
+                .map_or(0, |node| random.hash_one(Pair::from(node.flow.tuple)))
+        });
     }
 
-    /// Its translation may be another one than `before`: makes the flow known under it, and no longer under that.
-    pub(super) fn reindex(&mut self, id: u64, before: Tuple) {
-        let Some(flow) = self.by_id.get(&id) else {
-            return;
-        };
-        let (own, leaving) = (flow.tuple, flow.leaving());
-        if before != leaving && before != own {
-            self.unindex(id, before);
-        }
-        self.index(id, leaving);
+    fn hash(&self, tuple: Tuple) -> u64 {
+        self.random.hash_one(Pair::from(tuple))
     }
 
-    fn unindex(&mut self, id: u64, tuple: Tuple) {
-        let pair = tuple.into();
-        let is_last = match self.by_pair.get_mut(&pair) {
-            Some(Ids::One(only)) => *only == id,
-            Some(Ids::More(ids)) => {
-                ids.retain(|other| *other != id);
-                ids.is_empty()
-            }
-            None => false,
-        };
-        if is_last {
-            self.by_pair.remove(&pair);
-        }
+    fn handle(&self, slot: Slot) -> Option<Handle> {
+        let number = low_half(self.slab.get(slot)?.flow.id);
+        Some(Handle { number, slot })
     }
+}
 
-    fn oldest(&mut self) -> Option<u64> {
-        while let Some(id) = self.ages.pop_front() {
-            if self.by_id.contains_key(&id) {
-                return Some(id);
-            }
-        }
-        None
+fn take(index: &mut HashTable<Slot>, hash: u64, slot: Slot) {
+    if let Ok(entry) = index.find_entry(hash, |other| *other == slot) {
+        entry.remove();
     }
+}
 
-    fn forget_gone(&mut self) {
-        if self.ages.len() > 1_024 + self.by_id.len().saturating_mul(2) {
-            let flows = &self.by_id;
-            self.ages.retain(|id| flows.contains_key(id));
-        }
-    }
+fn low_half(id: u64) -> u32 {
+    let [.., a, b, c, d] = id.to_be_bytes();
+    u32::from_be_bytes([a, b, c, d])
 }

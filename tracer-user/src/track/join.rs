@@ -1,6 +1,7 @@
 //! Whether a packet belongs to a connection, which way it goes, and how sure that is. Pure.
 
 use super::flow::{Certainty, Flow, Phase};
+use super::flows::Handle;
 use super::packets::PacketSeen;
 use crate::model::conntrack::Direction;
 use crate::model::evidence::Place;
@@ -18,7 +19,7 @@ pub(super) fn direction(flow: &Flow, seen: &PacketSeen) -> Option<Direction> {
         return None;
     }
     let packet = seen.packet.tuple;
-    let here = if seen.netns == flow.netns {
+    let here = if seen.netns == flow.netns() {
         flow.tuple
     } else {
         flow.leaving()
@@ -44,9 +45,9 @@ pub(super) fn direction(flow: &Flow, seen: &PacketSeen) -> Option<Direction> {
     }
 }
 
-/// Who of the candidates (flow number and namespace) owns a packet of the namespace `here`, and how sure that is.
+/// Who of the candidates (flow and namespace) owns a packet of the namespace `here`, and how sure that is.
 /// `far` is the namespace behind the packet's device, where that is known.
-pub(super) fn owners(candidates: &[(u64, Netns)], here: Netns, far: Option<Netns>) -> Vec<(u64, Certainty)> {
+pub(super) fn owners(candidates: &[(Handle, Netns)], here: Netns, far: Option<Netns>) -> Vec<(Handle, Certainty)> {
     let within = |netns: Netns| candidates.iter().filter(move |(_, of)| *of == netns).map(|(id, _)| *id);
     let local: Vec<_> = within(here).map(|id| (id, Certainty::Certain)).collect();
     if !local.is_empty() {
@@ -75,7 +76,7 @@ pub(super) fn place(flow: &Flow, seen: &PacketSeen, direction: Direction) -> Pla
     }
     let translated_here = seen.packet.conntrack.is_some_and(|entry| entry.translated().is_some());
     match direction {
-        _ if seen.netns != flow.netns => Place::Forward,
+        _ if seen.netns != flow.netns() => Place::Forward,
         Direction::Reply => Place::Input,
         // A packet that the socket sent comes back with a device only when it goes to a local address (lo) …
         Direction::Original if translated_here || is_local(flow.tuple) => Place::Input,

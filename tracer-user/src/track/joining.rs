@@ -3,12 +3,14 @@
 use super::answers::Asker;
 use super::config::{LINK_PATIENCE, MAX_DROPS_PER_FLOW, MAX_LINKS, PACKET_PATIENCE};
 use super::flow::{Certainty, DropSeen, Flow, Phase, ResetSeen};
+use super::flows::Handle;
 use super::join;
 use super::judge::ECONNREFUSED;
+use super::origins::Origins;
 use super::packets::{PacketSeen, What};
 use super::strays;
 use super::theory;
-use super::tracker::{Link, Tracker, new_flow};
+use super::tracker::{Link, Tracker};
 use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::event::{Change, ConntrackChange, Event, EventKind, Packet, RstMaker};
 use crate::model::finding::Way;
@@ -51,18 +53,13 @@ impl Tracker {
         }
     }
 
-    /// The flows that the packet could belong to, with their namespaces.
-    fn candidates(&self, seen: &PacketSeen) -> Vec<(u64, Netns)> {
-        let mut candidates = Vec::new();
-        for pair in seen.pairs() {
-            for id in self.flows.by_pair(pair) {
-                let Some(flow) = self.flows.get(*id) else { continue };
-                let fits = join::direction(flow, seen).is_some();
-                if fits && !candidates.iter().any(|(other, _)| other == id) {
-                    candidates.push((*id, flow.netns));
-                }
-            }
-        }
+    /// The flows that the packet could belong to, oldest first, with their namespaces.
+    fn candidates(&self, seen: &PacketSeen) -> Vec<(Handle, Netns)> {
+        let known = seen.pairs().flat_map(|pair| self.flows.by_pair(pair));
+        let fits = known.filter(|(_, flow)| join::direction(flow, seen).is_some());
+        let mut candidates: Vec<_> = fits.map(|(handle, flow)| (handle, flow.netns())).collect();
+        candidates.sort_unstable_by_key(|(handle, _)| *handle);
+        candidates.dedup();
         candidates
     }
 
@@ -87,18 +84,19 @@ impl Tracker {
     }
 
     /// Until it is known whose the packet is, none of them is judged: it may be what explains the end.
-    fn await_link(&mut self, candidates: &[(u64, Netns)], since: Timestamp) {
+    fn await_link(&mut self, candidates: &[(Handle, Netns)], since: Timestamp) {
         for (id, _) in candidates {
             if let Some(flow) = self.flows.get_mut(*id) {
-                flow.awaits_link = Some(since + LINK_PATIENCE);
+                flow.signs_mut().awaits_link = Some(since + LINK_PATIENCE);
             }
         }
     }
 
-    fn join(&mut self, candidates: &[(u64, Netns)], seen: &PacketSeen, far: Option<Netns>) {
+    fn join(&mut self, candidates: &[(Handle, Netns)], seen: &PacketSeen, far: Option<Netns>) {
         for (id, _) in candidates {
-            if let Some(flow) = self.flows.get_mut(*id) {
-                flow.awaits_link = None;
+            let flow = self.flows.get_mut(*id);
+            if let Some(flow) = flow.filter(|flow| flow.signs().awaits_link.is_some()) {
+                flow.signs_mut().awaits_link = None;
             }
             self.touch(Some(*id));
         }
@@ -132,16 +130,15 @@ impl Tracker {
         Link::Asked
     }
 
-    fn attach(&mut self, id: u64, seen: &PacketSeen, certainty: Certainty) {
+    fn attach(&mut self, id: Handle, seen: &PacketSeen, certainty: Certainty) {
         let Some(flow) = self.flows.get_mut(id) else {
             return;
         };
         let Some(direction) = join::direction(flow, seen) else {
             return;
         };
-        let before = flow.leaving();
-        if let Some(entry) = seen.packet.conntrack.filter(|_| seen.netns == flow.netns) {
-            flow.conntrack = Some(Box::new(entry));
+        if let Some(entry) = seen.packet.conntrack.filter(|_| seen.netns == flow.netns()) {
+            flow.signs_mut().conntrack = Some(Box::new(entry));
         }
         // A RST of its own that is lost is not what its connection waits for.
         let ends = seen.packet.tcp_flags & tcp::RST != 0;
@@ -166,16 +163,16 @@ impl Tracker {
                     drop.rejected = true;
                 }
                 let reset = || Box::new(reset_seen(seen, RstMaker::Netfilter, None));
-                flow.rule_reset.get_or_insert_with(reset);
+                flow.signs_mut().rule_reset.get_or_insert_with(reset);
                 let rst = seen.packet.tuple.inverted();
                 self.resets.remember(seen.at, RstMaker::Netfilter, rst);
             }
             What::Reset(sent) if direction == Direction::Original => {
-                flow.reset = Some(Box::new(reset_seen(seen, sent.maker, sent.reason)));
+                flow.signs_mut().reset = Some(Box::new(reset_seen(seen, sent.maker, sent.reason)));
             }
             What::Reset(_) => {}
         }
-        self.flows.reindex(id, before);
+        self.flows.reindex(id);
     }
 
     /// What conntrack says of a connection's entry while it is under suspicion.
@@ -188,15 +185,15 @@ impl Tracker {
         }
         self.entry_came(netns, &entry);
         for own in [entry.original, entry.reply] {
-            for id in self.flows.by_pair(own.into()).to_vec() {
+            let known = self.flows.by_pair(own.into());
+            let its = known.filter(|(_, flow)| flow.netns() == netns && flow.tuple == own);
+            let mut its: Vec<_> = its.map(|(handle, _)| handle).collect();
+            its.sort_unstable();
+            for id in its {
                 let Some(flow) = self.flows.get_mut(id) else { continue };
-                if flow.netns != netns || flow.tuple != own {
-                    continue;
-                }
-                let before = flow.leaving();
-                flow.conntrack = Some(Box::new(entry));
+                flow.signs_mut().conntrack = Some(Box::new(entry));
                 let leaving = flow.leaving();
-                self.flows.reindex(id, before);
+                self.flows.reindex(id);
                 self.claim_packets(leaving);
                 self.touch(Some(id));
             }
@@ -250,15 +247,15 @@ impl Tracker {
             return;
         }
         // A stolen port refused somebody whose socket is not on this host.
-        let (flow, evicted) = self.flows.insert(inbound_flow(&seen, entry.original));
-        self.totals.evicted += u64::from(evicted.is_some());
+        let flow = inbound_flow(&seen, entry.original, &mut self.origins);
+        let flow = self.enter(flow, seen.at);
         self.attach(flow, &seen, Certainty::Certain);
         self.touch(Some(flow));
     }
 }
 
 /// A connection of a remote initiator, known only by the packet that was refused.
-fn inbound_flow(seen: &PacketSeen, original: Tuple) -> Flow {
+fn inbound_flow(seen: &PacketSeen, original: Tuple, origins: &mut Origins) -> Flow {
     let ended = Phase::Ended {
         at: seen.at,
         errno: ECONNREFUSED,
@@ -273,10 +270,9 @@ fn inbound_flow(seen: &PacketSeen, original: Tuple) -> Flow {
         owner: None,
         kind: EventKind::Connect,
     };
-    Flow {
-        way: Way::Inbound,
-        ..new_flow(&event, original, ended)
-    }
+    let mut flow = Flow::new(&event, original, ended, origins);
+    flow.way = Way::Inbound;
+    flow
 }
 
 /// The flow's drops of this packet's kind, entered if these are the first; `None` where there are too many kinds.
@@ -297,20 +293,21 @@ fn drop_of<'a>(
         ..
     } = seen.packet;
     let same = |drop: &DropSeen| drop.reason == reason && drop.netns == seen.netns && drop.direction == direction;
-    if let Some(index) = flow.drops.iter().position(same) {
-        let drop = flow.drops.get_mut(index)?;
+    let signs = flow.signs_mut();
+    if let Some(index) = signs.drops.iter().position(same) {
+        let drop = signs.drops.get_mut(index)?;
         drop.at = drop.at.min(seen.at);
         drop.certainty = drop.certainty.max(certainty);
         return Some(drop);
     }
-    if flow.drops.len() >= MAX_DROPS_PER_FLOW {
+    if signs.drops.len() >= MAX_DROPS_PER_FLOW {
         return None;
     }
     let closed = conntrack.is_some_and(|entry| entry.state == Some(ConntrackState::Close));
-    let reset_before = flow.reset_received.is_some_and(|(at, _)| at < seen.at) || flow.reset.is_some();
+    let reset_before = signs.reset_received.is_some_and(|(at, _)| at < seen.at) || signs.reset.is_some();
     // Nearly always the only one.
-    flow.drops.reserve_exact(1);
-    flow.drops.push(DropSeen {
+    signs.drops.reserve_exact(1);
+    signs.drops.push(DropSeen {
         at: seen.at,
         drops: 0,
         resets: 0,
@@ -327,7 +324,7 @@ fn drop_of<'a>(
         rejected: closed && !reset_before,
         certainty,
     });
-    flow.drops.last_mut()
+    signs.drops.last_mut()
 }
 
 pub(super) fn reset_seen(seen: &PacketSeen, maker: RstMaker, reason: Option<RstReason>) -> ResetSeen {

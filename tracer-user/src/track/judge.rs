@@ -47,7 +47,7 @@ pub(super) enum Ordinary {
 
 /// `resumed`: when the host last went on after it had stood still.
 pub(super) fn judge(case: &Case<'_>, now: Timestamp, config: &Config, resumed: Option<Timestamp>) -> Verdict {
-    if case.flow.stray.is_some() {
+    if case.flow.signs().stray.is_some() {
         let gone = Verdict::Ordinary(Ordinary::LateReset);
         return theory::decide(case).map_or(gone, |diagnosis| Verdict::Found(Box::new(diagnosis)));
     }
@@ -67,7 +67,7 @@ pub(super) fn judge(case: &Case<'_>, now: Timestamp, config: &Config, resumed: O
 
 /// What its end is if nothing is wrong with it.
 fn ordinary(case: &Case<'_>, errno: u32, connected: bool) -> Ordinary {
-    match (connected, case.flow.reset_received, errno) {
+    match (connected, case.flow.signs().reset_received, errno) {
         (true, None, _) => Ordinary::Closed,
         (true, Some(_), _) if case.around.reset_by == Some(RstMaker::Socket) => Ordinary::Aborted,
         (true, Some(_), _) => Ordinary::LateReset,
@@ -80,7 +80,7 @@ fn ordinary(case: &Case<'_>, errno: u32, connected: bool) -> Ordinary {
 fn ended(case: &Case<'_>, ordinary: Ordinary) -> Verdict {
     match (&case.flow.examination, theory::look(case)) {
         (Examination::None, Some(look)) => Verdict::Examine(look),
-        (Examination::Asked { .. }, Some(_)) => Verdict::AwaitExamination,
+        (Examination::Asked(_), Some(_)) => Verdict::AwaitExamination,
         _ => theory::decide(case).map_or(Verdict::Ordinary(ordinary), |diagnosis| {
             Verdict::Found(Box::new(diagnosis))
         }),
@@ -91,7 +91,7 @@ fn connecting(case: &Case<'_>, now: Timestamp, due: impl Fn(Timestamp) -> Timest
     let flow = case.flow;
     let due = due(flow.stalled_since.or(flow.started()).unwrap_or(flow.first_seen));
     // One drop may be a coincidence; the same one again at the next SYN is not.
-    let dropped_again = flow.drops.iter().any(|drop| drop.count() > 1);
+    let dropped_again = flow.signs().drops.iter().any(|drop| drop.count() > 1);
     if now < due && !dropped_again {
         return Verdict::Wait(due);
     }
@@ -112,7 +112,7 @@ fn established(case: &Case<'_>, now: Timestamp, due: impl Fn(Timestamp) -> Times
 /// Where nothing was sent again yet, the first drop is where a hang would begin. It also is where the timer began with
 /// what a tail loss probe had sent again: that went out once more before, and no timeout tells when.
 fn hangs_since(flow: &Flow) -> Option<Timestamp> {
-    let first_drop = flow.drops.iter().map(|drop| drop.at).min();
+    let first_drop = flow.signs().drops.iter().map(|drop| drop.at).min();
     match (flow.stalled_since, first_drop) {
         (Some(since), Some(drop)) if since.since(drop) <= PROBE_TIMEOUT => Some(since.min(drop)),
         (since, drop) => since.or(drop),
@@ -122,10 +122,12 @@ fn hangs_since(flow: &Flow) -> Option<Timestamp> {
 fn hanging(case: &Case<'_>) -> Verdict {
     match &case.flow.examination {
         Examination::None => Verdict::Examine(theory::look(case).unwrap_or_default()),
-        Examination::Asked { .. } => Verdict::AwaitExamination,
-        Examination::Done(result) => {
-            let examined = result.examined.as_ref();
-            if examined.is_ok_and(|examined| has_recovered(case.flow, examined)) {
+        Examination::Asked(_) => Verdict::AwaitExamination,
+        Examination::Done(_) | Examination::Missed { .. } => {
+            if case
+                .examined()
+                .is_some_and(|examined| has_recovered(case.flow, examined))
+            {
                 return Verdict::Ordinary(Ordinary::Recovered);
             }
             let recovered = Verdict::Ordinary(Ordinary::Recovered);
@@ -138,9 +140,9 @@ fn hanging(case: &Case<'_>) -> Verdict {
 pub(super) fn has_recovered(flow: &Flow, examined: &Examined) -> bool {
     match &examined.socket {
         // It waits as long as it lives.
-        Some(_) if flow.stray.is_some() => false,
+        Some(_) if flow.signs().stray.is_some() => false,
         // A connect that is gone is told by its own event; here only its drops speak.
-        None => flow.phase != Phase::Connecting || flow.drops.is_empty(),
+        None => flow.phase != Phase::Connecting || flow.signs().drops.is_empty(),
         Some(socket) if flow.phase == Phase::Connecting => socket.state != Some(TcpState::SynSent),
         Some(socket) => socket.retransmits == 0 && socket.unacked.is_none_or(|unacked| unacked == 0),
     }

@@ -89,7 +89,7 @@ pub(super) fn dropped_and_translated(flow: &Flow) -> Vec<Ask> {
     };
     let packet = dropped(flow, drop);
     let mut asks = vec![Ask::new(drop.netns, packet)];
-    if drop.netns != flow.netns || !packet.first {
+    if drop.netns != flow.netns() || !packet.first {
         translation(flow, &mut asks);
     }
     asks
@@ -97,12 +97,12 @@ pub(super) fn dropped_and_translated(flow: &Flow) -> Vec<Ask> {
 
 /// The rule that translates the connection.
 pub(super) fn translated(flow: &Flow) -> Vec<Ask> {
-    vec![Ask::new(flow.netns, first(flow))]
+    vec![Ask::new(flow.netns(), first(flow))]
 }
 
 /// Whether the rules let what it sends and what would come back pass.
 pub(super) fn unanswered(flow: &Flow) -> Vec<Ask> {
-    let mut ask = Ask::new(flow.netns, own(flow));
+    let mut ask = Ask::new(flow.netns(), own(flow));
     ask.packets.push(answer(flow, false));
     let mut asks = vec![ask];
     if flow.retransmits > 0 {
@@ -139,7 +139,7 @@ pub(super) fn reply(flow: &Flow) -> Vec<Ask> {
     let drop = dropped_by_rule(flow);
     let (netns, packet) = match drop {
         Some(drop) => (drop.netns, dropped(flow, drop)),
-        None => (flow.netns, answer(flow, true)),
+        None => (flow.netns(), answer(flow, true)),
     };
     let mut ask = Ask::new(netns, packet);
     let entry = packet.conntrack.filter(|entry| entry.mark != 0);
@@ -151,7 +151,7 @@ pub(super) fn reply(flow: &Flow) -> Vec<Ask> {
             ..first(flow)
         };
         // Where the answer only passes through, nothing is known of the device by which the first packet came.
-        let place = if netns == flow.netns {
+        let place = if netns == flow.netns() {
             begun.place
         } else {
             Place::Forward
@@ -159,11 +159,11 @@ pub(super) fn reply(flow: &Flow) -> Vec<Ask> {
         ask.packets.push(Traveller { place, ..begun });
         ask.packets.push(unmarked(packet, entry));
     }
-    if netns == flow.netns {
+    if netns == flow.netns() {
         ask.aspects = around(flow);
     }
     let mut asks = vec![ask];
-    if netns != flow.netns {
+    if netns != flow.netns() {
         translation(flow, &mut asks);
     }
     asks
@@ -197,9 +197,9 @@ pub(super) fn translation(flow: &Flow, asks: &mut Vec<Ask>) {
     if flow.entry().is_none_or(|entry| !entry.redirects()) {
         return;
     }
-    match asks.iter_mut().find(|ask| ask.netns == flow.netns) {
+    match asks.iter_mut().find(|ask| ask.netns == flow.netns()) {
         Some(ask) => ask.packets.push(first(flow)),
-        None => asks.push(Ask::new(flow.netns, first(flow))),
+        None => asks.push(Ask::new(flow.netns(), first(flow))),
     }
 }
 
@@ -217,7 +217,7 @@ pub(super) fn dropped(flow: &Flow, drop: &DropSeen) -> Traveller {
         _ => drop.packet,
     };
     let is_syn = drop.tcp_flags & (tcp::SYN | tcp::ACK) == tcp::SYN;
-    let own = drop.netns == flow.netns && drop.direction == Direction::Original;
+    let own = drop.netns == flow.netns() && drop.direction == Direction::Original;
     Traveller {
         at: drop.at,
         tuple,
@@ -225,7 +225,7 @@ pub(super) fn dropped(flow: &Flow, drop: &DropSeen) -> Traveller {
         ifindex: drop.ifindex,
         tcp_flags: drop.tcp_flags,
         mark: Some(drop.mark),
-        uid: flow.owner.filter(|_| own).map(|owner| owner.uid),
+        uid: flow.owner().filter(|_| own).map(|owner| owner.uid),
         conntrack: entry,
         first: is_syn && direction != Some(Direction::Reply),
         dropped: true,
@@ -242,7 +242,7 @@ pub(super) fn passed(flow: &Flow, drop: &DropSeen) -> Traveller {
 
 /// The first packet of the connection in its own namespace.
 pub(super) fn first(flow: &Flow) -> Traveller {
-    let reset = flow.reset.as_deref();
+    let reset = flow.signs().reset.as_deref();
     let entry = flow.entry().copied().or_else(|| reset?.conntrack);
     let inbound = is_inbound(flow, entry.as_ref());
     Traveller {
@@ -252,7 +252,7 @@ pub(super) fn first(flow: &Flow) -> Traveller {
         ifindex: reset.filter(|_| inbound).and_then(|reset| reset.ifindex),
         tcp_flags: tcp::SYN,
         mark: reset.map(|reset| reset.mark),
-        uid: flow.owner.filter(|_| !inbound).map(|owner| owner.uid),
+        uid: flow.owner().filter(|_| !inbound).map(|owner| owner.uid),
         conntrack: entry,
         first: true,
         dropped: false,
@@ -271,7 +271,7 @@ pub(super) fn own(flow: &Flow) -> Traveller {
         ifindex: None,
         tcp_flags: tcp::ACK,
         mark: None,
-        uid: flow.owner.map(|owner| owner.uid),
+        uid: flow.owner().map(|owner| owner.uid),
         conntrack: flow.entry().copied(),
         first: false,
         dropped: false,

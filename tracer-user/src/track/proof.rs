@@ -9,13 +9,14 @@ use crate::model::finding::{Cause, Way};
 pub(super) fn evidence(flow: &Flow, cause: Cause) -> Vec<Evidence> {
     let mut evidence = Vec::new();
     let main = flow.main_drop();
-    let others = flow
+    let signs = flow.signs();
+    let others = signs
         .drops
         .iter()
         .filter(|drop| main.is_none_or(|main| !std::ptr::eq(main, *drop)));
     evidence.extend(main.into_iter().chain(others).map(drop_evidence));
-    evidence.extend(flow.rule_reset.as_deref().map(reset_evidence));
-    if let Some(reset) = flow.reset.as_deref() {
+    evidence.extend(signs.rule_reset.as_deref().map(reset_evidence));
+    if let Some(reset) = signs.reset.as_deref() {
         evidence.push(reset_evidence(reset));
         if let Some(entry) = reset.conntrack {
             evidence.push(Evidence::Conntrack {
@@ -25,10 +26,10 @@ pub(super) fn evidence(flow: &Flow, cause: Cause) -> Vec<Evidence> {
             });
         }
     }
-    if let Some((at, Destroyed { state, by })) = flow.destroyed {
+    if let Some((at, Destroyed { state, by })) = signs.destroyed {
         evidence.push(Evidence::Destroyed { at, state, by });
     }
-    if let Some((at, state)) = flow.reset_received {
+    if let Some((at, state)) = signs.reset_received {
         evidence.push(Evidence::RstReceived { at, state });
     }
     if let Phase::Ended {
@@ -42,7 +43,7 @@ pub(super) fn evidence(flow: &Flow, cause: Cause) -> Vec<Evidence> {
     }
     if let (Some(since), Some(at)) = (flow.stalled_since, flow.last_retransmit) {
         let syn = flow.retransmits == 0;
-        let queried = flow.counted.as_ref().is_some_and(|counted| counted.last_sent == at);
+        let queried = signs.counted.as_ref().is_some_and(|counted| counted.last_sent == at);
         let count = if syn { flow.syn_retransmits } else { flow.retransmits };
         evidence.push(Evidence::Retransmits {
             at,
@@ -86,13 +87,13 @@ fn drop_evidence(drop: &DropSeen) -> Evidence {
 }
 
 fn examination_evidence(flow: &Flow, cause: Cause) -> Vec<Evidence> {
-    let Some(result) = flow.examined() else {
+    let Some(looked) = flow.examined() else {
         return Vec::new();
     };
-    let at = result.at;
-    let examined = match &result.examined {
+    let at = looked.at;
+    let examined = match looked.examined {
         Ok(examined) => examined,
-        Err(why) => return vec![Evidence::NotExamined { at, why: why.clone() }],
+        Err(why) => return vec![Evidence::NotExamined { at, why: why.into() }],
     };
     let mut evidence = Vec::new();
     match examined.conntrack {

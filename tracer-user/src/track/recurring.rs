@@ -103,9 +103,9 @@ impl Recurring {
 impl Resetter {
     pub(super) fn of(flow: &Flow) -> Self {
         Self {
-            netns: flow.netns.id(),
+            netns: flow.netns().id(),
             service: service(flow.tuple),
-            comm: flow.owner.map(|owner| owner.comm.0),
+            comm: flow.owner().map(|owner| owner.comm.0),
         }
     }
 }
@@ -120,13 +120,13 @@ pub(super) fn service(tuple: Tuple) -> Endpoint {
 
 /// How many connections the namespace had opened when this flow was examined.
 pub(super) fn opened(flow: &Flow) -> Option<(Timestamp, u64)> {
-    let result = flow.examined()?;
-    let seen = &result.examined.as_ref().ok()?.seen;
+    let looked = flow.examined()?;
+    let seen = &looked.examined.ok()?.seen;
     seen.iter().find_map(|seen| {
         let Seen::ConnectionsOpened(opened) = seen else {
             return None;
         };
-        Some((result.at, *opened))
+        Some((looked.at, *opened))
     })
 }
 

@@ -2,7 +2,8 @@
 
 use super::answers::Asker;
 use super::config::{EXAMINATION_PATIENCE, REEXAMINE_MAX};
-use super::flow::{Examination, Flow, Phase, Result as Examined};
+use super::flow::{Asked, Examination, Flow, Missed, Outcome, Phase};
+use super::flows::Handle;
 use super::judge::{self, Ordinary, Verdict};
 use super::recurring::{self, Resetter};
 use super::theory::{self, Case, Diagnosis, Look, Surroundings};
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 impl Tracker {
-    pub(super) fn touch(&mut self, id: Option<u64>) {
+    pub(super) fn touch(&mut self, id: Option<Handle>) {
         self.touched.extend(id);
     }
 
@@ -27,17 +28,17 @@ impl Tracker {
     }
 
     /// Judges the flow and does what follows from it.
-    fn review(&mut self, id: u64, now: Timestamp) {
+    fn review(&mut self, id: Handle, now: Timestamp) {
         let Some(flow) = self.flows.get(id) else {
             return;
         };
-        if let Some(until) = flow.awaits_link.filter(|until| now < *until) {
+        if let Some(until) = flow.signs().awaits_link.filter(|until| now < *until) {
             self.arm(id, until);
             return;
         }
         let around = self.surroundings(flow, now);
         let verdict = judge::judge(&Case { flow, around: &around }, now, &self.config, self.resumed);
-        if let Some(finding) = flow.finding {
+        if let Some(finding) = flow.finding() {
             self.follow_up(id, finding, verdict, now);
             return;
         }
@@ -56,15 +57,15 @@ impl Tracker {
     }
 
     /// Adds the flow to the finding of its cause; it stays as long as it hangs.
-    fn report(&mut self, id: u64, diagnosis: Diagnosis, supersedes: Option<u64>, now: Timestamp) {
+    fn report(&mut self, id: Handle, diagnosis: Diagnosis, supersedes: Option<u64>, now: Timestamp) {
         let Some(flow) = self.flows.get_mut(id) else {
             return;
         };
         let hangs = !flow.is_ended();
         let connection = flow.connection();
         let cause = diagnosis.cause;
-        let unexamined = flow.examined().is_some_and(|result| result.examined.is_err());
-        if let (Cause::ResetByPeer, Some((at, _))) = (cause, flow.reset_received) {
+        let unexamined = flow.examined().is_some_and(|looked| looked.examined.is_err());
+        if let (Cause::ResetByPeer, Some((at, _))) = (cause, flow.signs().reset_received) {
             self.recurring.add(Resetter::of(flow), at, recurring::opened(flow));
         }
         // What nobody looked at is taken for what others to this destination are.
@@ -82,14 +83,14 @@ impl Tracker {
         if let Some(finding) = finding.filter(|_| unexamined) {
             self.findings.count_unexamined(finding);
         }
-        flow.finding = finding;
-        let (connecting, counted) = (flow.phase == Phase::Connecting, flow.counted.is_some());
+        flow.set_finding(finding);
+        let (connecting, counted) = (flow.phase == Phase::Connecting, flow.signs().counted.is_some());
         if let Some(finding) = finding {
             if self.config.walk && self.findings.is_unasked(finding) {
                 let asks = theory::of(cause).map_or_else(Vec::new, |theory| (theory.asks)(flow));
-                let hint = flow.owner.map(|owner| (flow.netns, owner.pid));
+                let hint = flow.owner().map(|owner| (flow.netns(), owner.pid));
                 // The rules are waited for no longer than an examination is.
-                let until = flow.asked.unwrap_or(now) + EXAMINATION_PATIENCE;
+                let until = flow.signs().asked.unwrap_or(now) + EXAMINATION_PATIENCE;
                 self.ask_rules(finding, asks, hint, now, until);
             }
             self.findings.revise(finding, now);
@@ -108,29 +109,29 @@ impl Tracker {
     }
 
     fn surroundings(&self, flow: &Flow, now: Timestamp) -> Surroundings<'_> {
-        let at = flow.reset_received.map_or(flow.first_seen, |(at, _)| at);
+        let at = flow.signs().reset_received.map_or(flow.first_seen, |(at, _)| at);
         let window = self.config.settle;
         Surroundings {
             reset_by: self.resets.sent_to(flow.tuple, flow.leaving(), at, window),
             full_listener: self.sweeps.full_listener(flow.leaving().destination),
             resets: self.recurring.before(Resetter::of(flow), at),
-            give_ups: self.give_ups.pattern(flow.netns, flow.tuple.destination),
-            may_look: self.locals.allow(flow.netns.id(), flow.tuple.destination, now),
+            give_ups: self.give_ups.pattern(flow.netns(), flow.tuple.destination),
+            may_look: self.locals.allow(flow.netns().id(), flow.tuple.destination, now),
             entrances: &self.entrances,
         }
     }
 
     /// A connection with a finding: is it explained better by now, has it ended, has it recovered?
-    fn follow_up(&mut self, id: u64, finding: u64, verdict: Verdict, now: Timestamp) {
+    fn follow_up(&mut self, id: Handle, finding: u64, verdict: Verdict, now: Timestamp) {
         let Some(flow) = self.flows.get(id) else {
             return;
         };
-        let ended = flow.is_ended();
-        let examined = matches!(flow.examination, Examination::Done(_) | Examination::None);
+        let (ended, number) = (flow.is_ended(), flow.id);
+        let examined = !matches!(flow.examination, Examination::Asked(_));
         let due = flow.deadline.is_none_or(|deadline| deadline <= now);
         match verdict {
             Verdict::Found(diagnosis) if self.findings.is_improved_by(finding, &diagnosis) => {
-                let alone = self.findings.withdraw(finding, id, now, &mut self.totals);
+                let alone = self.findings.withdraw(finding, number, now, &mut self.totals);
                 self.report(id, *diagnosis, alone.then_some(finding), now);
             }
             Verdict::Found(diagnosis) if self.findings.confirm(finding, &diagnosis, &mut self.totals) => {
@@ -154,7 +155,7 @@ impl Tracker {
         }
     }
 
-    fn examine(&mut self, id: u64, look: Look, now: Timestamp) {
+    fn examine(&mut self, id: Handle, look: Look, now: Timestamp) {
         // What is asked because of an event that came late has its whole time from now on.
         let now = now.max(self.latest);
         let Some(flow) = self.flows.get(id) else {
@@ -166,9 +167,9 @@ impl Tracker {
             target: look.target,
             aspects: look.aspects,
         };
-        let holder = flow.counted.as_ref().and_then(|counted| counted.holder);
-        let hint = flow.owner.map(|owner| owner.pid).or(holder.map(|holder| holder.pid));
-        let netns = flow.netns;
+        let holder = flow.signs().counted.as_ref().and_then(|counted| counted.holder);
+        let hint = flow.owner().map(|owner| owner.pid).or(holder.map(|holder| holder.pid));
+        let netns = flow.netns();
         let asked = self.inquiries.has_room(now, &mut self.totals)
             && self.pace.take(now)
             && self
@@ -182,54 +183,63 @@ impl Tracker {
                 self.locals.count(netns.id(), flow.tuple.destination, now);
             }
             let previous = match std::mem::take(&mut flow.examination) {
-                Examination::Done(result) => Some(result),
-                Examination::None | Examination::Asked { .. } => None,
+                Examination::Asked(_) => Examination::None,
+                before => before,
             };
-            flow.examination = Examination::Asked { since: now, previous };
-            flow.asked.get_or_insert(now);
+            flow.examination = Examination::Asked(Box::new(Asked { since: now, previous }));
+            flow.signs_mut().asked.get_or_insert(now);
             self.arm(id, now + EXAMINATION_PATIENCE);
-        } else if flow.finding.is_some() {
+        } else if flow.finding().is_some() {
             // It is only to be seen whether it still hangs.
             self.arm(id, now + REEXAMINE_MAX);
         } else if now >= flow.first_seen + self.config.hang_after + EXAMINATION_PATIENCE {
-            self.not_examined(id, now, "too many examinations at once".into());
+            self.not_examined(id, now, Missed::TooMany);
         } else {
             self.arm(id, now + Duration::from_millis(250));
         }
     }
 
     /// The deadline of an examination that is on its way.
-    fn await_examination(&mut self, id: u64, now: Timestamp) {
-        let Some(Flow {
-            examination: Examination::Asked { since, .. },
-            ..
-        }) = self.flows.get(id)
-        else {
+    fn await_examination(&mut self, id: Handle, now: Timestamp) {
+        let Some(Examination::Asked(asked)) = self.flows.get(id).map(|flow| &flow.examination) else {
             return;
         };
-        let until = *since + EXAMINATION_PATIENCE;
+        let until = asked.since + EXAMINATION_PATIENCE;
         if now < until {
             self.arm(id, until);
         } else {
-            self.not_examined(id, now, "the examination took too long".into());
+            self.not_examined(id, now, Missed::TooLate);
         }
     }
 
-    fn not_examined(&mut self, id: u64, now: Timestamp, why: Arc<str>) {
+    fn not_examined(&mut self, id: Handle, now: Timestamp, why: Missed) {
         self.totals.unexamined += 1;
         if let Some(flow) = self.flows.get_mut(id) {
-            flow.examination = Examination::Done(Box::new(Examined {
-                at: now,
-                enter: None,
-                examined: Err(why),
-            }));
+            flow.examination = Examination::Missed { at: now, why };
         }
+        self.flows.reindex(id);
         self.touch(Some(id));
     }
 
-    pub(super) fn examined(&mut self, id: u64, at: Timestamp, enter: Option<Arc<str>>, reply: Reply) {
+    /// An entry among the deadlines came up: the flow is touched if it still has that deadline.
+    pub(super) fn flow_expired(&mut self, id: Handle, at: Timestamp) {
+        let Some(flow) = self.flows.get_mut(id).filter(|flow| flow.queued == Some(at)) else {
+            return;
+        };
+        flow.queued = None;
+        match flow.deadline {
+            Some(deadline) if deadline > at => {
+                flow.queued = Some(deadline);
+                self.flow_deadlines.arm(deadline, id);
+            }
+            Some(_) => self.touch(Some(id)),
+            None => {}
+        }
+    }
+
+    pub(super) fn examined(&mut self, id: Handle, at: Timestamp, enter: Option<Arc<str>>, reply: Reply) {
         let examined = match reply {
-            Reply::Connection(examined) => Ok(*examined),
+            Reply::Connection(examined) => Ok(examined),
             Reply::Gone => Err("the namespace is gone".into()),
             Reply::Unreachable(why) => Err(why),
             Reply::Link(_) | Reply::Swept(_) | Reply::Stalled(_) | Reply::Walked(_) | Reply::Identity(_) => {
@@ -241,16 +251,15 @@ impl Tracker {
         };
         let recovered = match &examined {
             // The event of its end was lost.
-            Ok(examined) if flow.finding.is_some() && examined.socket.is_none() => true,
+            Ok(examined) if flow.finding().is_some() && examined.socket.is_none() => true,
             Ok(examined) => judge::has_recovered(flow, examined),
-            Err(_) => flow.finding.is_some(),
+            Err(_) => flow.finding().is_some(),
         };
-        let before = flow.leaving();
-        flow.examination = Examination::Done(Box::new(Examined { at, enter, examined }));
+        flow.examination = Examination::Done(Box::new(Outcome { at, enter, examined }));
         let leaving = flow.leaving();
-        let (open, ended) = (flow.finding.is_some(), flow.is_ended());
+        let (open, ended) = (flow.finding().is_some(), flow.is_ended());
         let since = flow.stalled_since.unwrap_or(flow.first_seen);
-        self.flows.reindex(id, before);
+        self.flows.reindex(id);
         self.claim_packets(leaving);
         match (open, recovered) {
             _ if ended => self.touch(Some(id)),
@@ -261,21 +270,25 @@ impl Tracker {
         }
     }
 
-    fn arm(&mut self, id: u64, until: Timestamp) {
+    fn arm(&mut self, id: Handle, until: Timestamp) {
         if let Some(flow) = self.flows.get_mut(id)
             && flow.deadline != Some(until)
         {
             flow.deadline = Some(until);
-            self.flow_deadlines.arm(until, id);
+            // An earlier entry finds out by itself that there is more time.
+            if flow.queued.is_none_or(|queued| until < queued) {
+                flow.queued = Some(until);
+                self.flow_deadlines.arm(until, id);
+            }
         }
     }
 
     /// Forgets the flow: it ended, or went on, and is counted as `ordinary` unless it has a finding.
-    pub(super) fn finish_flow(&mut self, id: u64, ordinary: Ordinary, at: Timestamp) {
+    pub(super) fn finish_flow(&mut self, id: Handle, ordinary: Ordinary, at: Timestamp) {
         let Some(flow) = self.flows.remove(id) else {
             return;
         };
-        if flow.finding.is_some() {
+        if flow.finding().is_some() {
             self.release_finding(&flow, at);
             return;
         }
@@ -290,7 +303,7 @@ impl Tracker {
     }
 
     pub(super) fn release_finding(&mut self, flow: &Flow, at: Timestamp) {
-        if let Some(finding) = flow.finding {
+        if let Some(finding) = flow.finding() {
             self.findings.release(finding, &flow.connection(), at);
         }
     }

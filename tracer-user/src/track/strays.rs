@@ -2,12 +2,13 @@
 
 use super::answers::Asker;
 use super::config::{MAX_STRAYS, PACKET_PATIENCE, STRAYS_BURST, STRAYS_PER_SECOND};
-use super::flow::{Examination, Flow, Phase, ResetSeen, Result as Looked};
+use super::flow::{Examination, Flow, Outcome, Phase, ResetSeen};
 use super::lost::Deleted;
+use super::origins::Origins;
 use super::pace::Pace;
 use super::packets::{PacketSeen, What};
 use super::theory;
-use super::tracker::{Tracker, new_flow};
+use super::tracker::Tracker;
 use crate::model::aspect::{self, Aspect, Connected, Seen};
 use crate::model::conntrack::Conntrack;
 use crate::model::event::{Event, EventKind, RstMaker, RstSent};
@@ -186,17 +187,17 @@ impl Tracker {
             Untranslated::NoEntry(connected) => (connected.tuple, None),
         };
         let packet = pending.reset.packet;
-        let looked = Looked {
+        let looked = Outcome {
             at,
             enter,
-            examined: Ok(Examined {
+            examined: Ok(Box::new(Examined {
                 conntrack: entry,
                 socket,
                 target: packet.source,
                 target_is_local: false,
                 listeners: Vec::new(),
                 seen: Vec::new(),
-            }),
+            })),
         };
         let is_setting = |seen: &Seen| matches!(seen, Seen::Setting(_));
         let stray = Stray {
@@ -241,36 +242,30 @@ impl Tracker {
             .then(|| (Untranslated::NoEntry(only.clone()), Some(only.socket.clone())))
     }
 
-    fn suspect(&mut self, tuple: Tuple, reset: ResetSeen, mut stray: Stray, looked: Looked) {
-        let known = self.flows.by_pair(tuple.into()).iter().copied().find(|id| {
-            let flow = self.flows.get(*id);
-            flow.is_some_and(|flow| flow.netns == reset.netns && flow.tuple == tuple)
-        });
+    fn suspect(&mut self, tuple: Tuple, reset: ResetSeen, mut stray: Stray, looked: Outcome) {
+        let known = self.flows.by_pair(tuple.into());
+        let its = known.filter(|(_, flow)| flow.netns() == reset.netns && flow.tuple == tuple);
+        let known = its.map(|(handle, _)| handle).min();
         let id = known.unwrap_or_else(|| {
             let has_socket = looked.examined.as_ref().is_ok_and(|examined| examined.socket.is_some());
-            let (id, evicted) = self.flows.insert(flow_of(tuple, &reset, has_socket));
-            self.totals.evicted += u64::from(evicted.is_some());
-            if let Some(flow) = evicted {
-                self.release_finding(&flow, reset.at);
-            }
-            id
+            let flow = flow_of(tuple, &reset, has_socket, &mut self.origins);
+            self.enter(flow, reset.at)
         });
         let Some(flow) = self.flows.get_mut(id) else {
             return;
         };
-        let before = flow.leaving();
         if let Untranslated::Deleted(deleted) = &stray.why {
-            flow.conntrack = Some(Box::new(deleted.entry));
+            flow.signs_mut().conntrack = Some(Box::new(deleted.entry));
         }
         if reset.maker == RstMaker::Socket {
             stray.abort = Some(reset);
         } else {
-            flow.reset = Some(Box::new(reset));
+            flow.signs_mut().reset = Some(Box::new(reset));
         }
-        flow.stray = Some(Box::new(stray));
-        flow.asked.get_or_insert(looked.at);
+        flow.signs_mut().stray = Some(Box::new(stray));
+        flow.signs_mut().asked.get_or_insert(looked.at);
         flow.examination = Examination::Done(Box::new(looked));
-        self.flows.reindex(id, before);
+        self.flows.reindex(id);
         self.touch(Some(id));
     }
 }
@@ -280,7 +275,7 @@ fn is_alive_reply(entry: &Conntrack, packet: Tuple) -> bool {
 }
 
 /// A connection that is known by a packet that missed it only.
-fn flow_of(tuple: Tuple, reset: &ResetSeen, has_socket: bool) -> Flow {
+fn flow_of(tuple: Tuple, reset: &ResetSeen, has_socket: bool, origins: &mut Origins) -> Flow {
     let netns: Netns = reset.netns;
     let event = Event {
         at: reset.at,
@@ -291,10 +286,11 @@ fn flow_of(tuple: Tuple, reset: &ResetSeen, has_socket: bool) -> Flow {
         owner: None,
         kind: EventKind::Connect,
     };
-    Flow {
-        way: if has_socket { Way::Outbound } else { Way::Inbound },
-        ..new_flow(&event, tuple, Phase::Established)
+    let mut flow = Flow::new(&event, tuple, Phase::Established, origins);
+    if !has_socket {
+        flow.way = Way::Inbound;
     }
+    flow
 }
 
 /// `IPS_SEEN_REPLY`.

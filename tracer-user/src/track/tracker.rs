@@ -5,13 +5,14 @@ use super::census::Schedule;
 use super::config::{Config, EXAMINATIONS_BURST, EXAMINATIONS_PER_SECOND, MAX_ENTRANCES, STANDSTILL};
 use super::deadlines::Deadlines;
 use super::findings::Findings;
-use super::flow::{Examination, Flow, Phase};
-use super::flows::Flows;
+use super::flow::{Flow, Phase};
+use super::flows::{Flows, Handle};
 use super::giveup::GiveUps;
 use super::judge::{ECONNABORTED, ECONNREFUSED, ECONNRESET, Ordinary};
 use super::locals::Locals;
 use super::lost::Lost;
 use super::names::Register;
+use super::origins::Origins;
 use super::pace::Pace;
 use super::packets::{PacketSeen, Packets, What};
 use super::recurring::Recurring;
@@ -20,7 +21,7 @@ use super::strays::Strays;
 use super::sweep::Sweeps;
 use super::totals::Totals;
 use crate::model::event::{Destroyed, Event, EventKind, RstMaker, RstSent};
-use crate::model::finding::{Finding, Way};
+use crate::model::finding::Finding;
 use crate::model::identity::Netns;
 use crate::model::inquiry::{Answer, Inquiry, Reply};
 use crate::model::tcp::{self, TcpState};
@@ -36,9 +37,10 @@ use std::time::Duration;
 pub struct Tracker {
     pub(super) config: Config,
     pub(super) flows: Flows,
+    pub(super) origins: Origins,
     pub(super) packets: Packets,
-    pub(super) flow_deadlines: Deadlines,
-    pub(super) packet_deadlines: Deadlines,
+    pub(super) flow_deadlines: Deadlines<Handle>,
+    pub(super) packet_deadlines: Deadlines<u64>,
     pub(super) resets: Resets,
     pub(super) give_ups: GiveUps,
     pub(super) recurring: Recurring,
@@ -57,7 +59,7 @@ pub struct Tracker {
     pub(super) sweeps: Sweeps,
     pub(super) census: Schedule,
     /// Connections that something was learned of and that are to be judged before the current call returns.
-    pub(super) touched: Vec<u64>,
+    pub(super) touched: Vec<Handle>,
     /// The latest time that was told of.
     pub(super) latest: Timestamp,
     /// When the host last went on after it had stood still: what hung before counts from then on.
@@ -76,9 +78,11 @@ impl Tracker {
     pub fn new(config: Config, now: Timestamp) -> Self {
         let sweeps = Sweeps::starting(config.sweep.then_some(now));
         let census = Schedule::starting(config.census.then_some(now));
+        let flows = Flows::bounded(config.max_flows);
         Self {
             config,
-            flows: Flows::default(),
+            flows,
+            origins: Origins::default(),
             packets: Packets::default(),
             flow_deadlines: Deadlines::default(),
             packet_deadlines: Deadlines::default(),
@@ -216,16 +220,14 @@ impl Tracker {
             self.packet_expired(id);
         }
         while let Some((at, id)) = self.flow_deadlines.pop_due(now) {
-            if self.flows.get(id).is_some_and(|flow| flow.deadline == Some(at)) {
-                self.touch(Some(id));
-            }
+            self.flow_expired(id, at);
         }
         self.review_touched(now);
         self.findings.handle_timeout(now);
         self.take_census(now);
         self.sweep(now);
         let flows = &self.flows;
-        let armed = |at, id| flows.get(id).is_some_and(|flow| flow.deadline == Some(at));
+        let armed = |at, id| flows.get(id).is_some_and(|flow| flow.queued == Some(at));
         self.flow_deadlines.prune(flows.len(), armed);
         self.name_findings(now);
     }
@@ -295,7 +297,7 @@ impl Tracker {
                 connected,
             };
             if !connected && errno == 0 && flow.syn_retransmits > 0 {
-                self.give_ups.count(flow.netns, flow.tuple.destination, event.at);
+                self.give_ups.count(flow.netns(), flow.tuple.destination, event.at);
             }
         }
         self.touch(id);
@@ -304,7 +306,7 @@ impl Tracker {
     fn handle_rst_received(&mut self, event: &Event, state: Option<TcpState>) {
         let id = self.flow_of(event, Phase::Established);
         if let Some(flow) = id.and_then(|id| self.flows.get_mut(id)) {
-            flow.reset_received = Some((event.at, state));
+            flow.signs_mut().reset_received = Some((event.at, state));
             let connected = state != Some(TcpState::SynSent);
             if !flow.is_ended() {
                 let errno = if connected { ECONNRESET } else { ECONNREFUSED };
@@ -334,7 +336,7 @@ impl Tracker {
         };
         let id = self.flow_of(event, phase);
         if let Some(flow) = id.and_then(|id| self.flows.get_mut(id)) {
-            flow.destroyed = Some((event.at, destroyed));
+            flow.signs_mut().destroyed = Some((event.at, destroyed));
             if !flow.is_ended() {
                 flow.phase = Phase::Ended {
                     at: event.at,
@@ -348,12 +350,10 @@ impl Tracker {
 
     /// Its socket gets the SYNs of a connection that is redirected there: it is an old one, and that can go on without it.
     fn is_in_the_way(&self, netns: Netns, tuple: Tuple) -> bool {
-        let mut others = self.flows.by_pair(tuple.into()).iter();
-        others.any(|id| {
-            self.flows.get(*id).is_some_and(|flow| {
-                let meets = flow.tuple != tuple.inverted() && flow.leaving() == tuple.inverted();
-                meets && flow.netns == netns && flow.phase == Phase::Connecting
-            })
+        let mut others = self.flows.by_pair(tuple.into());
+        others.any(|(_, flow)| {
+            let meets = flow.tuple != tuple.inverted() && flow.leaving() == tuple.inverted();
+            meets && flow.netns() == netns && flow.phase == Phase::Connecting
         })
     }
 
@@ -380,7 +380,7 @@ impl Tracker {
     }
 
     /// The flow of the event's socket, entered if it is new; `None` where the event has no tuple, or nobody wants it.
-    fn flow_of(&mut self, event: &Event, phase: Phase) -> Option<u64> {
+    fn flow_of(&mut self, event: &Event, phase: Phase) -> Option<Handle> {
         let tuple = event.tuple.filter(|_| self.config.wants(event.netns))?;
         let known = event.socket.and_then(|socket| self.flows.by_socket(socket));
         let known = known.or_else(|| self.flow_by_tuple(event, tuple));
@@ -403,34 +403,42 @@ impl Tracker {
         if let Some(owner) = event.owner {
             self.expect_name(Subject::of_owner(&owner), event.netns, event.at);
         }
-        let (id, evicted) = self.flows.insert(new_flow(event, tuple, phase));
-        self.totals.evicted += u64::from(evicted.is_some());
-        if let Some(flow) = evicted {
-            self.release_finding(&flow, event.at);
-        }
+        let flow = Flow::new(event, tuple, phase, &mut self.origins);
+        let id = self.enter(flow, event.at);
         self.claim_packets(tuple);
         Some(id)
     }
 
+    /// From now on the flow is tracked, if need be in place of the oldest.
+    pub(super) fn enter(&mut self, flow: Flow, at: Timestamp) -> Handle {
+        let (id, evicted) = self.flows.insert(flow);
+        if let Some(evicted) = evicted {
+            self.totals.evicted += 1;
+            self.release_finding(&evicted, at);
+        }
+        id
+    }
+
     /// A flow that is known by its tuple only so far.
-    fn flow_by_tuple(&self, event: &Event, tuple: Tuple) -> Option<u64> {
+    fn flow_by_tuple(&self, event: &Event, tuple: Tuple) -> Option<Handle> {
         let fits = |flow: &Flow| {
             let other_socket = flow.socket.is_some() && event.socket.is_some();
-            flow.netns == event.netns && flow.tuple == tuple && !other_socket && belongs(flow, event)
+            flow.netns() == event.netns && flow.tuple == tuple && !other_socket && belongs(flow, event)
         };
-        let mut ids = self.flows.by_pair(tuple.into()).iter();
-        ids.find(|id| self.flows.get(**id).is_some_and(fits)).copied()
+        let known = self.flows.by_pair(tuple.into());
+        known.filter(|(_, flow)| fits(flow)).map(|(handle, _)| handle).min()
     }
 
     /// Fills in what an earlier event could not know.
-    fn complete(&mut self, id: u64, event: &Event) {
+    fn complete(&mut self, id: Handle, event: &Event) {
         let Some(flow) = self.flows.get_mut(id) else {
             return;
         };
-        flow.owner = flow.owner.or(event.owner);
-        if let (Some(_), None, Some(socket)) = (&flow.counted, flow.socket, event.socket) {
-            flow.socket = Some(socket);
-            self.flows.name(id, socket);
+        if let (None, Some(owner)) = (flow.started(), event.owner) {
+            flow.set_owner(owner, &mut self.origins);
+        }
+        if let (Some(_), None, Some(socket)) = (&flow.signs().counted, flow.socket, event.socket) {
+            self.flows.set_socket(id, socket);
         }
         let Some(flow) = self.flows.get_mut(id) else {
             return;
@@ -440,8 +448,7 @@ impl Tracker {
             && flow.tuple.source.port == 0
             && tuple.source.port != 0
         {
-            flow.tuple = tuple;
-            self.flows.index(id, tuple);
+            self.flows.set_tuple(id, tuple);
             self.claim_packets(tuple);
         }
     }
@@ -449,40 +456,9 @@ impl Tracker {
 
 /// Whether the event is of the same connect as the flow: a socket may connect again and again.
 fn belongs(flow: &Flow, event: &Event) -> bool {
-    match (flow.started(), event.owner, &flow.counted) {
+    match (flow.started(), event.owner, &flow.signs().counted) {
         (Some(started), Some(owner), _) => started == owner.started,
         (None, Some(owner), Some(counted)) => owner.started <= counted.at,
         _ => true,
-    }
-}
-
-pub(super) fn new_flow(event: &Event, tuple: Tuple, phase: Phase) -> Flow {
-    Flow {
-        id: 0,
-        netns: event.netns,
-        socket: event.socket,
-        tuple,
-        way: Way::Outbound,
-        owner: event.owner,
-        phase,
-        first_seen: event.at,
-        syn_retransmits: 0,
-        retransmits: 0,
-        unacked: 0,
-        last_retransmit: None,
-        stalled_since: None,
-        drops: Vec::new(),
-        reset: None,
-        rule_reset: None,
-        reset_received: None,
-        destroyed: None,
-        conntrack: None,
-        stray: None,
-        counted: None,
-        examination: Examination::None,
-        asked: None,
-        awaits_link: None,
-        finding: None,
-        deadline: None,
     }
 }

@@ -3,8 +3,8 @@
 use super::world::*;
 use crate::model::inquiry::{Question, Reply};
 use crate::model::tuple::{Endpoint, Tuple};
-use crate::track::config::{MAX_FLOWS, MAX_INQUIRIES};
-use crate::track::flows::Flows;
+use crate::track::Config;
+use crate::track::config::MAX_INQUIRIES;
 use std::num::NonZeroU64;
 
 /// The `n`-th connection of many to one destination.
@@ -20,14 +20,23 @@ pub(super) fn nth(n: u64, millis: u64) -> crate::model::event::Event {
 
 #[test]
 fn the_oldest_connection_makes_room_and_is_counted() {
-    let mut world = World::new();
-    let over = 10;
-    let many = u64::try_from(MAX_FLOWS).expect("fits") + over;
-    for n in 0..many {
+    let config = Config {
+        max_flows: 5_000,
+        sweep: false,
+        census: false,
+        ..without_rules()
+    };
+    let mut world = World::with(config, |_| None);
+    for n in 0..5_010 {
         world.tracker.handle_event(&nth(n, 1_000));
     }
-    assert_eq!(world.tracker.tracked(), MAX_FLOWS);
-    assert_eq!(world.tracker.totals().evicted, over);
+    assert_eq!(world.tracker.tracked(), 5_000);
+    assert_eq!(world.tracker.totals().evicted, 10);
+    // An old one is new to it, and one of the others is not.
+    world.tracker.handle_event(&nth(9, 1_001));
+    assert_eq!(world.tracker.totals().evicted, 11);
+    world.tracker.handle_event(&nth(11, 1_002));
+    assert_eq!(world.tracker.totals().evicted, 11);
 }
 
 #[test]
@@ -77,7 +86,7 @@ fn an_answer_that_nobody_asked_for_changes_nothing() {
 #[test]
 fn a_sweep_that_the_end_cuts_short_is_no_unanswered_question() {
     let end = |millis| {
-        let mut world = World::with(crate::track::Config::default(), |_| None);
+        let mut world = World::with(Config::default(), |_| None);
         world.run_until(millis);
         world.tracker.finish(at(millis));
         let asked = world.inquiries.iter().map(|inquiry| &inquiry.question);
@@ -95,9 +104,9 @@ fn a_sweep_that_the_end_cuts_short_is_no_unanswered_question() {
 
 #[test]
 fn sweeps_become_rare_while_all_is_calm_and_frequent_with_the_first_suspicion() {
-    let config = crate::track::Config {
+    let config = Config {
         census: false,
-        ..crate::track::Config::default()
+        ..Config::default()
     };
     let mut world = World::with(config, |inquiry| match inquiry.question {
         Question::Sweep => Some(Reply::Swept(Vec::new())),
@@ -122,7 +131,7 @@ fn sweeps_become_rare_while_all_is_calm_and_frequent_with_the_first_suspicion() 
 
 #[test]
 fn answers_that_never_come_do_not_end_the_questions() {
-    let mut world = World::with(crate::track::Config::default(), |_| None);
+    let mut world = World::with(Config::default(), |_| None);
     world.run_until(100_000);
     let asked = world.inquiries.iter().map(|inquiry| &inquiry.question);
     let sweeps = asked.filter(|question| **question == Question::Sweep).count();
@@ -145,10 +154,4 @@ fn answers_that_never_come_do_not_end_the_questions() {
         asked.count() > MAX_INQUIRIES * 3 / 2,
         "the second thousand is asked about, too"
     );
-}
-
-#[test]
-fn a_table_without_flows_has_no_room_problem() {
-    let flows = Flows::bounded(1);
-    assert_eq!(flows.len(), 0);
 }

@@ -47,7 +47,7 @@ impl<'a> Case<'a> {
             Phase::Connecting | Phase::Established => true,
             Phase::Ended {
                 errno, connected: true, ..
-            } => errno == ETIMEDOUT && self.flow.reset_received.is_none(),
+            } => errno == ETIMEDOUT && self.flow.signs().reset_received.is_none(),
             Phase::Ended { errno, .. } => {
                 let gave_up = errno == 0 && self.around.give_ups.is_some();
                 self.drop().is_some() || errno == ETIMEDOUT || gave_up
@@ -83,8 +83,8 @@ impl<'a> Case<'a> {
         self.drop().filter(|drop| drop.reason == DropReason::Netfilter)
     }
 
-    pub(super) fn examined(&self) -> Option<&'a Examined> {
-        self.flow.examined()?.examined.as_ref().ok()
+    pub(in crate::track) fn examined(&self) -> Option<&'a Examined> {
+        self.flow.examined()?.examined.ok()
     }
 
     /// Who listens where its packets go.
@@ -93,7 +93,7 @@ impl<'a> Case<'a> {
     }
 
     pub(super) fn reset(&self) -> Option<&'a ResetSeen> {
-        self.flow.reset.as_deref()
+        self.flow.signs().reset.as_deref()
     }
 
     /// A translation leads its own packets elsewhere.

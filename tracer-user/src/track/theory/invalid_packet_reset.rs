@@ -10,13 +10,13 @@ use crate::track::strays::{LIBERAL, Untranslated};
 pub(super) const THEORY: Theory = Theory::new(Cause::InvalidPacketReset, Severity::Error, weigh);
 
 fn weigh(case: &Case<'_>) -> Opinion {
-    let Some(stray) = case.flow.stray.as_deref() else {
+    let Some(stray) = case.flow.signs().stray.as_deref() else {
         return Opinion::Silent;
     };
     let Untranslated::Invalid(entry) = &stray.why else {
         return Opinion::Excluded("conntrack had no entry for the packet");
     };
-    let netns = case.flow.netns;
+    let netns = case.flow.netns();
     let setting = aspect::setting(&stray.settings, LIBERAL);
     // What is out of the window would not be invalid, and whose the entry is was not seen where its socket is elsewhere.
     let liberal = setting.is_some_and(|setting| &*setting.value == "1");
@@ -28,7 +28,7 @@ fn weigh(case: &Case<'_>) -> Opinion {
     };
     let culprit = setting.map(|setting| Culprit::Sysctl {
         netns,
-        enter: case.flow.examined().and_then(|result| result.enter.clone()),
+        enter: case.flow.examined().and_then(|looked| looked.enter.cloned()),
         setting: setting.clone(),
     });
     let seen = stray.settings.iter().map(|seen| Evidence::Aspect {

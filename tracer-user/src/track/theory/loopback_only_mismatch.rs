@@ -36,7 +36,7 @@ fn weigh(case: &Case<'_>) -> Opinion {
         return Opinion::Silent;
     };
     let (netns, at) = (
-        case.flow.netns,
+        case.flow.netns(),
         case.flow.examined().map_or(case.flow.first_seen, |result| result.at),
     );
     Explanation::new(Confidence::Proved, refused)
@@ -58,6 +58,6 @@ fn is_meant(listener: &Listener, refused: Endpoint) -> bool {
 fn refused_here(case: &Case<'_>) -> Option<Endpoint> {
     case.failed()?;
     let (flow, reset) = (case.flow, case.reset()?);
-    let here = reset.maker == RstMaker::NoSocket && reset.netns == flow.netns && case.drop().is_none();
+    let here = reset.maker == RstMaker::NoSocket && reset.netns == flow.netns() && case.drop().is_none();
     (here && reset.packet.destination == flow.tuple.destination).then_some(flow.tuple.destination)
 }

@@ -12,7 +12,7 @@ use crate::track::strays::{Stray, Untranslated};
 pub(super) const THEORY: Theory = Theory::new(Cause::NatBindingLost, Severity::Error, weigh);
 
 fn weigh(case: &Case<'_>) -> Opinion {
-    let Some(stray) = case.flow.stray.as_deref() else {
+    let Some(stray) = case.flow.signs().stray.as_deref() else {
         return Opinion::Silent;
     };
     let target = stray.packet.source;
@@ -25,7 +25,7 @@ fn weigh(case: &Case<'_>) -> Opinion {
         Untranslated::NoEntry(connected) => Explanation::new(Confidence::Likely, target)
             .with([Evidence::Aspect {
                 at: case.flow.first_seen,
-                netns: case.flow.netns,
+                netns: case.flow.netns(),
                 seen: Seen::Sockets {
                     local: connected.tuple.source,
                     sockets: vec![connected.clone()],

@@ -9,7 +9,7 @@ use crate::track::strays::{Stray, Untranslated};
 pub(super) const THEORY: Theory = Theory::new(Cause::OriginalDestinationLost, Severity::Error, weigh);
 
 fn weigh(case: &Case<'_>) -> Opinion {
-    let stray = case.flow.stray.as_deref().filter(|stray| is_unaccepted(stray));
+    let stray = case.flow.signs().stray.as_deref().filter(|stray| is_unaccepted(stray));
     match stray.map(|stray| (stray, &stray.why)) {
         Some((stray, Untranslated::Deleted(deleted))) => Explanation::new(Confidence::Proved, stray.packet.source)
             .with(deletion(stray, deleted))

@@ -42,7 +42,7 @@ fn weigh(case: &Case<'_>) -> Opinion {
         _ => Confidence::Possible,
     };
     let (netns, at) = (
-        case.flow.netns,
+        case.flow.netns(),
         case.flow.examined().map_or(case.flow.first_seen, |result| result.at),
     );
     let range = setting(&examined.seen, RANGE).map(|setting| Culprit::Sysctl {
@@ -71,7 +71,7 @@ fn found_no_port(case: &Case<'_>) -> bool {
     else {
         return false;
     };
-    let silent = flow.drops.is_empty() && flow.reset.is_none() && flow.syn_retransmits == 0;
+    let silent = flow.signs().drops.is_empty() && flow.signs().reset.is_none() && flow.syn_retransmits == 0;
     // Unless it was bound: then another port was not looked for.
     let portless = flow.tuple.source.port == 0 && flow.tuple.destination.port != 0;
     silent && portless && matches!(errno, 0 | EADDRNOTAVAIL) && at.since(started) < AT_ONCE

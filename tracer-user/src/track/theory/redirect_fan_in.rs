@@ -38,7 +38,7 @@ fn weigh(case: &Case<'_>) -> Opinion {
     Explanation::new(Confidence::Likely, case.leaving())
         .with([Evidence::Aspect {
             at: case.flow.examined().map_or(case.flow.first_seen, |result| result.at),
-            netns: case.flow.netns,
+            netns: case.flow.netns(),
             seen,
         }])
         .into()
@@ -76,7 +76,7 @@ fn asks(flow: &Flow) -> Vec<Ask> {
         uid: None,
         ..naming::first(flow)
     };
-    vec![Ask::new(flow.netns, reset)]
+    vec![Ask::new(flow.netns(), reset)]
 }
 
 /// A rule that stops it keeps the old socket alive.

@@ -59,9 +59,9 @@ fn weigh(case: &Case<'_>) -> Opinion {
 
 /// Where a refused packet went, if a translation led it to a port of its own namespace without a socket.
 pub(super) fn dead_port(flow: &Flow) -> Option<Endpoint> {
-    let reset = flow.reset.as_deref()?;
+    let reset = flow.signs().reset.as_deref()?;
     let entry = reset.conntrack.as_ref()?;
-    let made_here = reset.maker == RstMaker::NoSocket && reset.netns == flow.netns;
+    let made_here = reset.maker == RstMaker::NoSocket && reset.netns == flow.netns();
     (made_here && entry.redirects() && reset.packet == entry.leaving()).then_some(reset.packet.destination)
 }
 

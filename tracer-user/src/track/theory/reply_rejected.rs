@@ -42,7 +42,7 @@ fn weigh(case: &Case<'_>) -> Opinion {
 fn undropped(case: &Case<'_>) -> Opinion {
     let is_closed = |entry: &&Conntrack| entry.state == Some(ConntrackState::Close);
     let socket = case.examined().and_then(|examined| examined.socket.as_ref());
-    let waits = socket.is_some_and(|socket| socket.retransmits > 0) && case.flow.reset_received.is_none();
+    let waits = socket.is_some_and(|socket| socket.retransmits > 0) && case.flow.signs().reset_received.is_none();
     match case.flow.entry().filter(is_closed).filter(|_| waits) {
         Some(entry) => Explanation::new(Confidence::Likely, case.leaving())
             .by([Culprit::ConntrackEntry(*entry)])

@@ -27,7 +27,7 @@ fn look(case: &Case<'_>) -> Option<Look> {
         RESETS_TO_COUNT
     };
     let rested = before.asked.is_none_or(|asked| at.since(asked) >= COUNT_INTERVAL);
-    let on_its_way = matches!(case.flow.examination, Examination::Asked { .. });
+    let on_its_way = matches!(case.flow.examination, Examination::Asked(_));
     let wanted = before.lately + 1 >= enough && rested;
     (wanted || on_its_way).then(|| Look {
         aspects: vec![Aspect::ConnectionsOpened],
@@ -54,10 +54,11 @@ fn weigh(case: &Case<'_>) -> Opinion {
 fn was_reset(case: &Case<'_>) -> Option<Timestamp> {
     let flow = case.flow;
     let (at, _) = flow
+        .signs()
         .reset_received
         .filter(|(_, state)| *state == Some(TcpState::Established))?;
     let ended = matches!(flow.phase, Phase::Ended { connected: true, .. });
-    (ended && flow.reset.is_none() && case.around.reset_by.is_none()).then_some(at)
+    (ended && flow.signs().reset.is_none() && case.around.reset_by.is_none()).then_some(at)
 }
 
 /// Most of the connections that were opened meanwhile ended so. Old ones that end all at once, with a restart of what is

@@ -13,7 +13,7 @@ pub(super) const THEORY: Theory = Theory::new(Cause::SocketDestroyed, Severity::
 
 fn weigh(case: &Case<'_>) -> Opinion {
     let flow = case.flow;
-    let by = match (flow.destroyed, flow.phase) {
+    let by = match (flow.signs().destroyed, flow.phase) {
         (Some((_, Destroyed { by, .. })), _) => by,
         // Who did it was not seen; that somebody did follows from the error.
         (None, Phase::Ended { errno, .. }) if errno == ECONNABORTED => None,
@@ -28,7 +28,7 @@ fn weigh(case: &Case<'_>) -> Opinion {
 }
 
 fn is_own(flow: &Flow, by: Process) -> bool {
-    flow.owner.is_some_and(|owner| owner.pid == by.pid)
+    flow.owner().is_some_and(|owner| owner.pid == by.pid)
 }
 
 /// The end that many connections share when all of a service are destroyed: the one with the lower port.

@@ -86,7 +86,7 @@ fn asks(flow: &Flow) -> Vec<Ask> {
             drop.netns,
             Traveller {
                 ifindex: None,
-                place: if drop.netns == flow.netns {
+                place: if drop.netns == flow.netns() {
                     Place::Output
                 } else {
                     drop.place
@@ -94,7 +94,7 @@ fn asks(flow: &Flow) -> Vec<Ask> {
                 ..naming::passed(flow, drop)
             },
         ),
-        None => Ask::new(flow.netns, naming::first(flow)),
+        None => Ask::new(flow.netns(), naming::first(flow)),
     };
     let target = match gone(flow) {
         Some(drop) => drop.packet.destination,
