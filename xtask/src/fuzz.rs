@@ -2,7 +2,13 @@
 //!
 //! Works with the stable compiler: what cargo-fuzz asks a nightly for (sanitizers) safe code has little use for.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs, panic,
+    path::PathBuf,
+    process::Command,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -38,11 +44,23 @@ pub(crate) fn fuzz(workspace: &Workspace, options: &Options) -> anyhow::Result<(
         options.targets.clone()
     };
     let program = build(workspace)?;
-    for target in chosen {
-        println!("fuzz: {target} for {} s", options.seconds);
-        run_target(workspace, &program, &target, options.seconds).with_context(|| format!("fuzz target {target}"))?;
-    }
-    Ok(())
+    let next = AtomicUsize::new(0);
+    let one_after_the_other = || {
+        while let Some(target) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let seconds = options.seconds;
+            let report = run_target(workspace, &program, target, seconds);
+            let report = report.with_context(|| format!("fuzz target {target}"))?;
+            println!("fuzz: {target} for {seconds} s\n{report}");
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let workers: Vec<_> = (0..processors).map(|_| scope.spawn(one_after_the_other)).collect();
+        let ends = workers.into_iter().map(|worker| worker.join());
+        ends.map(|end| end.unwrap_or_else(|panic| panic::resume_unwind(panic)))
+            .fold(Ok(()), anyhow::Result::and)
+    })
 }
 
 /// A quick look, for every change.
@@ -69,8 +87,8 @@ fn build(workspace: &Workspace) -> anyhow::Result<PathBuf> {
     Ok(folder.join(TRIPLE).join("fuzz/fuzz"))
 }
 
-/// New inputs go to `target`, the corpus under version control is only read.
-fn run_target(workspace: &Workspace, program: &PathBuf, target: &str, seconds: u32) -> anyhow::Result<()> {
+/// New inputs go to `target`, the corpus under version control is only read. Returns what the fuzzer counted.
+fn run_target(workspace: &Workspace, program: &PathBuf, target: &str, seconds: u32) -> anyhow::Result<String> {
     let seeds = workspace.root.join(FOLDER).join("corpus").join(target);
     if !seeds.is_dir() {
         bail!("it has no corpus: {} is not there", seeds.display());
@@ -90,10 +108,11 @@ fn run_target(workspace: &Workspace, program: &PathBuf, target: &str, seconds: u
     if !output.status.success() {
         bail!("{}\n{}", output.status, last_lines(&report, 60));
     }
-    for line in report.lines().filter_map(|line| line.strip_prefix("stat::")) {
-        println!("fuzz:   {line}");
-    }
-    Ok(())
+    let counts = report.lines().filter_map(|line| line.strip_prefix("stat::"));
+    Ok(counts
+        .map(|line| format!("fuzz:   {line}"))
+        .collect::<Vec<_>>()
+        .join("\n"))
 }
 
 /// libFuzzer ends its report with what went wrong and where it put the input.

@@ -124,7 +124,11 @@ fn closed(sock: Sock<impl Struct>, old: u8) {
         return failed(Hook::SetState, sock, old, state::CLOSE);
     }
     let Some(entry) = entry else { return };
-    let lane = if sock.error() != 0 { Some(Lane::Symptom) } else { lane(entry) };
+    let lane = if sock.error() != 0 {
+        Some(Lane::Symptom)
+    } else {
+        lane(entry)
+    };
     if let (Some(lane), 0) = (lane, flags & CONNECTION_ENDED) {
         entry.set(CONNECTION_ENDED);
         let heading = heading(Hook::SetState, CLOSED, old, state::CLOSE, read::now());

@@ -11,6 +11,7 @@ mod confinement;
 mod conntrack;
 mod held;
 mod host;
+mod memory;
 mod names;
 mod outputs;
 mod ports;
@@ -135,11 +136,13 @@ impl Shell {
     /// Attaches the probes and starts the inspector. To be called within the runtime.
     pub fn start(mut options: Options) -> Result<Self, Failure> {
         options.described.extend(confinement::missing_capabilities());
+        let capacity = memory::capacity();
         let settings = Settings {
             export_all: options.events == Events::All,
             conntrack_events: options.conntrack_events,
             ladder: options.ladder,
             log_level: if options.log_probes { PROBE_LOG_LEVEL } else { 0 },
+            capacity,
             ..Settings::default()
         };
         let symbols = Symbols::ahead();
@@ -165,6 +168,7 @@ impl Shell {
             hang_after: options.hang_after,
             netns: options.filter.netns.clone(),
             names: true,
+            max_flows: usize::try_from(capacity.suspects).unwrap_or(usize::MAX),
             ..Config::default()
         };
         let tracker = Tracker::new(config, clock::now());
