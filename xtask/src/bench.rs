@@ -72,11 +72,12 @@ const FILE: &str = "docs/performance.md";
 const HEAD: &str = "# Performance
 
 What conntracer costs, measured by `cargo xtask bench --write`, which wrote this file. To measure on your own machine
-(root, up to 5 minutes; everything happens in network namespaces of its own):
+(root, up to 15 minutes; everything happens in network namespaces of its own):
 
 ```
 cargo xtask bench                # every table
-cargo xtask bench connections    # one of: probes, connections, stream, output, memory, idle, ways, rules
+cargo xtask bench connections    # one of: probes, connections, stream, instructions, output, memory, idle, delay,
+                                 # growth, losses, ways, rules
 cargo xtask bench --write        # and replace docs/performance.md
 ```
 

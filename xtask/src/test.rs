@@ -89,6 +89,7 @@ fn runner_setting() -> anyhow::Result<String> {
 
 /// The integration tests of tracer-user that use the real kernel.
 const NEEDS_ROOT: &[&str] = &[
+    "accounted",
     "agent",
     "audit",
     "census",

@@ -55,10 +55,10 @@ enum Subject {
 
 /// Microseconds per connection.
 #[derive(Clone, Copy)]
-struct Cost {
+pub(crate) struct Cost {
     runs: f64,
     probes: f64,
-    process: f64,
+    pub(crate) process: f64,
 }
 
 /// The load, then as much time without it; what connections cost is the difference.
@@ -66,7 +66,7 @@ fn round(subject: Subject, load: &mut Load) -> anyhow::Result<Cost> {
     match subject {
         Subject::Program(events, _) => {
             let tracer = Tracer::start(events)?;
-            compare(|| tracer.used(), load)
+            compare(|| tracer.used(), load, CONNECTIONS)
         }
         Subject::Inside { export_all } => {
             let consumer = Arc::new(Mutex::new(None));
@@ -83,7 +83,7 @@ fn round(subject: Subject, load: &mut Load) -> anyhow::Result<Cost> {
             };
             let tracker = Tracker::new(config, Timestamp::default());
             *consumer.lock().unwrap_or_else(PoisonError::into_inner) = Some((inside.tables(), tracker));
-            compare(|| inside.used(), load)
+            compare(|| inside.used(), load, CONNECTIONS)
         }
     }
 }
@@ -98,26 +98,31 @@ fn consume(tables: &tracer_user::decode::Tables, tracker: &mut Tracker, bytes: &
     }
 }
 
-fn compare(used: impl Fn() -> anyhow::Result<Used>, load: &mut Load) -> anyhow::Result<Cost> {
+/// What so many connections cost more than as much time without them.
+pub(crate) fn compare(
+    used: impl Fn() -> anyhow::Result<Used>,
+    load: &mut Load,
+    connections: u32,
+) -> anyhow::Result<Cost> {
     thread::sleep(SETTLE);
     let start = used()?;
-    let duration = load.run(Job::Connect(CONNECTIONS))?;
+    let duration = load.run(Job::Connect(connections))?;
     thread::sleep(SETTLE);
     let busy = used()?;
     thread::sleep(duration + SETTLE);
     let idle = used()?.since(&busy);
     let busy = busy.since(&start);
     let micros =
-        |busy: Duration, idle: Duration| (busy.as_secs_f64() - idle.as_secs_f64()) * 1e6 / f64::from(CONNECTIONS);
+        |busy: Duration, idle: Duration| (busy.as_secs_f64() - idle.as_secs_f64()) * 1e6 / f64::from(connections);
     Ok(Cost {
-        runs: (as_f64(busy.runs().count) - as_f64(idle.runs().count)) / f64::from(CONNECTIONS),
+        runs: (as_f64(busy.runs().count) - as_f64(idle.runs().count)) / f64::from(connections),
         probes: micros(busy.runs().time, idle.runs().time),
         process: micros(busy.cpu, idle.cpu),
     })
 }
 
 impl Cost {
-    fn median(rounds: &[Self]) -> Self {
+    pub(crate) fn median(rounds: &[Self]) -> Self {
         Self {
             runs: median(rounds.iter().map(|cost| cost.runs)),
             probes: median(rounds.iter().map(|cost| cost.probes)),
@@ -126,7 +131,7 @@ impl Cost {
     }
 
     /// With or without what the timing of every run adds.
-    fn total(&self, clock: f64) -> f64 {
+    pub(crate) fn total(&self, clock: f64) -> f64 {
         self.probes + self.process - self.runs * clock / 1e3
     }
 

@@ -63,6 +63,13 @@ impl Load {
     /// Does the job; returns how long it took.
     pub(crate) fn run(&mut self, job: Job) -> anyhow::Result<Duration> {
         let start = Instant::now();
+        self.begin(job)?;
+        self.reply()?;
+        Ok(start.elapsed())
+    }
+
+    /// Begins the job; [`Self::reply`] waits for its end.
+    pub(crate) fn begin(&mut self, job: Job) -> anyhow::Result<()> {
         let (word, count) = match job {
             Job::Connect(count) => ("connect", count),
             Job::Refuse(count) => ("refuse", count),
@@ -71,12 +78,15 @@ impl Load {
             Job::Hold(count) => ("hold", count),
             Job::Release => ("release", 0),
         };
-        writeln!(self.commands, "{word} {count}")?;
-        self.reply()?;
-        Ok(start.elapsed())
+        Ok(writeln!(self.commands, "{word} {count}")?)
     }
 
-    fn reply(&mut self) -> anyhow::Result<()> {
+    /// The process, which is in the load's namespace.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn reply(&mut self) -> anyhow::Result<()> {
         let mut line = String::new();
         if self.replies.read_line(&mut line)? == 0 {
             bail!("the load ended early: {:?}", self.child.wait());
@@ -197,7 +207,7 @@ fn address(index: u32, port: u16) -> SocketAddrV4 {
     SocketAddrV4::new(Ipv4Addr::new(127, 1, low, 1), port)
 }
 
-fn command(program: &str, arguments: &str, input: &str) -> anyhow::Result<()> {
+pub(crate) fn command(program: &str, arguments: &str, input: &str) -> anyhow::Result<()> {
     let mut child = Command::new(program)
         .args(arguments.split(' '))
         .stdin(Stdio::piped())

@@ -7,10 +7,20 @@
     reason = "the tables are its output, and a run takes minutes: it says what it does"
 )]
 
+mod background;
 mod connection;
+mod crowd;
+mod delay;
+mod feed;
+mod folder;
+mod followed;
+mod growth;
+mod held;
 mod idle;
 mod inside;
+mod instructions;
 mod load;
+mod losses;
 mod machine;
 mod memory;
 mod output;
@@ -19,8 +29,10 @@ mod process;
 mod record;
 mod rules;
 mod stream;
+mod symptom;
 mod system;
 mod table;
+mod tail;
 mod tracer;
 mod ways;
 
@@ -30,8 +42,11 @@ use std::time::Instant;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<_> = env::args().skip(1).collect();
-    if arguments.first().is_some_and(|first| first == load::SUBCOMMAND) {
-        return load::main();
+    match arguments.split_first() {
+        Some((first, _)) if first == load::SUBCOMMAND => return load::main(),
+        Some((first, rest)) if first == followed::SUBCOMMAND => return followed::main(rest),
+        Some((first, rest)) if first == instructions::SUBCOMMAND => return instructions::main(rest),
+        _ => {}
     }
     let unknown = arguments
         .iter()
@@ -56,13 +71,17 @@ fn main() -> anyhow::Result<()> {
 
 type Part = fn() -> anyhow::Result<String>;
 
-const PARTS: [(&str, Part); 8] = [
+const PARTS: [(&str, Part); 12] = [
     ("probes", probe::measure),
     ("connections", connection::measure),
     ("stream", stream::measure),
+    ("instructions", instructions::measure),
     ("output", output::measure),
     ("memory", memory::measure),
     ("idle", idle::measure),
+    ("delay", delay::measure),
+    ("growth", growth::measure),
+    ("losses", losses::measure),
     ("ways", ways::measure),
     ("rules", rules::measure),
 ];

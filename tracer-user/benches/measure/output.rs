@@ -1,5 +1,6 @@
 //! What the writing thread costs a line, from the push to the write.
 
+use crate::folder::Folder;
 use crate::probe::as_f64;
 use crate::table::{Table, median, whole};
 use rustix::time::{ClockId, clock_gettime};
@@ -15,14 +16,7 @@ use tracer_user::sink::writer::{self, RotateOptions};
 use tracer_user::sink::{Clock, Format, Record, Writer};
 
 pub(crate) fn measure() -> anyhow::Result<String> {
-    let folder = std::env::temp_dir().join(format!("conntracer-bench-output-{}", std::process::id()));
-    std::fs::create_dir(&folder)?;
-    let measured = measure_in(&folder);
-    std::fs::remove_dir_all(&folder)?;
-    measured
-}
-
-fn measure_in(folder: &Path) -> anyhow::Result<String> {
+    let folder = Folder::new("output")?;
     let mut table = Table::new(&["output", "CPU a line, ns", "lines/s of one core"]);
     let mut row = |name: &str, start: &dyn Fn() -> io::Result<Writer>| -> anyhow::Result<()> {
         let nanos = nanos_a_line(start)?;
@@ -31,8 +25,8 @@ fn measure_in(folder: &Path) -> anyhow::Result<String> {
     };
     let plain = |file: File| Writer::start(Box::new(file), Format::Json, Clock::default());
     row("/dev/null", &|| plain(File::create("/dev/null")?))?;
-    row("a plain file", &|| plain(writer::create(&folder.join("plain"))?))?;
-    row("a rotated file", &|| rotated(&folder.join("rotated.jsonl")))?;
+    row("a plain file", &|| plain(writer::create(&folder.path("plain"))?))?;
+    row("a rotated file", &|| rotated(&folder.path("rotated.jsonl")))?;
     Ok(format!("{TITLE}\n\n{}", table.render()))
 }
 

@@ -1,19 +1,28 @@
 //! Records of the real ring, and as many more of them as wanted: the same story at a later time, of other sockets.
 
+use crate::feed::BATCH;
 use crate::inside::Inside;
 use crate::load::{Job, Load};
+use anyhow::Context as _;
 use std::mem::offset_of;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
+use std::{fs, thread};
 use tracer_common::event::{Conntrack, Header, Packet, PacketEvent, SocketEvent};
 use tracer_common::tuple::{IPV4, Tuple};
 use tracer_user::decode::Tables;
+use tracer_user::kernel::btf::Btf;
+use tracer_user::kernel::clock;
+use tracer_user::kernel::facts::Facts;
+use tracer_user::model::time::Timestamp;
 
 /// What came through the ring, in its order.
 pub(crate) struct Recording {
     pub(crate) records: Vec<Vec<u8>>,
     pub(crate) tables: Tables,
+    /// When the first one was made.
+    pub(crate) begin: Timestamp,
     /// From the first record to the last.
     span: u64,
 }
@@ -37,9 +46,7 @@ impl Recording {
         let tables = inside.tables();
         inside.finish();
         let records = std::mem::take(&mut *taken.lock().unwrap_or_else(PoisonError::into_inner));
-        let times = || records.iter().map(|record| word(record, TIME));
-        let span = times().max().unwrap_or(0) - times().min().unwrap_or(0);
-        Ok(Self { records, tables, span })
+        Ok(Self::new(records, tables))
     }
 
     /// How many records of which size the buffer holds.
@@ -53,18 +60,70 @@ impl Recording {
         let shift = u64::from(number) * (self.span + 1_000_000);
         self.records
             .iter()
-            .map(|record| {
-                let mut record = record.clone();
-                add(&mut record, TIME, shift);
-                add(&mut record, SOCKET, u64::from(number) << 32);
-                add(&mut record, STARTED, shift);
-                for &tuple in tuples(&record) {
-                    move_addresses(&mut record, tuple, number);
-                }
-                record
-            })
+            .map(|record| retold(record, number, shift))
             .collect()
     }
+
+    /// So many tellings at the same time, a batch of one after a batch of another.
+    pub(crate) fn retell_together(&self, tellings: u32) -> impl Iterator<Item = Vec<Vec<u8>>> {
+        self.records.chunks(BATCH).flat_map(move |batch| {
+            (1..=tellings).map(move |number| batch.iter().map(|record| retold(record, number, 0)).collect())
+        })
+    }
+
+    /// Keeps it for another process on this machine.
+    pub(crate) fn save(&self, path: &Path) -> anyhow::Result<()> {
+        let lengths = self.records.iter().map(|record| u32::try_from(record.len()));
+        let mut bytes = Vec::new();
+        for (length, record) in lengths.zip(&self.records) {
+            bytes.extend(length?.to_ne_bytes());
+            bytes.extend(record);
+        }
+        Ok(fs::write(path, bytes)?)
+    }
+
+    pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
+        let bytes = fs::read(path)?;
+        let mut rest = &bytes[..];
+        let mut records = Vec::new();
+        while let Some((length, others)) = rest.split_first_chunk() {
+            let length = usize::try_from(u32::from_ne_bytes(*length))?;
+            let (record, others) = others.split_at_checked(length).context("a recording that is cut off")?;
+            records.push(record.to_vec());
+            rest = others;
+        }
+        let facts = Facts::of(&Btf::of_running_kernel()?);
+        let tables = Tables {
+            drop_reasons: facts.drop_reasons,
+            rst_reasons: facts.rst_reasons,
+            jiffy: clock::jiffy(),
+        };
+        Ok(Self::new(records, tables))
+    }
+
+    fn new(records: Vec<Vec<u8>>, tables: Tables) -> Self {
+        let times = || records.iter().map(|record| word(record, TIME));
+        let begin = times().min().unwrap_or(0);
+        let span = times().max().unwrap_or(0) - begin;
+        let begin = Timestamp::from_nanos(begin);
+        Self {
+            records,
+            tables,
+            begin,
+            span,
+        }
+    }
+}
+
+fn retold(record: &[u8], number: u32, shift: u64) -> Vec<u8> {
+    let mut record = record.to_vec();
+    add(&mut record, TIME, shift);
+    add(&mut record, SOCKET, u64::from(number) << 32);
+    add(&mut record, STARTED, shift);
+    for &tuple in tuples(&record) {
+        move_addresses(&mut record, tuple, number);
+    }
+    record
 }
 
 /// Where the tuples of a record are.

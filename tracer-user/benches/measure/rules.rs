@@ -65,7 +65,7 @@ fn large() -> anyhow::Result<String> {
 }
 
 /// The mean of SYNs to services near both ends of the list, and to none, in microseconds.
-fn walk(snapshot: &Snapshot) -> f64 {
+pub(crate) fn walk(snapshot: &Snapshot) -> f64 {
     let walker = Walker::new(snapshot);
     let destinations = [
         service(0),

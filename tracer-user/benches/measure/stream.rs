@@ -1,16 +1,14 @@
 //! Events per second through decoding and the Tracker, and lines of JSON per second, on one core.
 
+use crate::crowd;
+use crate::feed::{BATCH, feed, now, seconds_since, write};
 use crate::load::Job;
 use crate::probe::as_f64;
 use crate::record::Recording;
 use crate::table::{Table, median, target, whole};
-use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
-use tracer_user::decode::Tables;
 use tracer_user::model::event::Event;
-use tracer_user::model::inquiry::{Answer, Census, Examined, Inquiry, Question, Reply};
 use tracer_user::model::time::Timestamp;
-use tracer_user::sink::{Clock, Record, jsonl};
 use tracer_user::track::{Config, Tracker};
 
 pub(crate) fn measure() -> anyhow::Result<String> {
@@ -19,27 +17,43 @@ pub(crate) fn measure() -> anyhow::Result<String> {
         &[Job::Refuse(5_000), Job::Abort(5_000), Job::Hang(1_000)],
         Duration::from_millis(3_300),
     )?;
-    let ordinary = Recording::of(true, &[Job::Connect(10_000)], Duration::from_millis(200))?;
     let mut table = Table::new(&[
         "stream",
         "decode + Tracker, events/s",
         "target",
         "JSON, lines/s",
+        "target",
         "bytes a line",
     ]);
     let mut described = Vec::new();
-    for (name, recording) in [("failures", &failures), ("every connection", &ordinary)] {
+    for (name, recording) in [("failures", &failures), ("every connection", &ordinary()?)] {
         let speed = Speed::of(recording)?;
         table.row([
             name.into(),
             whole(speed.events),
             target(">= 1,000,000", speed.events >= 1e6),
             whole(speed.lines),
+            target(">= 400,000", speed.lines >= 4e5),
             whole(speed.line),
         ]);
         described.push(format!("{name}: {}; {}", recording.describe(), speed.totals));
     }
+    let crowd = crowd::run(&crowd::record()?, crowd::TELLINGS, 0)?;
+    let rate = as_f64(crowd.events) / crowd.cpu.as_secs_f64();
+    table.row([
+        format!("failures, {} connections at once", whole(as_f64(crowd.tracked))),
+        whole(rate),
+        target(">= 3,000,000", rate >= 3e6),
+        String::new(),
+        String::new(),
+        String::new(),
+    ]);
     Ok(format!("{TITLE}\n\n{}\n\n{}.", table.render(), described.join(".\n")))
+}
+
+/// Connect, established and closed of each.
+pub(crate) fn ordinary() -> anyhow::Result<Recording> {
+    Recording::of(true, &[Job::Connect(10_000)], Duration::from_millis(200))
 }
 
 struct Speed {
@@ -93,75 +107,8 @@ impl Speed {
     }
 }
 
-/// A turn of the shell's loop: a batch, then what the Tracker says, asks, and is due for.
-fn feed(tables: &Tables, records: &[Vec<u8>], tracker: &mut Tracker) {
-    let mut last = Timestamp::default();
-    for bytes in records {
-        if let Ok(event) = tables.decode(bytes, |_| None) {
-            last = last.max(event.at);
-            tracker.handle_event(&event);
-        }
-    }
-    if tracker.poll_timeout().is_some_and(|deadline| deadline <= last) {
-        tracker.handle_timeout(last);
-    }
-    while let Some(inquiry) = tracker.poll_inquiry() {
-        tracker.handle_answer(answer(&inquiry, last));
-    }
-    while tracker.poll_finding().is_some() {}
-}
-
-/// What the inspector would find out: nothing but an address without a listener.
-fn answer(inquiry: &Inquiry, at: Timestamp) -> Answer {
-    let reply = match &inquiry.question {
-        Question::Connection { tuple, .. } => Reply::Connection(Box::new(Examined {
-            conntrack: None,
-            socket: None,
-            target: tuple.destination,
-            target_is_local: true,
-            listeners: Vec::new(),
-            seen: Vec::new(),
-        })),
-        Question::Link { .. } => Reply::Link(None),
-        Question::Sweep => Reply::Swept(Vec::new()),
-        Question::Stalled => Reply::Stalled(Census::default()),
-        Question::Walk { .. } | Question::Who(_) => Reply::Unreachable("not asked of the kernel here".into()),
-    };
-    Answer {
-        id: inquiry.id,
-        at,
-        enter: None,
-        reply,
-    }
-}
-
-fn write(events: &[Event]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(BATCH << 10);
-    for (event, seq) in events.iter().zip(0..) {
-        jsonl::write(
-            Record::Event(event),
-            Clock::default(),
-            seq,
-            Some("6fa459ea-ee8a-4ca4-894e-db77e160355e"),
-            &mut out,
-        );
-    }
-    out
-}
-
-/// CPU time of this thread: whoever else uses the machine takes none of it.
-fn now() -> anyhow::Result<Duration> {
-    Ok(Duration::try_from(clock_gettime(ClockId::ThreadCPUTime))?)
-}
-
-fn seconds_since(start: Duration) -> anyhow::Result<f64> {
-    Ok(now()?.saturating_sub(start).as_secs_f64())
-}
-
 /// About as many as go through in all.
 const EVENTS: u32 = 2_000_000;
-/// As many as the shell takes in one go.
-const BATCH: usize = 512;
 const TITLE: &str = "### The stream
 
 Records of the real ring, replayed by one thread, again and again with later times, other sockets and other addresses,

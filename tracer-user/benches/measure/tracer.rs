@@ -2,7 +2,9 @@
 
 use crate::process::{self, Programs, Runs};
 use crate::system;
+use crate::tail::Tail;
 use anyhow::{Context as _, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,6 +13,7 @@ use std::{env, fs, thread};
 pub(crate) struct Tracer {
     child: Child,
     output: PathBuf,
+    lines: Tail,
 }
 
 /// What tracing has used up to a moment.
@@ -45,7 +48,12 @@ impl Used {
 impl Tracer {
     /// Starts `conntracer trace --json --events EVENTS -o FILE`; returns when it traces.
     pub(crate) fn start(events: &str) -> anyhow::Result<Self> {
-        Self::start_by(Command::new(env!("CARGO_BIN_EXE_conntracer")), events)
+        Self::start_with(&["--events", events])
+    }
+
+    /// The same with these options.
+    pub(crate) fn start_with(options: &[&str]) -> anyhow::Result<Self> {
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_conntracer")), options)
     }
 
     /// The same, as one of these processes of a control group from its beginning.
@@ -55,20 +63,24 @@ impl Tracer {
             .args(["-c", r#"echo $$ > "$0" && exec "$@""#])
             .arg(processes)
             .arg(env!("CARGO_BIN_EXE_conntracer"));
-        Self::start_by(shell, events)
+        Self::start_by(shell, &["--events", events])
     }
 
-    fn start_by(mut command: Command, events: &str) -> anyhow::Result<Self> {
+    fn start_by(mut command: Command, options: &[&str]) -> anyhow::Result<Self> {
         let output = env::temp_dir().join(format!("conntracer-bench-{}.jsonl", std::process::id()));
         let child = command
             // The time is a bound, should the bench be killed.
-            .args(["trace", "--json", "--events", events, "--for", "2m", "-o"])
+            .args(["trace", "--json", "--for", "10m", "-o"])
             .arg(&output)
+            .args(options)
             .stdin(Stdio::null())
             .spawn()
             .context("cannot start conntracer")?;
-        let mut tracer = Self { child, output };
-        tracer.wait_for("hello", PATIENCE, |line| line.contains(r#""type":"hello""#))?;
+        let lines = Tail::new(output.clone());
+        let mut tracer = Self { child, output, lines };
+        tracer.wait_for("hello", PATIENCE, |line| {
+            line.contains(r#""type":"hello""#).then_some(())
+        })?;
         Ok(tracer)
     }
 
@@ -83,25 +95,50 @@ impl Tracer {
         })
     }
 
-    /// Waits until a line of the output is the wanted one.
-    pub(crate) fn wait_for(
+    /// Waits for a line of the output that something is `found` in. Lines before it are not seen again.
+    pub(crate) fn wait_for<T>(
         &mut self,
         what: &str,
         patience: Duration,
-        is_wanted: impl Fn(&str) -> bool,
-    ) -> anyhow::Result<()> {
+        mut found: impl FnMut(&str) -> Option<T>,
+    ) -> anyhow::Result<T> {
         let end = Instant::now() + patience;
         while Instant::now() < end {
+            while let Some(line) = self.lines.next()? {
+                if let Some(found) = found(&line) {
+                    return Ok(found);
+                }
+            }
             if let Some(status) = self.child.try_wait()? {
                 bail!("conntracer ended early: {status}");
             }
-            let written = fs::read_to_string(&self.output).unwrap_or_default();
-            if written.lines().any(&is_wanted) {
-                return Ok(());
-            }
-            thread::sleep(Duration::from_millis(20));
+            thread::sleep(Duration::from_millis(1));
         }
         bail!("waited {patience:?} for {what}");
+    }
+
+    /// Leaves out what is written already.
+    pub(crate) fn skip(&mut self) -> anyhow::Result<()> {
+        while self.lines.next()?.is_some() {}
+        Ok(())
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let pid = Pid::from_raw(i32::try_from(self.pid())?).context("a process")?;
+        Ok(kill_process(pid, signal)?)
+    }
+
+    /// Ends it in order; every line that was not seen yet is told.
+    pub(crate) fn finish(mut self, mut tell: impl FnMut(&str)) -> anyhow::Result<()> {
+        self.signal(Signal::INT)?;
+        let status = self.child.wait()?;
+        while let Some(line) = self.lines.next()? {
+            tell(&line);
+        }
+        if !status.success() {
+            bail!("conntracer ended with {status}");
+        }
+        Ok(())
     }
 }
 
