@@ -118,12 +118,7 @@ impl Tracker {
             owner: None,
             kind: EventKind::Connect,
         };
-        let (id, evicted) = self.flows.insert(new_flow(&event, seen.tuple, phase(seen)));
-        self.totals.evicted += u64::from(evicted.is_some());
-        if let Some(flow) = evicted {
-            self.release_finding(&flow, seen.at);
-        }
-        id
+        self.enter(new_flow(&event, seen.tuple, phase(seen)), seen.at)
     }
 }
 

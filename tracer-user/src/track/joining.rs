@@ -250,8 +250,7 @@ impl Tracker {
             return;
         }
         // A stolen port refused somebody whose socket is not on this host.
-        let (flow, evicted) = self.flows.insert(inbound_flow(&seen, entry.original));
-        self.totals.evicted += u64::from(evicted.is_some());
+        let flow = self.enter(inbound_flow(&seen, entry.original), seen.at);
         self.attach(flow, &seen, Certainty::Certain);
         self.touch(Some(flow));
     }

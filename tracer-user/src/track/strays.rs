@@ -248,12 +248,7 @@ impl Tracker {
         });
         let id = known.unwrap_or_else(|| {
             let has_socket = looked.examined.as_ref().is_ok_and(|examined| examined.socket.is_some());
-            let (id, evicted) = self.flows.insert(flow_of(tuple, &reset, has_socket));
-            self.totals.evicted += u64::from(evicted.is_some());
-            if let Some(flow) = evicted {
-                self.release_finding(&flow, reset.at);
-            }
-            id
+            self.enter(flow_of(tuple, &reset, has_socket), reset.at)
         });
         let Some(flow) = self.flows.get_mut(id) else {
             return;

@@ -2,7 +2,7 @@
 
 use super::answers::{Asker, Inquiries};
 use super::census::Schedule;
-use super::config::{Config, EXAMINATIONS_BURST, EXAMINATIONS_PER_SECOND, MAX_ENTRANCES, STANDSTILL};
+use super::config::{Config, MAX_ENTRANCES, STANDSTILL};
 use super::deadlines::Deadlines;
 use super::findings::Findings;
 use super::flow::{Examination, Flow, Phase};
@@ -12,13 +12,13 @@ use super::judge::{ECONNABORTED, ECONNREFUSED, ECONNRESET, Ordinary};
 use super::locals::Locals;
 use super::lost::Lost;
 use super::names::Register;
-use super::pace::Pace;
 use super::packets::{PacketSeen, Packets, What};
 use super::recurring::Recurring;
 use super::resets::Resets;
 use super::strays::Strays;
 use super::sweep::Sweeps;
 use super::totals::Totals;
+use super::turns::Turns;
 use crate::model::event::{Destroyed, Event, EventKind, RstMaker, RstSent};
 use crate::model::finding::{Finding, Way};
 use crate::model::identity::Netns;
@@ -46,7 +46,7 @@ pub struct Tracker {
     pub(super) inquiries: Inquiries,
     pub(super) locals: Locals,
     /// Of examinations of single connections.
-    pub(super) pace: Pace,
+    pub(super) turns: Turns,
     pub(super) strays: Strays,
     pub(super) lost: Lost,
     pub(super) names: Register,
@@ -88,7 +88,7 @@ impl Tracker {
             findings: Findings::default(),
             inquiries: Inquiries::default(),
             locals: Locals::default(),
-            pace: Pace::new(EXAMINATIONS_PER_SECOND, EXAMINATIONS_BURST),
+            turns: Turns::new(),
             strays: Strays::default(),
             lost: Lost::default(),
             names: Register::default(),
@@ -185,7 +185,7 @@ impl Tracker {
     }
 
     /// A deadline that passed long ago without a call: nobody ran, neither we nor the timers and peers of the connections.
-    fn advance(&mut self, to: Timestamp) {
+    pub(super) fn advance(&mut self, to: Timestamp) {
         let late = |due| to.since(due) > STANDSTILL;
         if late(self.latest) && self.poll_timeout().is_some_and(late) {
             self.resumed = Some(to);
@@ -227,6 +227,9 @@ impl Tracker {
         let flows = &self.flows;
         let armed = |at, id| flows.get(id).is_some_and(|flow| flow.deadline == Some(at));
         self.flow_deadlines.prune(flows.len(), armed);
+        let packets = &self.packets;
+        self.packet_deadlines
+            .prune(packets.len(), |_, id| packets.get(id).is_some());
         self.name_findings(now);
     }
 
@@ -403,13 +406,19 @@ impl Tracker {
         if let Some(owner) = event.owner {
             self.expect_name(Subject::of_owner(&owner), event.netns, event.at);
         }
-        let (id, evicted) = self.flows.insert(new_flow(event, tuple, phase));
-        self.totals.evicted += u64::from(evicted.is_some());
-        if let Some(flow) = evicted {
-            self.release_finding(&flow, event.at);
-        }
+        let id = self.enter(new_flow(event, tuple, phase), event.at);
         self.claim_packets(tuple);
         Some(id)
+    }
+
+    /// Enters the flow, and forgets the oldest one if it has to make room.
+    pub(super) fn enter(&mut self, flow: Flow, at: Timestamp) -> u64 {
+        let (id, evicted) = self.flows.insert(flow);
+        if let Some(flow) = evicted {
+            self.totals.evicted += 1;
+            self.release_finding(&flow, at);
+        }
+        id
     }
 
     /// A flow that is known by its tuple only so far.
