@@ -56,7 +56,13 @@ impl Replay {
                 let last = self.last;
                 self.tracker(at).finish(last);
             }
-            Input::Finding(_) | Input::Port(_) | Input::Stats(_) | Input::Loss(_) => {}
+            Input::Loss(loss) => {
+                let lost = loss.lost;
+                if loss.source().is_some_and(|source| source.is_input()) {
+                    self.tracker(at).handle_loss(at, lost);
+                }
+            }
+            Input::Finding(_) | Input::Port(_) | Input::Stats(_) => {}
         }
         self.drain(found);
         Ok(())

@@ -132,3 +132,32 @@ fn a_recording_that_is_cut_anywhere_is_replayed_as_far_as_it_goes() {
         }
     }
 }
+
+/// The recording with this line before its first finding.
+fn with_loss(scenario: &str, source: &str) -> String {
+    let text = fs::read_to_string(recording(scenario)).expect("a recording");
+    let lines: Vec<_> = text.lines().collect();
+    let first = lines.iter().position(|line| line.contains(r#""type":"finding""#));
+    let (before, after) = lines.split_at(first.expect("a finding"));
+    let last: Value = serde_json::from_str(before.last().expect("a line")).expect("JSON");
+    let (time, mono) = (&last["time"], &last["mono"]);
+    let loss = format!(r#"{{"v":1,"type":"loss","time":{time},"mono":{mono},"seq":0,{source},"lost":5}}"#);
+    [before, &[&loss], after].concat().join("\n")
+}
+
+#[test]
+fn a_loss_in_a_recording_is_told_in_the_findings_of_its_time() {
+    for (source, lost, confidence) in [
+        (r#""hook":"kfree_skb","cpu":0"#, 5.into(), "likely"),
+        (r#""queue":"undecodable""#, 5.into(), "likely"),
+        (r#""queue":"events""#, Value::Null, "proved"),
+    ] {
+        let found = replayed(&with_loss("redirect-target-stalled-full", source));
+        let last = found.last().expect("a finding");
+        assert_eq!(
+            (&last["cause"], &last["lost"]),
+            (&"redirect-target-stalled".into(), &lost)
+        );
+        assert_eq!(last["confidence"], confidence, "{source}");
+    }
+}

@@ -98,6 +98,7 @@ const NEEDS_ROOT: &[&str] = &[
     "cli",
     "containers",
     "ctnetlink",
+    "flood",
     "grpc",
     "inspect",
     "lab",

@@ -188,6 +188,7 @@ impl<'a> Looked<'a> {
             count: 0,
             hanging: 0,
             unexamined: 0,
+            lost: 0,
             examples: Vec::new(),
             victims: Vec::new(),
             culprits: Vec::new(),

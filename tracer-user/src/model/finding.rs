@@ -199,6 +199,8 @@ pub struct Finding {
     pub hanging: u64,
     /// Of these, so many were not looked at: there were too many at once, or no answer came.
     pub unexamined: u64,
+    /// Records that were lost meanwhile: its counts are lower bounds, and a step may be missing.
+    pub lost: u64,
     /// At most [`Finding::EXAMPLES`].
     pub examples: Vec<Connection>,
     /// Other connections that wait because of this one; at most [`Finding::EXAMPLES`].

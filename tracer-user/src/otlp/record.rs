@@ -146,6 +146,7 @@ const FINDING: Rows = &[
     ("conntracer.severity", "/severity"),
     ("conntracer.confidence", "/confidence"),
     ("conntracer.count", "/count"),
+    ("conntracer.lost", "/lost"),
     ("conntracer.direction", "/connection/direction"),
     (
         "conntracer.translated.destination.address",

@@ -20,6 +20,7 @@ impl Redact for Finding {
             count: _,
             hanging: _,
             unexamined: _,
+            lost: _,
             examples,
             victims,
             culprits,

@@ -8,7 +8,7 @@ use crate::kernel::hooks::name;
 use crate::kernel::load::Probes;
 use crate::kernel::stat::{HookCounters, Stats as Counters};
 use crate::model::time::Timestamp;
-use crate::sink::{HookStats, Loss, LossSource, Record, Stats, Summary};
+use crate::sink::{HookStats, Loss, LossSource, Record, Stats, Summary, UNDECODABLE_QUEUE};
 use crate::track::Tracker;
 use std::collections::BTreeMap;
 use std::fs;
@@ -57,21 +57,32 @@ impl Account {
         self.newest = self.newest.max(at);
     }
 
+    /// Whether everything is taken in that happened before this time.
+    pub(super) fn has_seen(&self, at: Timestamp) -> bool {
+        self.newest >= at
+    }
+
     /// Bytes that are no record of ours: counted, and told as a loss.
     pub(super) fn undecodable(&mut self, error: &DecodeError) {
         self.undecodable += 1;
         tracing::debug!(%error, "a record of the ring is left out");
     }
 
-    pub(super) fn tick(&mut self, probes: &Probes, tracker: &Tracker, conntrack: &Conntrack, outputs: &Outputs) {
+    pub(super) fn tick(&mut self, probes: &Probes, tracker: &mut Tracker, conntrack: &Conntrack, outputs: &Outputs) {
         let now = clock::now();
         let counters = self.read();
-        self.losses(&counters, conntrack, now, outputs);
+        self.notice(&counters, conntrack, now, outputs, tracker);
         if now.since(self.last_stats) >= INTERVAL {
             let interval = outputs.stats_interval.unwrap_or(INTERVAL);
             let is_due = now.since(self.last_written) + TICK_SLACK >= interval;
             self.stats(&counters, now, (probes, conntrack), tracker, outputs, is_due);
         }
+    }
+
+    /// What the Tracker concludes last takes the last losses into account.
+    pub(super) fn last_losses(&mut self, tracker: &mut Tracker, conntrack: &Conntrack, outputs: &Outputs) {
+        let counters = self.read();
+        self.notice(&counters, conntrack, clock::now(), outputs, tracker);
     }
 
     pub(super) fn finish(
@@ -115,39 +126,52 @@ impl Account {
         })
     }
 
-    fn losses(&mut self, counters: &[HookCounters], conntrack: &Conntrack, now: Timestamp, outputs: &Outputs) {
+    fn notice(
+        &mut self,
+        counters: &[HookCounters],
+        conntrack: &Conntrack,
+        now: Timestamp,
+        outputs: &Outputs,
+        tracker: &mut Tracker,
+    ) {
+        let lost = self.losses(counters, conntrack, now, outputs);
+        if lost > 0 {
+            tracker.handle_loss(now, lost);
+        }
+    }
+
+    /// Writes what was lost since the last time; how much of it the Tracker would have taken in.
+    fn losses(&mut self, counters: &[HookCounters], conntrack: &Conntrack, now: Timestamp, outputs: &Outputs) -> u64 {
+        let mut inputs = 0;
+        let mut tell = |source: LossSource, cpu, lost| {
+            if lost > 0 {
+                inputs += if source.is_input() { lost } else { 0 };
+                let loss = Loss {
+                    at: now,
+                    source,
+                    cpu,
+                    lost,
+                };
+                outputs.push(Record::Loss(&loss));
+            }
+        };
         for hook in counters {
             for (cpu, row) in hook.processors.iter().enumerate() {
                 let known = self.lost.entry((hook.hook as u32, cpu)).or_default();
                 let lost = row.lost.saturating_sub(*known);
                 *known = row.lost;
-                if lost > 0 {
-                    let source = LossSource::Hook(name(hook.hook).into());
-                    outputs.push(Record::Loss(&Loss {
-                        at: now,
-                        source,
-                        cpu: u32::try_from(cpu).ok(),
-                        lost,
-                    }));
-                }
+                tell(LossSource::Hook(name(hook.hook).into()), u32::try_from(cpu).ok(), lost);
             }
         }
-        let undecodable = ("undecodable", self.undecodable);
+        let undecodable = (UNDECODABLE_QUEUE, self.undecodable);
         let own = [undecodable, ("names", self.unnamed)];
         for (queue, total) in own.into_iter().chain(conntrack.losses()).chain(outputs.losses()) {
             let told = self.told.entry(queue).or_default();
             let lost = total.saturating_sub(*told);
             *told = total;
-            if lost > 0 {
-                let source = LossSource::Queue(queue.into());
-                outputs.push(Record::Loss(&Loss {
-                    at: now,
-                    source,
-                    cpu: None,
-                    lost,
-                }));
-            }
+            tell(LossSource::Queue(queue.into()), None, lost);
         }
+        inputs
     }
 
     fn stats(

@@ -280,6 +280,7 @@ mod tests {
             count: 0,
             hanging: 0,
             unexamined: 0,
+            lost: 0,
             examples: Vec::new(),
             victims: Vec::new(),
             culprits: Vec::new(),

@@ -233,7 +233,7 @@ impl Shell {
                     }
                     self.drain(&mut output);
                 }
-                Some(answer) = self.answers.recv() => self.answer(answer, &mut output),
+                Some(answer) = self.answers.recv() => self.take_answers(answer, &mut output),
                 changes = self.conntrack.recv() => self.take_changes(changes, &mut output),
                 () = tokio::time::sleep_until(deadline) => self.timeout(&mut output),
                 command = next_command(&mut self.attendant) => self.obey(command, &output),
@@ -246,7 +246,7 @@ impl Shell {
                         output.outputs.push(Record::Hello(&self.hello()));
                     }
                     self.account.unnamed = self.held.lost;
-                    self.account.tick(&self.probes, &self.tracker, &self.conntrack, &output.outputs);
+                    self.account.tick(&self.probes, &mut self.tracker, &self.conntrack, &output.outputs);
                     if let Some(attendant) = &mut self.attendant {
                         attendant.tick(clock::now(), &output.outputs, &self.names);
                     }
@@ -289,6 +289,17 @@ impl Shell {
         if self.tracker.poll_timeout().is_some_and(|deadline| deadline <= now) {
             self.record(Record::Deadline(now), output);
             self.tracker.handle_timeout(now);
+        }
+    }
+
+    /// All that wait: each that waited for a turn of its own would wait behind a batch of records.
+    fn take_answers(&mut self, first: Answer, output: &mut Output<impl FnMut(&Finding)>) {
+        self.answer(first, output);
+        for _ in 1..ANSWERS_MAX {
+            let Ok(answer) = self.answers.try_recv() else {
+                return;
+            };
+            self.answer(answer, output);
         }
     }
 
@@ -366,7 +377,11 @@ impl Shell {
     fn finish(mut self, mut output: Output<impl FnMut(&Finding)>) -> Report {
         let last = self.conntrack.end();
         self.take_changes(last, &mut output);
-        while !self.drain(&mut output) {}
+        // What comes from now on is not waited for: in a flood there would be no end of it.
+        let end = clock::now();
+        while !self.drain(&mut output) && !self.account.has_seen(end) {}
+        self.account
+            .last_losses(&mut self.tracker, &self.conntrack, &output.outputs);
         let now = clock::now();
         self.record(Record::Deadline(now), &mut output);
         self.tracker.finish(now);

@@ -14,6 +14,7 @@ pub mod writer;
 pub use clock::Clock;
 pub use record::{
     Format, Hello, Hook, HookStats, Loss, LossSource, NAMES_OPTION, NETNS_OPTION, RULES_OPTION, Record, Stats, Summary,
+    UNDECODABLE_QUEUE,
 };
 pub use writer::{Writer, WriterReport, WriterState};
 

@@ -133,6 +133,19 @@ pub enum LossSource {
     Queue(Cow<'static, str>),
 }
 
+impl LossSource {
+    /// Whether it is something that the Tracker would have taken in.
+    pub fn is_input(&self) -> bool {
+        match self {
+            Self::Hook(_) => true,
+            Self::Queue(queue) => queue == UNDECODABLE_QUEUE,
+        }
+    }
+}
+
+/// The queue by whose name records are told that were no records.
+pub const UNDECODABLE_QUEUE: &str = "undecodable";
+
 /// What the whole run came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {

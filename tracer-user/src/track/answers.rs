@@ -1,6 +1,6 @@
 //! Inquiries on their way, and what to do with their answers.
 
-use super::config::{ANSWER_LOST, MAX_INQUIRIES};
+use super::config::{ANSWER_LOST, MAX_EXAMINATIONS, MAX_INQUIRIES, MAX_NAME_INQUIRIES};
 use super::flows::Handle;
 use super::totals::Totals;
 use crate::model::identity::Netns;
@@ -59,6 +59,15 @@ impl Inquiries {
         self.waiting.len() < MAX_INQUIRIES
     }
 
+    /// Whether examinations leave room for others: they are answered in turn.
+    pub(super) fn has_room_to_examine(&self) -> bool {
+        self.count(|asker| matches!(asker, Asker::Flow(_))) < MAX_EXAMINATIONS
+    }
+
+    fn count(&self, is_one: impl Fn(&Asker) -> bool) -> usize {
+        self.waiting.values().filter(|(_, asker, _)| is_one(asker)).count()
+    }
+
     /// `false` where too many are on their way already.
     pub(super) fn ask(
         &mut self,
@@ -69,7 +78,9 @@ impl Inquiries {
         question: Question,
         totals: &mut Totals,
     ) -> bool {
-        if !self.has_room(at, totals) {
+        let is_name = |asker: &Asker| matches!(asker, Asker::Name(_));
+        let names_wait = is_name(&asker) && self.count(is_name) >= MAX_NAME_INQUIRIES;
+        if names_wait || !self.has_room(at, totals) {
             return false;
         }
         self.next += 1;

@@ -15,6 +15,11 @@ pub const MAX_ALIKE: usize = 16;
 pub const MAX_KEYS: usize = 1_024;
 /// Inquiries on their way at once. Past it connections wait for their turn.
 pub const MAX_INQUIRIES: usize = 128;
+/// Of these at most so many examinations, unless they are of who has few, and so many about names.
+pub(super) const MAX_EXAMINATIONS: usize = 48;
+pub(super) const MAX_NAME_INQUIRIES: usize = 64;
+/// Destinations, and namespaces, whose examinations of the current second are counted.
+pub const MAX_SHARES: usize = 1_024;
 /// Different drops kept per connection (by direction, place and namespace); more are only counted.
 pub const MAX_DROPS_PER_FLOW: usize = 4;
 /// Destinations watched for repeated give-ups; past it the oldest is forgotten.
@@ -27,6 +32,8 @@ pub const MAX_LINKS: usize = 4_096;
 pub const MAX_RESETS: usize = 16_384;
 /// Deleted conntrack entries of live connections that are remembered; past it the oldest is forgotten.
 pub const MAX_LOST: usize = 4_096;
+/// Moments at which losses were noticed that are remembered; past it the oldest is forgotten.
+pub const MAX_LOSSES: usize = 256;
 /// Packets without a socket whose connection is asked for at once; past it they are only counted.
 pub const MAX_STRAYS: usize = 64;
 /// Namespaces whose entrance (a path for `nsenter`) is remembered; past it one is forgotten.
@@ -92,6 +99,8 @@ impl Default for Config {
 
 /// A host that leaves a deadline behind by more than this was suspended.
 pub(super) const STANDSTILL: Duration = Duration::from_secs(5);
+/// A loss is noticed within this time.
+pub(super) const LOSS_NOTICED: Duration = Duration::from_secs(1);
 /// A packet that found no connection is given up after this long: the second SYN retransmit is out by then.
 pub(super) const PACKET_PATIENCE: Duration = Duration::from_secs(4);
 /// A packet whose device has to be asked for waits this long for the answer, and its connection with it.
@@ -122,9 +131,17 @@ pub(super) const REEXAMINE_MAX: Duration = Duration::from_secs(30);
 /// Examinations of single connections a second, and how many at once after a quiet time: one costs about a millisecond.
 pub(super) const EXAMINATIONS_PER_SECOND: u32 = 100;
 pub(super) const EXAMINATIONS_BURST: u32 = 200;
+/// As many again where others took them all: for destinations, and for namespaces, that had fewer than their share in
+/// this second.
+pub(super) const RESERVE_PER_SECOND: u32 = 25;
+pub(super) const RESERVE_BURST: u32 = 50;
+pub(super) const SHARE_OF_DESTINATION: u32 = 4;
+pub(super) const SHARE_OF_NETNS: u32 = 10;
 /// Questions a second, and how many at once after a quiet time, about packets without a socket and deleted entries.
 pub(super) const STRAYS_PER_SECOND: u32 = 10;
 pub(super) const STRAYS_BURST: u32 = 20;
+/// How soon one that had no turn tries again.
+pub(super) const TURN_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a connection waits for its examination before it is judged without one.
 pub(super) const EXAMINATION_PATIENCE: Duration = Duration::from_secs(3);
 /// Refused connects to the own namespace that are looked at: so many a second, so many at once, and how many destinations

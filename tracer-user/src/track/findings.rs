@@ -1,7 +1,8 @@
 //! Open findings: one per cause and target, with a count, examples and revisions; bounded.
 
-use super::config::{MAX_ALIKE, MAX_FINDINGS, MAX_INFORMATION, MAX_KEYS, QUIET, REVISION_INTERVAL};
+use super::config::{LOSS_NOTICED, MAX_ALIKE, MAX_FINDINGS, MAX_INFORMATION, MAX_KEYS, QUIET, REVISION_INTERVAL};
 use super::culprits::Naming;
+use super::losses::Losses;
 use super::merged::{self, Merged, RuleId};
 use super::recurring::service;
 use super::theory::Diagnosis;
@@ -74,6 +75,8 @@ struct Open {
     naming: Naming,
     /// Connections of it that still hang.
     active: u64,
+    /// Up to then losses are told in the finding.
+    losses_told: Timestamp,
     /// Something changed since the last revision was given out.
     dirty: bool,
     last_revision: Option<Timestamp>,
@@ -85,9 +88,20 @@ pub(super) struct Findings {
     open: BTreeMap<u64, Open>,
     by_key: HashMap<Key, u64>,
     pub(super) merged: Merged,
+    pub(super) losses: Losses,
     /// How many of the open ones are mere information.
     information: usize,
     out: VecDeque<Finding>,
+}
+
+impl Open {
+    /// It goes on until then, and so do the losses that it tells of.
+    fn last_at(&mut self, at: Timestamp, losses: &Losses) {
+        self.finding.last = self.finding.last.max(at);
+        let more = losses.between(self.losses_told, at);
+        self.finding.lost = self.finding.lost.saturating_add(more);
+        self.losses_told = self.losses_told.max(at);
+    }
 }
 
 impl Findings {
@@ -139,9 +153,9 @@ impl Findings {
         };
         open.active += u64::from(hangs);
         open.naming.closing &= !hangs;
+        open.last_at(at, &self.losses);
         let finding = &mut open.finding;
         finding.count += 1;
-        finding.last = finding.last.max(at);
         if finding.examples.len() < Finding::EXAMPLES {
             finding.examples.push(connection);
         }
@@ -192,7 +206,7 @@ impl Findings {
             return;
         };
         open.active = open.active.saturating_sub(1);
-        open.finding.last = open.finding.last.max(at);
+        open.last_at(at, &self.losses);
         let shown = open.finding.connection.iter_mut().chain(&mut open.finding.examples);
         for example in shown.filter(|example| example.id == connection.id) {
             *example = connection.clone();
@@ -200,6 +214,22 @@ impl Findings {
         if open.active == 0 {
             self.close(id, at);
         }
+    }
+
+    /// Counts a loss with the findings of its time; which of them rest on nothing having been lost.
+    pub(super) fn lost_meanwhile(&mut self, at: Timestamp, lost: u64) -> Vec<u64> {
+        let mut doubted = Vec::new();
+        for (id, open) in &mut self.open {
+            if at <= open.finding.last + LOSS_NOTICED {
+                open.finding.lost = open.finding.lost.saturating_add(lost);
+                open.losses_told = open.losses_told.max(at);
+                open.dirty = true;
+            }
+            if open.naming.base.doubt(at) {
+                doubted.push(*id);
+            }
+        }
+        doubted
     }
 
     /// Whether the diagnosis explains more than the finding does.
@@ -321,6 +351,7 @@ impl Findings {
             count: 0,
             hanging: 0,
             unexamined: 0,
+            lost: 0,
             examples: Vec::new(),
             victims: Vec::new(),
             culprits: diagnosis.culprits.clone(),
@@ -337,6 +368,7 @@ impl Findings {
                 finding,
                 naming: Naming::new(diagnosis.clone()),
                 active: 0,
+                losses_told: diagnosis.since - LOSS_NOTICED,
                 dirty: false,
                 last_revision: None,
             },
@@ -365,6 +397,7 @@ impl Findings {
         };
         merged::absorb(&mut to.finding, from.finding);
         to.active += from.active;
+        to.losses_told = to.losses_told.max(from.losses_told);
         to.naming.closing &= from.active == 0;
         to.dirty = true;
         self.merged.lead(id, older, from.active);
@@ -411,6 +444,9 @@ impl Findings {
             considered,
             victims,
             target: _,
+            by_absence: _,
+            since: _,
+            until: _,
         } = open.naming.diagnosis();
         let finding = &mut open.finding;
         (finding.confidence, finding.evidence, finding.culprits) = (confidence, evidence, culprits);

@@ -18,6 +18,13 @@ pub(super) struct Handle {
     slot: Slot,
 }
 
+impl Handle {
+    /// Below `bound`, another for each of neighbours.
+    pub(super) fn spread(self, bound: u32) -> u32 {
+        self.number % bound
+    }
+}
+
 /// The two endpoints of a tuple, whichever way the packet goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pair(Endpoint, Endpoint);

@@ -104,6 +104,7 @@ impl Merged {
 pub(super) fn absorb(to: &mut Finding, from: Finding) {
     to.count += from.count;
     to.unexamined += from.unexamined;
+    to.lost = to.lost.max(from.lost);
     to.first = to.first.min(from.first);
     to.last = to.last.max(from.last);
     let room = Finding::EXAMPLES.saturating_sub(to.examples.len());

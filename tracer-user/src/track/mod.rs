@@ -21,6 +21,7 @@ mod join;
 mod joining;
 mod judge;
 mod locals;
+mod losses;
 mod lost;
 mod merged;
 mod names;
@@ -39,6 +40,7 @@ mod sweeping;
 mod theory;
 pub mod totals;
 mod tracker;
+mod turns;
 
 pub use config::Config;
 pub use totals::Totals;

@@ -76,6 +76,10 @@ impl Packets {
         (id, evicted)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub(super) fn get(&self, id: u64) -> Option<&PacketSeen> {
         self.waiting.get(&id)
     }

@@ -1,13 +1,14 @@
 //! What follows from a judgement: waiting, examining, reporting, forgetting.
 
 use super::answers::Asker;
-use super::config::{EXAMINATION_PATIENCE, REEXAMINE_MAX};
+use super::config::{EXAMINATION_PATIENCE, REEXAMINE_MAX, TURN_INTERVAL};
 use super::flow::{Asked, Examination, Flow, Missed, Outcome, Phase};
 use super::flows::Handle;
 use super::judge::{self, Ordinary, Verdict};
 use super::recurring::{self, Resetter};
 use super::theory::{self, Case, Diagnosis, Look, Surroundings};
 use super::tracker::Tracker;
+use super::turns::Party;
 use crate::model::aspect::Aspect;
 use crate::model::finding::Cause;
 use crate::model::inquiry::{Question, Reply};
@@ -112,6 +113,8 @@ impl Tracker {
         let at = flow.signs().reset_received.map_or(flow.first_seen, |(at, _)| at);
         let window = self.config.settle;
         Surroundings {
+            now,
+            lossy: self.findings.losses.touches(flow.first_seen),
             reset_by: self.resets.sent_to(flow.tuple, flow.leaving(), at, window),
             full_listener: self.sweeps.full_listener(flow.leaving().destination),
             resets: self.recurring.before(Resetter::of(flow), at),
@@ -170,8 +173,7 @@ impl Tracker {
         let holder = flow.signs().counted.as_ref().and_then(|counted| counted.holder);
         let hint = flow.owner().map(|owner| owner.pid).or(holder.map(|holder| holder.pid));
         let netns = flow.netns();
-        let asked = self.inquiries.has_room(now, &mut self.totals)
-            && self.pace.take(now)
+        let asked = self.has_turn(id, now)
             && self
                 .inquiries
                 .ask(now, Asker::Flow(id), netns, hint, question, &mut self.totals);
@@ -190,12 +192,34 @@ impl Tracker {
             flow.signs_mut().asked.get_or_insert(now);
             self.arm(id, now + EXAMINATION_PATIENCE);
         } else if flow.finding().is_some() {
-            // It is only to be seen whether it still hangs.
-            self.arm(id, now + REEXAMINE_MAX);
+            // It is only to be seen whether it still hangs; of very many each has its time.
+            let apart = Duration::from_millis(10 * u64::from(id.spread(1_500)));
+            self.arm(id, now + REEXAMINE_MAX / 2 + apart);
         } else if now >= flow.first_seen + self.config.hang_after + EXAMINATION_PATIENCE {
             self.not_examined(id, now, Missed::TooMany);
         } else {
-            self.arm(id, now + Duration::from_millis(250));
+            self.arm(id, now + TURN_INTERVAL);
+        }
+    }
+
+    /// Whether it is examined now; then it counts.
+    fn has_turn(&mut self, id: Handle, now: Timestamp) -> bool {
+        let Some(flow) = self.flows.get(id) else {
+            return false;
+        };
+        let again = flow.finding().is_some();
+        let of = Party {
+            netns: flow.netns(),
+            destination: flow.tuple.destination,
+        };
+        let few = !again && self.turns.are_few(of, now);
+        let allowed = few || self.turns.allows_common(now);
+        let has_room =
+            allowed && self.inquiries.has_room(now, &mut self.totals) && (few || self.inquiries.has_room_to_examine());
+        match (has_room, again) {
+            (false, _) => false,
+            (true, true) => self.turns.take_common(now),
+            (true, false) => self.turns.take(of, now),
         }
     }
 

@@ -226,6 +226,9 @@ fn diagnose(entry: &Entry, now: Timestamp) -> Option<Diagnosis> {
             why_not: "a listener is there",
         }],
         victims: Vec::new(),
+        by_absence: false,
+        since: entry.since,
+        until: now,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::answers::{Asker, Inquiries};
 use super::census::Schedule;
-use super::config::{Config, EXAMINATIONS_BURST, EXAMINATIONS_PER_SECOND, MAX_ENTRANCES, STANDSTILL};
+use super::config::{Config, MAX_ENTRANCES, STANDSTILL};
 use super::deadlines::Deadlines;
 use super::findings::Findings;
 use super::flow::{Flow, Phase};
@@ -13,13 +13,13 @@ use super::locals::Locals;
 use super::lost::Lost;
 use super::names::Register;
 use super::origins::Origins;
-use super::pace::Pace;
 use super::packets::{PacketSeen, Packets, What};
 use super::recurring::Recurring;
 use super::resets::Resets;
 use super::strays::Strays;
 use super::sweep::Sweeps;
 use super::totals::Totals;
+use super::turns::Turns;
 use crate::model::event::{Destroyed, Event, EventKind, RstMaker, RstSent};
 use crate::model::finding::Finding;
 use crate::model::identity::Netns;
@@ -48,7 +48,7 @@ pub struct Tracker {
     pub(super) inquiries: Inquiries,
     pub(super) locals: Locals,
     /// Of examinations of single connections.
-    pub(super) pace: Pace,
+    pub(super) turns: Turns,
     pub(super) strays: Strays,
     pub(super) lost: Lost,
     pub(super) names: Register,
@@ -92,7 +92,7 @@ impl Tracker {
             findings: Findings::default(),
             inquiries: Inquiries::default(),
             locals: Locals::default(),
-            pace: Pace::new(EXAMINATIONS_PER_SECOND, EXAMINATIONS_BURST),
+            turns: Turns::new(),
             strays: Strays::default(),
             lost: Lost::default(),
             names: Register::default(),
@@ -189,7 +189,7 @@ impl Tracker {
     }
 
     /// A deadline that passed long ago without a call: nobody ran, neither we nor the timers and peers of the connections.
-    fn advance(&mut self, to: Timestamp) {
+    pub(super) fn advance(&mut self, to: Timestamp) {
         let late = |due| to.since(due) > STANDSTILL;
         if late(self.latest) && self.poll_timeout().is_some_and(late) {
             self.resumed = Some(to);
@@ -229,6 +229,9 @@ impl Tracker {
         let flows = &self.flows;
         let armed = |at, id| flows.get(id).is_some_and(|flow| flow.queued == Some(at));
         self.flow_deadlines.prune(flows.len(), armed);
+        let packets = &self.packets;
+        self.packet_deadlines
+            .prune(packets.len(), |_, id| packets.get(id).is_some());
         self.name_findings(now);
     }
 

@@ -42,6 +42,10 @@ fn facts(finding: &Finding, moment: Moment) -> Markup {
                 dt { "Connections" }
                 dd { (extent(finding)) }
             }
+            @if let Some(lost) = words::lost(finding) {
+                dt { "Note" }
+                dd { (lost) "." }
+            }
             dt { "Seen" }
             dd {
                 "first " (moment.time(finding.first)) ", " (moment.ago(finding.first))

@@ -42,6 +42,9 @@ pub struct Finding<'a> {
     /// Of these, so many were not looked at, because there were too many at once or no answer came.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub not_examined: u64,
+    /// Records that were lost meanwhile: the counts are lower bounds, and a step may be missing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lost: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub examples: Vec<Connection<'a>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -179,6 +182,7 @@ impl<'a> Finding<'a> {
             count: finding.count,
             hanging: finding.hanging,
             not_examined: finding.unexamined,
+            lost: finding.lost,
             examples: examples(&finding.examples),
             victims: examples(&finding.victims),
             process: own.and_then(|own| Program::of(own, &finding.names, limits)),

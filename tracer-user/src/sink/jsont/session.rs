@@ -241,6 +241,12 @@ impl<'a> Loss<'a> {
             lost: loss.lost,
         }
     }
+
+    pub fn source(self) -> Option<LossSource> {
+        let text = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        let hook = self.hook.map(|hook| LossSource::Hook(text(hook)));
+        hook.or_else(|| Some(LossSource::Queue(text(self.queue?))))
+    }
 }
 
 impl Summary<'_> {

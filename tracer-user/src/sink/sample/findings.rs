@@ -64,6 +64,7 @@ pub(super) fn finding(cause: Cause, connection: Connection, evidence: Vec<Eviden
         confidence: Confidence::Proved,
         hanging: 1,
         unexamined: 0,
+        lost: 0,
         examples: vec![connection.clone()],
         connection: Some(connection),
         count: 1,
@@ -417,6 +418,7 @@ fn unanswered() -> Finding {
     Finding {
         severity: Severity::Warning,
         confidence: Confidence::Possible,
+        lost: 1_234,
         culprits: Vec::new(),
         ..finding(
             Cause::Unanswered,

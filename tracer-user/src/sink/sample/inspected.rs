@@ -22,6 +22,7 @@ pub(super) fn finding_of(cause: Cause) -> Finding {
         count: if cause == Cause::StaleEntries { 2 } else { 0 },
         hanging: 0,
         unexamined: 0,
+        lost: 0,
         examples: Vec::new(),
         victims: Vec::new(),
         culprits: vec![culprit(cause)],

@@ -30,6 +30,9 @@ pub(super) fn write(finding: &Finding, before: Option<Cause>, clock: Clock, page
     rules(finding, page);
     page.field("why", &words::why(finding));
     proof(finding, page);
+    if let Some(lost) = words::lost(finding) {
+        page.field("note", &format!("{lost}."));
+    }
     to_do(finding, page);
     checks(finding, page);
     for (at, considered) in finding.considered.iter().enumerate() {

@@ -14,6 +14,7 @@ pub(super) struct Shown {
     confidence: Confidence,
     count: u64,
     victims: usize,
+    lost: u64,
 }
 
 impl Shown {
@@ -23,6 +24,7 @@ impl Shown {
             confidence: finding.confidence,
             count: finding.count,
             victims: finding.victims.len(),
+            lost: finding.lost,
         }
     }
 }
@@ -51,6 +53,9 @@ pub(super) fn write(finding: &Finding, before: Shown, page: &mut Page<'_>) {
             "more connection",
         );
         changes.push(format!("{waiting} waiting for it"));
+    }
+    if before.lost == 0 {
+        changes.extend(words::lost(finding));
     }
     if !changes.is_empty() {
         let name = format!("{} #{}", finding.cause.name(), finding.id);

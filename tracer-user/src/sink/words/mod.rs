@@ -22,7 +22,9 @@ pub use command::netns_name;
 pub use evidence::{at as evidence_at, sentence as evidence, source as evidence_source};
 pub use fixes::{Check, Fix, FixKind, checks, fixes};
 pub use inspected::rule_line;
-pub use phrase::{after, bytes, connection, count, errno, flags, holder, netns, process, seconds, status, thousands};
+pub use phrase::{
+    after, bytes, connection, count, errno, flags, holder, lost, netns, process, seconds, status, thousands,
+};
 pub use ports::{PortRange, listed, ports_text};
 pub use rule::rule_name;
 pub use summary::summary;

@@ -17,6 +17,14 @@ pub fn count(number: u64, one: &str) -> String {
     }
 }
 
+/// What a finding cannot know.
+pub fn lost(finding: &Finding) -> Option<String> {
+    let events = count(finding.lost, "event");
+    let verb = if finding.lost == 1 { "was" } else { "were" };
+    (finding.lost > 0)
+        .then(|| format!("{events} {verb} lost meanwhile: counts are lower bounds, and a step may be missing"))
+}
+
 /// `1,234,567`.
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();

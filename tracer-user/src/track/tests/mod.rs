@@ -8,6 +8,7 @@ mod controls;
 mod drops;
 mod fan_in;
 mod local;
+mod losses;
 mod names;
 mod order;
 mod rules;

@@ -161,3 +161,25 @@ fn a_thousand_silent_destinations_are_few_findings_that_lose_nobody() {
     assert_eq!(found.len(), MAX_ALIKE + 1);
     assert_eq!(found.iter().map(|finding| finding.count).sum::<u64>(), 1_000);
 }
+
+#[test]
+fn a_storm_leaves_an_innocent_connection_its_look() {
+    let mut world = World::new();
+    for n in 0..20_000 {
+        world.tracker.handle_event(&nth(n, 1_000));
+    }
+    let mut innocent = apart(7, syn_retransmit(1_000, 1));
+    (innocent.netns, innocent.socket) = (PEER, std::num::NonZeroU64::new(1 << 40));
+    let tuple = innocent.tuple;
+    world.feed([innocent]);
+    world.run_until(5_000);
+    let is_of_it =
+        |inquiry: &&Inquiry| matches!(&inquiry.question, Question::Connection { tuple: of, .. } if Some(*of) == tuple);
+    let looked = world.inquiries.iter().find(is_of_it).expect("it is looked at");
+    assert!(looked.at <= at(4_100), "{looked:?}");
+    let finding = world.findings.iter().find(|finding| {
+        let own = finding.connection.as_ref();
+        own.is_some_and(|own| own.netns == PEER)
+    });
+    assert_eq!(finding.map(|finding| finding.unexamined), Some(0));
+}

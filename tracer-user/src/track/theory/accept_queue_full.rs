@@ -7,7 +7,6 @@ use crate::model::evidence::Evidence;
 use crate::model::finding::{Cause, Confidence, Culprit, Severity};
 use crate::model::inquiry::Listener;
 use crate::model::reason::DropReason;
-use crate::model::tuple::Endpoint;
 
 pub(super) const THEORY: Theory = Theory::new(Cause::AcceptQueueFull, Severity::Warning, weigh);
 
@@ -16,11 +15,8 @@ fn weigh(case: &Case<'_>) -> Opinion {
         Some(drop) => drop.conntrack.as_ref().is_some_and(Conntrack::redirects),
         None => case.is_redirected(),
     };
-    if let Some((confidence, target, listener)) = full_queue(case) {
-        if redirected {
-            return Opinion::Silent;
-        }
-        return Explanation::new(confidence, target).by(listener).into();
+    if let Some(full) = full_queue(case) {
+        return if redirected { Opinion::Silent } else { full.into() };
     }
     if !case.hangs_undropped() {
         return Opinion::Silent;
@@ -38,15 +34,16 @@ fn weigh(case: &Case<'_>) -> Opinion {
 }
 
 /// The queue where its packets arrive is full: seen itself, or by the drop that it makes.
-pub(super) fn full_queue(case: &Case<'_>) -> Option<(Confidence, Endpoint, Option<Culprit>)> {
+pub(super) fn full_queue(case: &Case<'_>) -> Option<Explanation> {
     if !case.hangs() {
         return None;
     }
     let culprit = || case.listener().cloned().map(Culprit::Listener);
     if let Some(drop) = case.drop() {
         let overflows = drop.reason == DropReason::TcpListenOverflow;
-        return overflows.then(|| (confidence(drop), case.target(drop), culprit()));
+        return overflows.then(|| Explanation::new(confidence(drop), case.target(drop)).by(culprit()));
     }
     let full = case.listener().is_some_and(Listener::is_full);
-    full.then(|| (Confidence::Proved, case.leaving(), culprit()))
+    let explanation = || Explanation::new(Confidence::Proved, case.leaving()).by(culprit());
+    full.then(|| explanation().by_absence())
 }

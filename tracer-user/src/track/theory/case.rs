@@ -26,6 +26,9 @@ pub(in crate::track) struct Case<'a> {
 /// What the Tracker knows beside the flow itself.
 #[derive(Debug)]
 pub(in crate::track) struct Surroundings<'a> {
+    pub(in crate::track) now: Timestamp,
+    /// Records were lost while it was under suspicion.
+    pub(in crate::track) lossy: bool,
     /// Who on this host made the RST that it received.
     pub(in crate::track) reset_by: Option<RstMaker>,
     /// A listener of another namespace at the flow's destination whose queue was full at the last sweep.
@@ -58,6 +61,13 @@ impl<'a> Case<'a> {
     /// It hangs, and none of its packets was seen to be dropped.
     pub(super) fn hangs_undropped(&self) -> bool {
         self.hangs() && self.drop().is_none()
+    }
+
+    /// That it waits follows from nothing else having been seen: neither its waiting socket nor the same drop again.
+    pub(super) fn is_taken_to_wait(&self) -> bool {
+        let seen_waiting = self.examined().is_some_and(|examined| examined.socket.is_some());
+        let dropped_again = self.drop().is_some_and(|drop| drop.count() > 1);
+        !self.flow.is_ended() && self.flow.signs().stray.is_none() && !seen_waiting && !dropped_again
     }
 
     /// The errno of a connect that failed.
@@ -117,8 +127,17 @@ impl<'a> Case<'a> {
 
     /// The rule answered (RST or ICMP error) instead of dropping in silence.
     pub(super) fn was_rejected(&self, drop: &DropSeen) -> bool {
-        let told = |errno| errno != 0 && errno != ETIMEDOUT;
-        drop.rejected || matches!(self.flow.phase, Phase::Ended { errno, .. } if told(errno))
+        drop.rejected || self.was_told()
+    }
+
+    /// Neither the rule's RST nor its error was seen: conntrack was CLOSE, and no RST before is known.
+    pub(super) fn is_taken_for_rejected(&self, drop: &DropSeen) -> bool {
+        drop.rejected && drop.resets == 0 && !self.was_told()
+    }
+
+    /// The socket got an error.
+    fn was_told(&self) -> bool {
+        matches!(self.flow.phase, Phase::Ended { errno, .. } if errno != 0 && errno != ETIMEDOUT)
     }
 
     /// The packet was dropped on its way to the local port that a translation leads to.

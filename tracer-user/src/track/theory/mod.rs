@@ -37,7 +37,9 @@ use super::naming::{Answered, Ask};
 use crate::model::aspect::{ASPECTS_MAX, Aspect};
 use crate::model::evidence::Evidence;
 use crate::model::finding::{Cause, Confidence, Connection, Considered, Culprit, Severity};
+use crate::model::time::Timestamp;
 use crate::model::tuple::Endpoint;
+use crate::track::config::LOSS_NOTICED;
 
 /// One thing that may be wrong.
 pub(super) struct Theory {
@@ -108,6 +110,8 @@ pub(super) struct Explanation {
     evidence: Vec<Evidence>,
     /// Where it is another than the theory's.
     severity: Option<Severity>,
+    /// It rests on something not having been seen.
+    by_absence: bool,
 }
 
 impl Explanation {
@@ -118,6 +122,15 @@ impl Explanation {
             culprits: Vec::new(),
             evidence: Vec::new(),
             severity: None,
+            by_absence: false,
+        }
+    }
+
+    /// Something that was not seen would speak against it, and a loss may have taken just that.
+    fn by_absence(self) -> Self {
+        Self {
+            by_absence: true,
+            ..self
         }
     }
 
@@ -158,9 +171,23 @@ pub(super) struct Diagnosis {
     pub(super) considered: Vec<Considered>,
     /// Other connections that wait because of it.
     pub(super) victims: Vec<Connection>,
+    /// It rests on something not having been seen since this time, up to that.
+    pub(super) by_absence: bool,
+    pub(super) since: Timestamp,
+    pub(super) until: Timestamp,
 }
 
 impl Diagnosis {
+    /// A loss was noticed: `true` if it is proved no more.
+    pub(super) fn doubt(&mut self, at: Timestamp) -> bool {
+        let meanwhile = self.since <= at + LOSS_NOTICED && at <= self.until + LOSS_NOTICED;
+        let doubted = meanwhile && self.by_absence && self.confidence > MOST_BY_ABSENCE;
+        if doubted {
+            self.confidence = MOST_BY_ABSENCE;
+        }
+        doubted
+    }
+
     /// The rules' answers tell that it is another cause.
     fn rename(&mut self, theory: &Theory) {
         self.cause = theory.cause;
@@ -187,7 +214,7 @@ pub(super) fn decide(case: &Case<'_>) -> Option<Diagnosis> {
         why_not: "it would explain it too, but less of it was seen",
     };
     for theory in THEORIES {
-        match (theory.weigh)(case) {
+        match doubted(case, (theory.weigh)(case)) {
             Opinion::Silent => {}
             Opinion::Excluded(why_not) => considered.push(Considered {
                 cause: theory.cause,
@@ -207,6 +234,18 @@ pub(super) fn decide(case: &Case<'_>) -> Option<Diagnosis> {
     best.map(|(theory, explanation)| diagnosis(case, theory, *explanation, considered))
 }
 
+/// What rests on nothing else having happened is proved no more where records were lost meanwhile.
+fn doubted(case: &Case<'_>, opinion: Opinion) -> Opinion {
+    let Opinion::Explains(mut explanation) = opinion else {
+        return opinion;
+    };
+    explanation.by_absence |= case.is_taken_to_wait();
+    if explanation.by_absence && case.around.lossy {
+        explanation.confidence = explanation.confidence.min(MOST_BY_ABSENCE);
+    }
+    Opinion::Explains(explanation)
+}
+
 /// That nothing explains it is no rival of what does.
 fn is_weighty(theory: &Theory) -> bool {
     theory.cause != Cause::Unanswered
@@ -224,6 +263,9 @@ fn diagnosis(case: &Case<'_>, theory: &Theory, explanation: Explanation, conside
         culprits: explanation.culprits,
         considered,
         victims: Vec::new(),
+        by_absence: explanation.by_absence,
+        since: case.flow.first_seen,
+        until: case.around.now,
     }
 }
 
@@ -231,6 +273,9 @@ fn diagnosis(case: &Case<'_>, theory: &Theory, explanation: Explanation, conside
 pub(super) fn of(cause: Cause) -> Option<&'static Theory> {
     THEORIES.iter().find(|theory| theory.cause == cause)
 }
+
+/// How surely something is concluded at most from nothing else having been seen, if records were lost.
+const MOST_BY_ABSENCE: Confidence = Confidence::Likely;
 
 /// The more specific first.
 static THEORIES: &[Theory] = &[

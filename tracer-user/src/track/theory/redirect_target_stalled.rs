@@ -2,7 +2,7 @@
 
 use super::accept_queue_full::full_queue;
 use super::case::Case;
-use super::{Explanation, Opinion, Theory, redirect_fan_in, redirect_loop};
+use super::{Opinion, Theory, redirect_fan_in, redirect_loop};
 use crate::model::conntrack::Conntrack;
 use crate::model::finding::{Cause, Severity};
 use crate::track::naming;
@@ -22,7 +22,7 @@ fn weigh(case: &Case<'_>) -> Opinion {
         None => case.is_redirected(),
     };
     match full_queue(case).filter(|_| redirected) {
-        Some((confidence, target, listener)) => Explanation::new(confidence, target).by(listener).into(),
+        Some(full) => full.into(),
         None => Opinion::Silent,
     }
 }

@@ -21,9 +21,14 @@ fn weigh(case: &Case<'_>) -> Opinion {
         drop.direction == Direction::Original && !Case::is_blocked_at_target(drop) && case.was_rejected(drop)
     });
     match own.filter(|_| case.hangs()) {
-        Some(drop) => Explanation::new(confidence(drop), case.target(drop))
-            .by([case.nameless_rule(drop)])
-            .into(),
+        Some(drop) => {
+            let explanation = Explanation::new(confidence(drop), case.target(drop)).by([case.nameless_rule(drop)]);
+            if case.is_taken_for_rejected(drop) {
+                explanation.by_absence().into()
+            } else {
+                explanation.into()
+            }
+        }
         None => Opinion::Silent,
     }
 }

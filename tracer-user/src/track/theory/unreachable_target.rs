@@ -61,7 +61,7 @@ fn weigh(case: &Case<'_>) -> Opinion {
     });
     match silent {
         // Whom the kernel still asks for may answer yet.
-        Some(_) if unreachable => Explanation::new(Confidence::Proved, target).into(),
+        Some(_) if unreachable => Explanation::new(Confidence::Proved, target).by_absence().into(),
         Some(_) => Explanation::new(Confidence::Likely, target).into(),
         None => Opinion::Silent,
     }

@@ -350,6 +350,7 @@ objects! {
         count: u64,
         hanging: Option<u64>,
         not_examined: Option<u64>,
+        lost: Option<u64>,
         examples: Option<Vec<Connection>>,
         victims: Option<Vec<Connection>>,
         process: Option<Program>,
