@@ -109,23 +109,23 @@ impl Target {
     /// The flood runs inside; `work` returns how many events it made if that is more than RSTs, and what it did.
     fn scene(self, work: impl FnOnce() -> (Option<u64>, String) + Send + 'static) -> Scene {
         let flood = move || {
-            let inside = self.place.spawn(|| {
-                let before = resets_sent();
-                let (happened, what) = work();
-                Flooded {
-                    netns: inode(),
-                    happened: happened.unwrap_or_else(|| resets_sent() - before),
-                    what,
-                }
-            });
-            inside.join().unwrap()
+            self.place.enter();
+            let before = resets_sent();
+            let (happened, what) = work();
+            Flooded {
+                netns: inode(),
+                happened: happened.unwrap_or_else(|| resets_sent() - before),
+                what,
+            }
         };
         Scene { flood: Box::new(flood) }
     }
 }
 
 fn spoofed_syns() -> Scene {
-    Target::new().scene(|| {
+    let target = Target::new();
+    target.place.set("ipv4/tcp_syncookies", "1");
+    target.scene(|| {
         let _listener = TcpListener::bind((TARGET, 80)).unwrap();
         let socket = sender();
         let mut syn = Template::syn(SocketAddrV4::new(spoofed(0), 40_000), SocketAddrV4::new(TARGET, 80));

@@ -170,7 +170,7 @@ fn ten_thousand_hangs_whose_ends_were_lost_are_closed_within_minutes() {
     world.run_until(20_000);
     gone.set(true);
     world.tracker.handle_loss(at(20_000), 10_000);
-    world.run_until(180_000);
+    world.run_until(200_000);
     assert_eq!(
         (
             world.findings.last().map(|finding| finding.state),
