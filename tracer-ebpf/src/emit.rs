@@ -7,6 +7,7 @@ use tracer_common::{
 };
 
 use crate::{
+    filter,
     map::EVENTS,
     owner,
     read::{self, Entry, Struct},
@@ -26,6 +27,9 @@ pub(crate) struct Heading {
 /// Sends a record about a full TCP socket.
 #[inline(always)]
 pub(crate) fn socket(heading: Heading, sock: Sock<impl Struct>, key: u64, entry: Option<Entry>) {
+    if !filter::is_here(heading.hook, sock.net()) {
+        return;
+    }
     let Some(mut slot) = EVENTS.reserve::<SocketEvent>(0) else {
         return lost(heading.hook);
     };

@@ -2,11 +2,12 @@
 
 use aya_ebpf::{
     macros::map,
-    maps::{HashMap, LruHashMap, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use tracer_common::{
     config::{CONNECTIONS as CONNECTION_SLOTS, Config, DROP_REASON_SLOTS, NO_REASON, RING_BYTES},
     event::Connection,
+    filter::{Filter, UNWANTED as UNWANTED_SLOTS},
     offsets::Offsets,
     stat::{Counters, HOOKS},
 };
@@ -26,6 +27,14 @@ pub(crate) static STATS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(H
 /// How many records this processor sent in the current second, by [`Limited`].
 #[map]
 pub(crate) static LIMITER: PerCpuArray<Window> = PerCpuArray::with_max_entries(2, 0);
+
+/// What the user wants to see.
+#[map]
+pub(crate) static FILTER: Array<Filter> = Array::with_max_entries(1, 0);
+
+/// Cgroups whose processes nobody wants to see, by id.
+#[map]
+pub(crate) static UNWANTED: LruHashMap<u64, u8> = LruHashMap::with_max_entries(UNWANTED_SLOTS, 0);
 
 /// Calls that a kretprobe will see the end of, by their frames. A slot whose end was missed is used again.
 #[map]
@@ -76,6 +85,9 @@ pub(crate) static CONFIG: Config = Config {
     dropper_from: 0,
     dropper_to: 0,
 };
+
+#[unsafe(no_mangle)]
+pub(crate) static FILTERS: u32 = 0;
 
 #[unsafe(no_mangle)]
 pub(crate) static DROP_REASONS: [u8; DROP_REASON_SLOTS] = [0; DROP_REASON_SLOTS];

@@ -16,7 +16,7 @@ use tracer_common::{
 
 use crate::{
     emit::{self, Heading},
-    owner,
+    filter, owner,
     probe::destroy,
     read::{self, Entry, Object, Struct, config},
     sock::{Sock, state},
@@ -48,8 +48,11 @@ pub(crate) fn tcp_connect(sock: Sock<impl Struct>) {
         return;
     }
     let key = table::make_key(sock);
-    let heading = Heading::now(Hook::Connect, CONNECT, state::SYN_SENT);
-    emit::socket(heading, sock, key, Entry::find(key));
+    let entry = Entry::find(key);
+    if filter::wants(Hook::Connect, sock, entry) {
+        let heading = Heading::now(Hook::Connect, CONNECT, state::SYN_SENT);
+        emit::socket(heading, sock, key, entry);
+    }
 }
 
 /// `inet_sk_error_report(sk)`. Up to 6.9 it comes before the transition to CLOSE and wakes the application, which may
@@ -90,9 +93,13 @@ fn connect(sock: Sock<impl Struct>) {
     };
     owner::fill(&mut connection);
     table::enter(Hook::SetState, key, &connection);
-    if config!(export_all) != 0 && config!(has_connect_hook) == 0 {
+    if config!(export_all) == 0 || config!(has_connect_hook) != 0 {
+        return;
+    }
+    let entry = Entry::find(key);
+    if filter::wants(Hook::SetState, sock, entry) {
         let heading = heading(Hook::SetState, CONNECT, state::CLOSE, state::SYN_SENT, time);
-        emit::socket(heading, sock, key, Entry::find(key));
+        emit::socket(heading, sock, key, entry);
     }
 }
 
@@ -104,7 +111,7 @@ fn established(sock: Sock<impl Struct>, old: u8) {
     let Some(key) = table::key(sock) else { return };
     let Some(entry) = Entry::find(key) else { return };
     entry.set(CONNECTION_ESTABLISHED);
-    if is_sent(entry) {
+    if is_sent(sock, entry) {
         let heading = heading(Hook::SetState, ESTABLISHED, old, state::ESTABLISHED, read::now());
         emit::socket(heading, sock, key, Some(entry));
     }
@@ -122,7 +129,7 @@ fn closed(sock: Sock<impl Struct>, old: u8) {
         return failed(Hook::SetState, sock, old, state::CLOSE);
     }
     let Some(entry) = entry else { return };
-    if flags & CONNECTION_ENDED == 0 && (is_sent(entry) || sock.error() != 0) {
+    if flags & CONNECTION_ENDED == 0 && (sock.error() != 0 || is_sent(sock, entry)) {
         entry.set(CONNECTION_ENDED);
         let heading = heading(Hook::SetState, CLOSED, old, state::CLOSE, read::now());
         emit::socket(heading, sock, table::make_key(sock), Some(entry));
@@ -144,9 +151,11 @@ fn failed(hook: Hook, sock: Sock<impl Struct>, old: u8, new: u8) {
     emit::socket(heading(hook, FAILED, old, new, read::now()), sock, key, entry);
 }
 
+/// Whether a change of state is told: that of a suspect always is, whatever the user wants to see.
 #[inline(always)]
-fn is_sent(entry: Entry) -> bool {
-    config!(export_all) != 0 || entry.flags() & CONNECTION_SUSPECT != 0
+fn is_sent(sock: Sock<impl Struct>, entry: Entry) -> bool {
+    entry.flags() & CONNECTION_SUSPECT != 0
+        || config!(export_all) != 0 && filter::wants(Hook::SetState, sock, Some(entry))
 }
 
 #[inline(always)]

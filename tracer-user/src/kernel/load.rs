@@ -6,6 +6,7 @@
 use crate::kernel::attach::{self, Attached, Refused};
 use crate::kernel::btf::{Btf, BtfError};
 use crate::kernel::facts::{DROPPER, Facts};
+use crate::kernel::filter::{self, Filters};
 use crate::kernel::hooks::{self, HOOKS, Way};
 use crate::kernel::log::ProbeLog;
 use crate::kernel::plan::{self, HookStatus, Ladder, Refusals, Wishes};
@@ -21,6 +22,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tracer_common::config::{CONNECTIONS, Config, RING_BYTES};
+use tracer_common::filter::{Filter, PART_CGROUPS, UNWANTED};
 use tracer_common::stat::Hook;
 
 /// What can be chosen about the probes.
@@ -38,6 +40,10 @@ pub struct Settings {
     pub ring_bytes: u32,
     /// Entries of the kernel's table of connections.
     pub connections: u32,
+    /// What the user wants to see.
+    pub filter: Filter,
+    /// The parts of it that may ever have values: `PART_*`.
+    pub filters: u32,
     /// Level of the probes' own log (1 errors to 5 trace), 0: compiled away by the verifier.
     pub log_level: u8,
 }
@@ -51,6 +57,8 @@ impl Default for Settings {
             drops_per_second: 1000,
             ring_bytes: RING_BYTES,
             connections: CONNECTIONS,
+            filter: Filter::default(),
+            filters: 0,
             log_level: 0,
         }
     }
@@ -117,6 +125,7 @@ impl Probes {
                 attached: BTreeMap::new(),
                 frozen_rule_reset_packet: config.rule_reset_packet,
             };
+            filter::begin(&mut probes.ebpf, settings.filter)?;
             probes.attach_all(Some(&btf));
             if plan::config(&facts, wishes, &probes.hooks) == config {
                 break probes;
@@ -204,6 +213,11 @@ impl Probes {
         let map = self.ebpf.take_map(STATS).ok_or(LoadError::NoMap(STATS))?;
         let map: PerCpuArray<MapData, _> = map.try_into()?;
         Ok(Stats::new(map))
+    }
+
+    /// What the programs leave out; can be taken once.
+    pub fn take_filters(&mut self, settings: &Settings) -> Result<Filters, LoadError> {
+        Filters::take(&mut self.ebpf, settings.filter)
     }
 
     /// What the kernel counted for the programs of each attached hook.
@@ -377,14 +391,21 @@ fn loaded_modules() -> BTreeMap<&'static str, u64> {
 
 fn load_object(settings: &Settings, facts: &Facts, config: &Config) -> Result<Ebpf, EbpfError> {
     let drop_table = facts.drop_table();
+    let unwanted = if settings.filters & PART_CGROUPS == 0 {
+        1
+    } else {
+        UNWANTED
+    };
     loader::loader()
         .btf(None)
         .override_global("OFFSETS", &facts.offsets, true)
         .override_global("CONFIG", config, true)
         .override_global("DROP_REASONS", &drop_table, true)
+        .override_global("FILTERS", &settings.filters, true)
         .override_global("AYA_LOG_LEVEL", &settings.log_level, false)
         .map_max_entries(EVENTS, settings.ring_bytes)
         .map_max_entries("CONNECTIONS", settings.connections)
+        .map_max_entries(filter::UNWANTED, unwanted)
         .load(OBJECT)
 }
 

@@ -6,6 +6,7 @@ mod attach;
 pub mod btf;
 pub mod clock;
 pub mod facts;
+pub mod filter;
 pub mod hooks;
 pub mod load;
 mod loader;
