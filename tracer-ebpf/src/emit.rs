@@ -8,6 +8,7 @@ use tracer_common::{
 };
 
 use crate::{
+    filter,
     map::{BULK, EVENTS},
     owner,
     read::{self, Entry, Struct},
@@ -36,6 +37,9 @@ pub(crate) struct Heading {
 /// Sends a record about a full TCP socket.
 #[inline(always)]
 pub(crate) fn socket(lane: Lane, heading: Heading, sock: Sock<impl Struct>, key: u64, entry: Option<Entry>) {
+    if !filter::is_here(heading.hook, sock.net()) {
+        return;
+    }
     let Some(mut slot) = reserve::<SocketEvent>(lane) else {
         return lost(heading);
     };

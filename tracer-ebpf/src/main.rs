@@ -25,10 +25,13 @@
 
 mod address;
 mod ct;
+mod decision;
 mod emit;
 mod entry;
+mod filter;
 mod limit;
 mod map;
+mod mapped;
 mod owner;
 mod probe;
 mod read;

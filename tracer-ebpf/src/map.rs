@@ -8,6 +8,7 @@ use aya_ebpf::{
 use tracer_common::{
     config::{Config, DROP_REASON_SLOTS, NO_REASON, OVERFLOW as OVERFLOW_MAX, RING_BYTES, SLOTS as SLOTS_MAX},
     event::Connection,
+    filter::{Filter, UNWANTED as UNWANTED_SLOTS},
     kind::KINDS,
     offsets::Offsets,
     stat::{Counters, HOOKS},
@@ -42,6 +43,14 @@ pub(crate) static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(KINDS a
 /// How many records this processor sent in the current second, by [`Limited`]: all, and the shares of ports.
 #[map]
 pub(crate) static LIMITER: PerCpuArray<Window> = PerCpuArray::with_max_entries(WINDOWS, 0);
+
+/// What the user wants to see.
+#[map]
+pub(crate) static FILTER: Array<Filter> = Array::with_max_entries(1, 0);
+
+/// Cgroups whose processes nobody wants to see, by id.
+#[map]
+pub(crate) static UNWANTED: LruHashMap<u64, u8> = LruHashMap::with_max_entries(UNWANTED_SLOTS, 0);
 
 /// Calls that a kretprobe will see the end of, by their frames. A slot whose end was missed is used again.
 #[map]
@@ -111,6 +120,9 @@ pub(crate) static CONFIG: Config = Config {
     dropper_from: 0,
     dropper_to: 0,
 };
+
+#[unsafe(no_mangle)]
+pub(crate) static FILTERS: u32 = 0;
 
 #[unsafe(no_mangle)]
 pub(crate) static DROP_REASONS: [u8; DROP_REASON_SLOTS] = [0; DROP_REASON_SLOTS];

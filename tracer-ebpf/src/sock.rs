@@ -83,9 +83,15 @@ impl<S: Struct> Sock<S> {
     /// Writes the identity of the socket's namespace.
     #[inline(always)]
     pub(crate) fn namespace(self, header: &mut Header) {
-        if let Some(net) = self.0.follow(offset!(sk_net)) {
+        if let Some(net) = self.net() {
             namespace(net, header);
         }
+    }
+
+    /// Its `struct net`.
+    #[inline(always)]
+    pub(crate) fn net(self) -> Option<S> {
+        self.0.follow(offset!(sk_net))
     }
 
     /// Writes local to remote, as far as `struct sock_common` has it.

@@ -67,6 +67,16 @@ impl Filter {
         !self.pods.is_empty() || !self.containers.is_empty()
     }
 
+    /// Whether nothing of whoever that is can pass, whatever is learned of it later: a name that is not known yet may be
+    /// the one that is wanted.
+    pub fn never_wants(&self, identity: &Identity) -> bool {
+        let pod = identity.pod.as_deref().filter(|pod| pod.name.is_some());
+        let container = identity.container.as_ref().filter(|container| container.name.is_some());
+        let excludes_pod = pod.is_some_and(|pod| !passes(&self.pods, |pattern| pattern.is_pod(pod)));
+        let excludes = |container| !passes(&self.containers, |pattern| pattern.is_container(container));
+        excludes_pod || container.is_some_and(excludes)
+    }
+
     fn wants_identity(&self, identity: Option<&Identity>) -> bool {
         let pod = identity.and_then(|identity| identity.pod.as_deref());
         let container = identity.and_then(|identity| identity.container.as_ref());
@@ -146,6 +156,14 @@ impl Prefix {
     pub fn new(address: IpAddr, length: u8) -> Option<Self> {
         let longest = if address.is_ipv4() { 32 } else { 128 };
         (length <= longest).then_some(Self { address, length })
+    }
+
+    pub const fn address(self) -> IpAddr {
+        self.address
+    }
+
+    pub const fn length(self) -> u8 {
+        self.length
     }
 
     pub fn contains(self, address: IpAddr) -> bool {
@@ -272,6 +290,45 @@ mod tests {
         }
         assert!(!wants(&["cart-0"], &["sidecar"], Some(&identity)), "filters add up");
         assert!(!wants(&["*"], &[], None), "an unknown pod is none of them");
+    }
+
+    #[test]
+    fn who_is_never_wanted_stays_so_whatever_becomes_known() {
+        let identity = |pod: Option<&str>, container: Option<&str>| Identity {
+            container: Some(Container {
+                id: "6ce776ea58b5bf1d2dc5cbbb1b9e0e2e7eba6d63d4cd5c7a3fdb1f5ecf6f6f11".into(),
+                runtime: None,
+                name: container.map(Into::into),
+            }),
+            pod: Some(Arc::new(Pod {
+                name: pod.map(Into::into),
+                namespace: pod.map(|_| "shop".into()),
+                uid: Some("8a3f1c52".into()),
+                ..Pod::default()
+            })),
+            ..Identity::default()
+        };
+        let never = |pods: &[&str], containers: &[&str], identity: &Identity| {
+            let patterns = |texts: &[&str]| texts.iter().map(|text| Pattern::new(text)).collect();
+            let filter = Filter {
+                pods: patterns(pods),
+                containers: patterns(containers),
+                ..Filter::default()
+            };
+            filter.never_wants(identity)
+        };
+        let named = identity(Some("cart-0"), Some("app"));
+        assert!(never(&["other", "bank/*"], &[], &named));
+        assert!(never(&["cart-0"], &["sidecar"], &named), "filters add up");
+        assert!(!never(&["other", "shop/*"], &["app"], &named));
+        assert!(!never(&[], &[], &named), "nothing is asked for");
+        let nameless = identity(None, None);
+        assert!(!never(&["other"], &["sidecar"], &nameless), "its name may be that one");
+        assert!(never(&["other"], &["app"], &identity(Some("cart-0"), None)));
+        assert!(
+            !never(&["other"], &["app"], &Identity::default()),
+            "nobody knows who it is"
+        );
     }
 
     #[test]

@@ -16,7 +16,7 @@ use tracer_common::{
 
 use crate::{
     emit::{self, Heading, Lane},
-    owner,
+    filter, owner,
     probe::destroy,
     read::{self, Entry, Object, Struct, config},
     sock::{Sock, state},
@@ -48,8 +48,11 @@ pub(crate) fn tcp_connect(sock: Sock<impl Struct>) {
         return;
     }
     let key = table::make_key(sock);
-    let heading = Heading::now(Hook::Connect, CONNECT, state::SYN_SENT);
-    emit::socket(Lane::Bulk, heading, sock, key, table::entry(sock, key));
+    let entry = table::entry(sock, key);
+    if filter::wants(Hook::Connect, sock, entry) {
+        let heading = Heading::now(Hook::Connect, CONNECT, state::SYN_SENT);
+        emit::socket(Lane::Bulk, heading, sock, key, entry);
+    }
 }
 
 /// `inet_sk_error_report(sk)`. Up to 6.9 it comes before the transition to CLOSE and wakes the application, which may
@@ -91,9 +94,12 @@ fn connect(sock: Sock<impl Struct>) {
     };
     owner::fill(&mut connection);
     let entry = table::enter(Hook::SetState, sock, key, is_new, &connection);
-    if config!(export_all) != 0 && config!(has_connect_hook) == 0 {
+    if config!(export_all) == 0 || config!(has_connect_hook) != 0 {
+        return;
+    }
+    let entry = entry.or_else(|| Entry::in_overflow(key));
+    if filter::wants(Hook::SetState, sock, entry) {
         let heading = heading(Hook::SetState, CONNECT, state::CLOSE, state::SYN_SENT, time);
-        let entry = entry.or_else(|| Entry::in_overflow(key));
         emit::socket(Lane::Bulk, heading, sock, key, entry);
     }
 }
@@ -106,7 +112,7 @@ fn established(sock: Sock<impl Struct>, old: u8) {
     let Some(key) = table::key(sock) else { return };
     let Some(entry) = table::entry(sock, key) else { return };
     entry.set(CONNECTION_ESTABLISHED);
-    if let Some(lane) = lane(entry) {
+    if let Some(lane) = lane(sock, entry) {
         let heading = heading(Hook::SetState, ESTABLISHED, old, state::ESTABLISHED, read::now());
         emit::socket(lane, heading, sock, key, Some(entry));
     }
@@ -127,7 +133,7 @@ fn closed(sock: Sock<impl Struct>, old: u8) {
     let lane = if sock.error() != 0 {
         Some(Lane::Symptom)
     } else {
-        lane(entry)
+        lane(sock, entry)
     };
     if let (Some(lane), 0) = (lane, flags & CONNECTION_ENDED) {
         entry.set(CONNECTION_ENDED);
@@ -152,12 +158,12 @@ fn failed(hook: Hook, sock: Sock<impl Struct>, old: u8, new: u8) {
     emit::socket(Lane::Symptom, heading, sock, key, entry);
 }
 
-/// How the next step of a connection is sent, if it is.
+/// How the next step of a connection is told, if it is: that of a suspect always, whatever the user wants to see.
 #[inline(always)]
-fn lane(entry: Entry) -> Option<Lane> {
+fn lane(sock: Sock<impl Struct>, entry: Entry) -> Option<Lane> {
     if entry.flags() & CONNECTION_SUSPECT != 0 {
         Some(Lane::Symptom)
-    } else if config!(export_all) != 0 {
+    } else if config!(export_all) != 0 && filter::wants(Hook::SetState, sock, Some(entry)) {
         Some(Lane::Bulk)
     } else {
         None

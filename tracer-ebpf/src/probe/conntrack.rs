@@ -12,7 +12,7 @@ use tracer_common::{
 use crate::{
     ct::{self, Entry},
     emit::{self, Heading, Lane},
-    limit,
+    filter, limit,
     map::Limited,
     owner,
     read::{self, config},
@@ -78,6 +78,9 @@ fn is_loss(entry: Entry) -> bool {
 
 #[inline(always)]
 fn send(hook: Hook, kind: u8, entry: Entry, complete: impl FnOnce(&mut Connection, &mut Header)) {
+    if !filter::is_here(hook, entry.net()) {
+        return;
+    }
     let time = read::now();
     let lane = if config!(conntrack_all) == 0 {
         if !limit::admits(Limited::Entries, hook, time, entry.address() as u32 >> 6) {

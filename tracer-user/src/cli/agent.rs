@@ -99,6 +99,7 @@ fn options(config: &Config) -> Result<Options, Failure> {
             netns: netns::resolve(&config.trace.netns)?,
             ..filter(config)
         },
+        filter_can_change: true,
         conntrack_events: trace.conntrack_events,
         ladder: Ladder::default(),
         log_probes: false,

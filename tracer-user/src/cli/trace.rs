@@ -84,6 +84,7 @@ pub(super) fn run(arguments: &TraceArguments) -> Result<bool, Failure> {
             pods: patterns(&arguments.pod),
             containers: patterns(&arguments.container),
         },
+        filter_can_change: false,
         conntrack_events: arguments.conntrack_events,
         ladder: arguments.ladder.hooks,
         log_probes: arguments.output.verbose > 2,

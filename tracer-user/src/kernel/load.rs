@@ -7,6 +7,7 @@ use crate::kernel::attach::{self, Attached, Refused};
 use crate::kernel::btf::{Btf, BtfError};
 use crate::kernel::capacity::Capacity;
 use crate::kernel::facts::{DROPPER, Facts};
+use crate::kernel::filter::{self, Filters};
 use crate::kernel::hooks::{self, HOOKS, Way};
 use crate::kernel::log::ProbeLog;
 use crate::kernel::plan::{self, HookStatus, Ladder, Refusals, Wishes};
@@ -22,6 +23,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tracer_common::config::{Config, RING_BYTES};
+use tracer_common::filter::{Filter, PART_CGROUPS, UNWANTED};
 use tracer_common::stat::Hook;
 
 /// What can be chosen about the probes.
@@ -41,6 +43,10 @@ pub struct Settings {
     pub ring_bytes: u32,
     /// Of the kernel's table of connections.
     pub capacity: Capacity,
+    /// What the user wants to see.
+    pub filter: Filter,
+    /// The parts of it that may ever have values: `PART_*`.
+    pub filters: u32,
     /// Level of the probes' own log (1 errors to 5 trace), 0: compiled away by the verifier.
     pub log_level: u8,
 }
@@ -55,6 +61,8 @@ impl Default for Settings {
             resets_per_second: 20_000,
             ring_bytes: RING_BYTES,
             capacity: Capacity::default(),
+            filter: Filter::default(),
+            filters: 0,
             log_level: 0,
         }
     }
@@ -123,6 +131,7 @@ impl Probes {
                 attached: BTreeMap::new(),
                 frozen_rule_reset_packet: config.rule_reset_packet,
             };
+            filter::begin(&mut probes.ebpf, settings.filter)?;
             probes.attach_all(Some(&btf));
             if plan::config(&facts, wishes, &probes.hooks) == config {
                 break probes;
@@ -217,6 +226,11 @@ impl Probes {
         let lost = self.ebpf.take_map(LOST).ok_or(LoadError::NoMap(LOST))?;
         let map: PerCpuArray<MapData, _> = map.try_into()?;
         Ok(Stats::new(map, lost.try_into()?))
+    }
+
+    /// What the programs leave out; can be taken once.
+    pub fn take_filters(&mut self, settings: &Settings) -> Result<Filters, LoadError> {
+        Filters::take(&mut self.ebpf, settings.filter)
     }
 
     /// What the kernel counted for the programs of each attached hook.
@@ -393,16 +407,23 @@ fn load_object(settings: &Settings, facts: &Facts, config: &Config) -> Result<Eb
     let Capacity { slots, overflow, .. } = settings.capacity;
     let is_bulky = settings.export_all || settings.conntrack_events;
     let bulk_bytes = if is_bulky { settings.ring_bytes } else { 1 };
+    let unwanted = if settings.filters & PART_CGROUPS == 0 {
+        1
+    } else {
+        UNWANTED
+    };
     loader::loader()
         .btf(None)
         .override_global("OFFSETS", &facts.offsets, true)
         .override_global("CONFIG", config, true)
         .override_global("DROP_REASONS", &drop_table, true)
+        .override_global("FILTERS", &settings.filters, true)
         .override_global("AYA_LOG_LEVEL", &settings.log_level, false)
         .map_max_entries(EVENTS, settings.ring_bytes)
         .map_max_entries(BULK, bulk_bytes)
         .map_max_entries("SLOTS", slots)
         .map_max_entries("OVERFLOW", overflow)
+        .map_max_entries(filter::UNWANTED, unwanted)
         .load(OBJECT)
 }
 

@@ -7,6 +7,7 @@ pub mod btf;
 pub mod capacity;
 pub mod clock;
 pub mod facts;
+pub mod filter;
 pub mod hooks;
 pub mod load;
 mod loader;

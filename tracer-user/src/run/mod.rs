@@ -9,6 +9,7 @@ mod audit;
 mod clock;
 mod confinement;
 mod conntrack;
+mod filters;
 mod held;
 mod host;
 mod memory;
@@ -47,6 +48,7 @@ use crate::track::{Config, Totals, Tracker};
 use account::Account;
 use attendant::{Attendant, Command};
 use conntrack::Conntrack;
+use filters::Pushed;
 use held::Held;
 use names::Names;
 use records::Records;
@@ -55,6 +57,7 @@ use sweeps::{Sweeps, Written};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::MissedTickBehavior;
+use tracer_common::filter::PART_CGROUPS;
 
 /// Which events are written out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +72,8 @@ pub struct Options {
     pub hang_after: Duration,
     pub events: Events,
     pub filter: Filter,
+    /// It may be another one later, but for the namespaces.
+    pub filter_can_change: bool,
     /// Every change of a conntrack entry is an event.
     pub conntrack_events: bool,
     /// The best way to attach a hook that may be used.
@@ -104,6 +109,7 @@ pub struct Shell {
     account: Account,
     conntrack: Conntrack,
     held: Held,
+    pushed: Pushed,
     sweeps: Sweeps,
     /// Of an agent.
     attendant: Option<Attendant>,
@@ -137,8 +143,12 @@ impl Shell {
     pub fn start(mut options: Options) -> Result<Self, Failure> {
         options.described.extend(confinement::missing_capabilities());
         let capacity = memory::capacity();
+        let export_all = options.events == Events::All;
+        let filters = filters::parts(&options.filter, export_all, options.filter_can_change);
         let settings = Settings {
-            export_all: options.events == Events::All,
+            export_all,
+            filter: filters::values(&options.filter),
+            filters,
             conntrack_events: options.conntrack_events,
             ladder: options.ladder,
             log_level: if options.log_probes { PROBE_LOG_LEVEL } else { 0 },
@@ -161,7 +171,9 @@ impl Shell {
         let mut conntrack = Conntrack::new();
         conntrack.follow(&probes);
         let (outbox, answers) = channel(ANSWERS_MAX);
-        let names = Names::start(&options.names, outbox.clone());
+        let pushed = Pushed::new(probes.take_filters(&settings)?);
+        let with_cgroups = filters & PART_CGROUPS != 0;
+        let names = Names::start(&options.names, outbox.clone(), with_cgroups);
         let names = names.map_err(Failure::system("the thread that looks up names cannot start"))?;
         let inspector = Inspector::start(outbox).map_err(Failure::system("the inspector cannot start"))?;
         let config = Config {
@@ -185,6 +197,7 @@ impl Shell {
             account,
             conntrack,
             held: Held::default(),
+            pushed,
             sweeps: Sweeps::default(),
             attendant: None,
             confined: None,
@@ -312,6 +325,9 @@ impl Shell {
             self.record(Record::Answer(&answer), output);
         }
         self.tracker.handle_answer(answer);
+        for (cgroup, identity) in self.names.cgroups() {
+            self.pushed.learn(&self.options.filter, cgroup, &identity);
+        }
     }
 
     fn obey(&mut self, command: Command, output: &Output<impl FnMut(&Finding)>) {
@@ -328,6 +344,7 @@ impl Shell {
                 // The Tracker keeps the namespaces it began with.
                 let netns = std::mem::take(&mut self.options.filter.netns);
                 self.options.filter = Filter { netns, ..filter };
+                self.pushed.retune(&self.options.filter);
                 self.options.hang_after = hang_after;
             }
         }
@@ -387,7 +404,8 @@ impl Shell {
         self.tracker.finish(now);
         self.hand_out(&mut output);
         self.release(now + held::PATIENCE, &mut output);
-        let all = self.options.events == Events::All;
+        // What the programs leave out is not counted.
+        let all = self.options.events == Events::All && self.options.filter == Filter::default();
         self.account
             .finish(&self.probes, &self.tracker, &self.conntrack, all, &output.outputs);
         let output_error = output.outputs.finish();

@@ -4,6 +4,7 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "the whole crate is tests")]
 
+mod filters;
 mod named;
 mod scene;
 

@@ -55,9 +55,11 @@ fn is_failure(event: &Event) -> bool {
 
 #[test]
 fn every_program_passes_the_verifier_also_those_without_use_here() {
-    for conntrack_events in [false, true] {
+    for (conntrack_events, export_all, filters) in [(false, false, 0), (true, true, 0), (true, true, u32::MAX)] {
         let mut scene = Scene::with(Settings {
             conntrack_events,
+            export_all,
+            filters,
             log_level: 4,
             ..Settings::default()
         });

@@ -8,9 +8,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{fs, process};
-use tracer_common::stat::Hook;
+use tracer_common::stat::{Counters, Hook};
 use tracer_user::decode::Tables;
 use tracer_user::kernel::clock;
+use tracer_user::kernel::filter::Filters;
 use tracer_user::kernel::hooks::spec;
 use tracer_user::kernel::load::{Probes, Settings};
 use tracer_user::kernel::plan::Ladder;
@@ -22,6 +23,7 @@ use tracer_user::model::hook::How;
 use tracer_user::model::identity::Comm;
 
 pub(crate) struct Scene {
+    settings: Settings,
     probes: Probes,
     rings: Rings,
     stats: Stats,
@@ -62,6 +64,7 @@ impl Scene {
             jiffy: clock::jiffy(),
         };
         let scene = Self {
+            settings,
             rings: probes.take_rings().unwrap(),
             stats: probes.take_stats().unwrap(),
             probes,
@@ -137,15 +140,20 @@ impl Scene {
         poll(&mut [of(&self.rings.events), of(&self.rings.bulk)], Some(&timeout)).unwrap();
     }
 
+    /// What the programs leave out.
+    pub(crate) fn filters(&mut self) -> Filters {
+        self.probes.take_filters(&self.settings).unwrap()
+    }
+
     /// Drops that the limiter kept back.
     pub(crate) fn suppressed(&self) -> u64 {
+        self.counted(Hook::Drop).suppressed
+    }
+
+    /// What a hook counted, in every namespace.
+    pub(crate) fn counted(&self, hook: Hook) -> Counters {
         let counters = self.stats.read().unwrap();
-        counters
-            .iter()
-            .find(|row| row.hook == Hook::Drop)
-            .unwrap()
-            .total()
-            .suppressed
+        counters.iter().find(|row| row.hook == hook).unwrap().total()
     }
 }
 

@@ -84,6 +84,7 @@ fn options(arguments: &DemoArguments, scenario: &Scenario, lab: &Lab) -> Options
             netns: namespaces.iter().map(|namespace| namespace.inode).collect(),
             ..Filter::default()
         },
+        filter_can_change: false,
         log_probes: arguments.output.verbose > 2,
         names: NamerOptions::default(),
         described: vec![

@@ -16,8 +16,15 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(super) struct Cgroups {
     root: Option<PathBuf>,
-    places: Kept<u64, Place>,
+    places: Kept<u64, Found>,
     walked: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+struct Found {
+    place: Place,
+    /// The tree shows it there. What a process tells is where that process is by now.
+    is_its_own: bool,
 }
 
 impl Cgroups {
@@ -35,17 +42,41 @@ impl Cgroups {
     }
 
     pub(super) fn find(&mut self, id: u64, now: Timestamp) -> Place {
-        let is_due = self.walked.is_none_or(|walked| now.since(walked) >= WALK_EVERY);
-        if self.places.get(&id, now).is_none() && is_due {
-            self.walked = Some(now);
-            self.walk(now);
+        if self.places.get(&id, now).is_none() {
+            self.walk_if_due(now);
         }
-        self.places.get(&id, now).cloned().unwrap_or_default()
+        self.places
+            .get(&id, now)
+            .map(|found| found.place.clone())
+            .unwrap_or_default()
+    }
+
+    /// Whether this is the place of the cgroup itself, and so of whoever runs in it.
+    pub(super) fn is_at(&mut self, id: u64, place: &Place, now: Timestamp) -> bool {
+        let is_its_own = |found: &Found| found.is_its_own;
+        if !self.places.get(&id, now).is_some_and(is_its_own) {
+            self.walk_if_due(now);
+        }
+        let found = self.places.get(&id, now);
+        found.is_some_and(|found| found.is_its_own && found.place == *place)
     }
 
     /// Remembers what a process told of its own.
     pub(super) fn learn(&mut self, id: u64, place: &Place, now: Timestamp) {
-        self.places.insert(id, place.clone(), now);
+        if self.places.get(&id, now).is_none_or(|found| !found.is_its_own) {
+            self.keep(id, place.clone(), false, now);
+        }
+    }
+
+    fn keep(&mut self, id: u64, place: Place, is_its_own: bool, now: Timestamp) {
+        self.places.insert(id, Found { place, is_its_own }, now);
+    }
+
+    fn walk_if_due(&mut self, now: Timestamp) {
+        if self.walked.is_none_or(|walked| now.since(walked) >= WALK_EVERY) {
+            self.walked = Some(now);
+            self.walk(now);
+        }
     }
 
     pub(super) fn entries(&self) -> usize {
@@ -58,7 +89,7 @@ impl Cgroups {
 
     /// Breadth first, so that a deep tree of somebody hides nobody else's.
     fn walk(&mut self, now: Timestamp) {
-        let Some(root) = &self.root else {
+        let Some(root) = self.root.clone() else {
             return;
         };
         let until = Instant::now() + TIME_MAX;
@@ -73,8 +104,8 @@ impl Cgroups {
                     return;
                 }
                 next.extend(inside(&folder).map(|(id, path)| {
-                    let below = path.strip_prefix(root).unwrap_or(&path);
-                    self.places.insert(id, in_path(&format!("/{}", below.display())), now);
+                    let below = path.strip_prefix(&root).unwrap_or(&path);
+                    self.keep(id, in_path(&format!("/{}", below.display())), true, now);
                     path
                 }));
             }
@@ -174,5 +205,24 @@ mod tests {
         cgroups.learn(7, &place, second(1));
         assert_eq!(cgroups.find(7, second(2)), place);
         assert!(cgroups.find(8, second(2)).is_empty());
+    }
+
+    #[test]
+    fn only_the_tree_tells_whose_a_cgroup_is() {
+        let tree = Tree::new("own");
+        let docker = |digit: &str| format!("docker/{}", digit.repeat(64));
+        let (own, other) = (docker("a"), docker("b"));
+        let inode = tree.make(&own);
+        let place = |path: &str| in_path(&format!("/{path}"));
+        let mut cgroups = Cgroups::at(Some(&tree.0));
+        // It was in this cgroup when it connected, and moved on.
+        cgroups.learn(inode, &place(&other), second(1));
+        assert!(!cgroups.is_at(inode, &place(&other), second(1)));
+        assert!(cgroups.is_at(inode, &place(&own), second(1)));
+        cgroups.learn(inode, &place(&other), second(2));
+        assert!(cgroups.is_at(inode, &place(&own), second(2)));
+        let mut blind = Cgroups::at(None);
+        blind.learn(inode, &place(&own), second(1));
+        assert!(!blind.is_at(inode, &place(&own), second(1)));
     }
 }

@@ -137,6 +137,16 @@ impl Namer {
         identity
     }
 
+    /// The cgroup that the process was in, where everybody in it runs in the same container and pod as it was told to.
+    pub fn shared_cgroup(&mut self, subject: Subject) -> Option<u64> {
+        let Subject::Process { cgroup: Some(id), .. } = subject else {
+            return None;
+        };
+        let now = now();
+        let place = self.answers.get(&subject, now)?.seen.place.clone();
+        (!place.is_empty() && self.cgroups.is_at(id, &place, now)).then_some(id)
+    }
+
     pub fn health(&self) -> NamerHealth {
         NamerHealth {
             cri: self.cri.state().clone(),
