@@ -197,7 +197,7 @@ fn address(index: u32, port: u16) -> SocketAddrV4 {
     SocketAddrV4::new(Ipv4Addr::new(127, 1, low, 1), port)
 }
 
-fn command(program: &str, arguments: &str, input: &str) -> anyhow::Result<()> {
+pub(crate) fn command(program: &str, arguments: &str, input: &str) -> anyhow::Result<()> {
     let mut child = Command::new(program)
         .args(arguments.split(' '))
         .stdin(Stdio::piped())

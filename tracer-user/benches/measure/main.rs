@@ -7,13 +7,17 @@
     reason = "the tables are its output, and a run takes minutes: it says what it does"
 )]
 
+mod cgroup;
+mod churn;
 mod connection;
 mod idle;
 mod inside;
+mod lived;
 mod load;
 mod machine;
 mod memory;
 mod output;
+mod pairs;
 mod probe;
 mod process;
 mod record;
@@ -22,6 +26,7 @@ mod stream;
 mod system;
 mod table;
 mod tracer;
+mod traffic;
 mod ways;
 
 use anyhow::bail;
@@ -32,6 +37,9 @@ fn main() -> anyhow::Result<()> {
     let arguments: Vec<_> = env::args().skip(1).collect();
     if arguments.first().is_some_and(|first| first == load::SUBCOMMAND) {
         return load::main();
+    }
+    if arguments.first().is_some_and(|first| first == traffic::SUBCOMMAND) {
+        return traffic::main();
     }
     let unknown = arguments
         .iter()
@@ -56,9 +64,11 @@ fn main() -> anyhow::Result<()> {
 
 type Part = fn() -> anyhow::Result<String>;
 
-const PARTS: [(&str, Part); 8] = [
+const PARTS: [(&str, Part); 10] = [
     ("probes", probe::measure),
     ("connections", connection::measure),
+    ("churn", churn::measure),
+    ("lived", lived::measure),
     ("stream", stream::measure),
     ("output", output::measure),
     ("memory", memory::measure),
