@@ -9,30 +9,49 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use clap::Args;
 use serde_json::Value;
 
 use crate::{
     elevate::{self, Access},
     process::required_output_of,
-    setup::setup,
+    setup::{install_for_bench, setup},
     workspace::Workspace,
 };
 
-pub(crate) fn bench(workspace: &Workspace, write: bool, parts: &[OsString]) -> anyhow::Result<()> {
-    if write && !parts.is_empty() {
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Also replace docs/performance.md
+    #[arg(long)]
+    write: bool,
+    /// Compare this many pairs of runs in `churn` and `lived`, not 80, and fewer where fewer are usual
+    #[arg(long, value_name = "NUMBER")]
+    pairs: Option<u32>,
+    /// Only these: probes, connections, churn, lived, stream, output, memory, idle, ways, rules
+    parts: Vec<OsString>,
+}
+
+pub(crate) fn bench(workspace: &Workspace, options: &Options) -> anyhow::Result<()> {
+    let Options { write, pairs, parts } = options;
+    if *write && !parts.is_empty() {
         bail!("--write needs every part: leave out {parts:?}");
     }
     let access = elevate::access("measuring needs root (network namespaces, eBPF)")?;
     setup(workspace)?;
+    if parts.is_empty() || parts.iter().any(|part| WITH_PEERS.iter().any(|with| part == with)) {
+        install_for_bench();
+    }
     let program = build(workspace)?;
     let mut command = match access {
-        Access::Root => Command::new(program),
+        Access::Root => Command::new("env"),
         Access::Sudo(sudo) => {
             let mut command = Command::new(sudo);
-            command.arg("--").arg(program);
+            command.args(["--", "env"]);
             command
         }
     };
+    command.args(pairs.map(|pairs| format!("CONNTRACER_BENCH_PAIRS={pairs}")));
+    command.arg(program);
     let output = command.args(parts).stderr(Stdio::inherit()).output();
     let output = output.context("cannot start the measuring program")?;
     let tables = String::from_utf8_lossy(&output.stdout);
@@ -40,7 +59,7 @@ pub(crate) fn bench(workspace: &Workspace, write: bool, parts: &[OsString]) -> a
     if !output.status.success() {
         bail!("measuring failed: {}", output.status);
     }
-    if write {
+    if *write {
         let file = workspace.root.join(FILE);
         fs::write(&file, format!("{HEAD}\n{tables}")).with_context(|| format!("cannot write {}", file.display()))?;
         println!("written to {FILE}");
@@ -68,16 +87,19 @@ fn executable_of(messages: &str) -> Option<String> {
 }
 
 const NAME: &str = "measure";
+/// Parts that other programs take part in.
+const WITH_PEERS: [&str; 1] = ["churn"];
 const FILE: &str = "docs/performance.md";
 const HEAD: &str = "# Performance
 
 What conntracer costs, measured by `cargo xtask bench --write`, which wrote this file. To measure on your own machine
-(root, up to 15 minutes; everything happens in network namespaces of its own):
+(root, up to 30 minutes; everything happens in network namespaces of its own):
 
 ```
 cargo xtask bench                # every table
-cargo xtask bench connections    # one of: probes, connections, stream, instructions, output, memory, idle, delay,
-                                 # growth, losses, ways, rules
+cargo xtask bench connections    # one of: probes, connections, churn, lived, stream, instructions, output, memory,
+                                 # idle, delay, growth, losses, ways, rules
+cargo xtask bench --pairs 8 churn  # fewer runs, for a first look
 cargo xtask bench --write        # and replace docs/performance.md
 ```
 

@@ -39,13 +39,7 @@ pub(crate) enum Verb {
         connections: u32,
     },
     /// Measure what conntracer costs on this machine, as root, and print the tables
-    Bench {
-        /// Also replace docs/performance.md
-        #[arg(long)]
-        write: bool,
-        /// Only these: probes, connections, stream, memory, idle, ways, rules
-        parts: Vec<OsString>,
-    },
+    Bench(bench::Options),
     /// Make every failure and control of the demo in every form, as root, and compare what is found with what should be
     Accuracy(accuracy::Options),
     /// Run the fuzz targets of the decoders on their corpora
@@ -85,7 +79,7 @@ impl Verb {
             Self::Test { parts: true, args } => parts::parts(&workspace, args),
             Self::Test { parts: false, args } => test::test(&workspace, args),
             Self::Soak { connections } => test::soak(&workspace, *connections),
-            Self::Bench { write, parts } => bench::bench(&workspace, *write, parts),
+            Self::Bench(options) => bench::bench(&workspace, options),
             Self::Accuracy(options) => accuracy::accuracy(&workspace, options),
             Self::Fuzz(options) => fuzz::fuzz(&workspace, options),
             Self::Vm(options) => vm::vm(&workspace, options),

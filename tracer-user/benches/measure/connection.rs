@@ -1,5 +1,6 @@
 //! CPU time per loopback connection, probes and user space together; and where a connection's state had better live.
 
+use crate::cgroup::Group;
 use crate::inside::Inside;
 use crate::load::{Job, Load};
 use crate::probe::{self, as_f64};
@@ -65,8 +66,14 @@ pub(crate) struct Cost {
 fn round(subject: Subject, load: &mut Load) -> anyhow::Result<Cost> {
     match subject {
         Subject::Program(events, _) => {
-            let tracer = Tracer::start(events)?;
-            compare(|| tracer.used(), load, CONNECTIONS)
+            let group = Group::new("tracer")?;
+            let tracer = Tracer::start_in(events, &group.processes())?;
+            let used = || {
+                let programs = tracer.used()?.programs;
+                let cpu = group.cpu()?;
+                Ok(Used { programs, cpu })
+            };
+            compare(used, load, CONNECTIONS)
         }
         Subject::Inside { export_all } => {
             let consumer = Arc::new(Mutex::new(None));
@@ -175,9 +182,9 @@ fn decision(medians: &[Cost], clock: f64) -> String {
 }
 
 const SUBJECTS: [Subject; 5] = [
-    Subject::Program("suspect", Some(1.5)),
-    Subject::Program("none", Some(1.5)),
-    Subject::Program("all", Some(5.0)),
+    Subject::Program("suspect", Some(0.7)),
+    Subject::Program("none", Some(0.7)),
+    Subject::Program("all", Some(3.0)),
     Subject::Inside { export_all: false },
     Subject::Inside { export_all: true },
 ];
@@ -189,4 +196,4 @@ const TITLE: &str = "### A connection
 
 20,000 times connect, accept, close on loopback, less an idle time of the same length; medians of 5 rounds, one after
 the other. Probes: their run time by BPF_ENABLE_STATS, once with and once without what its clock adds to every run.
-Process: user and system time of `conntracer trace --json --events ... -o FILE`.";
+Process: user and system time of `conntracer trace --json --events ... -o FILE`, as its control group counts it.";

@@ -8,6 +8,8 @@
 )]
 
 mod background;
+mod cgroup;
+mod churn;
 mod connection;
 mod crowd;
 mod delay;
@@ -19,11 +21,13 @@ mod held;
 mod idle;
 mod inside;
 mod instructions;
+mod lived;
 mod load;
 mod losses;
 mod machine;
 mod memory;
 mod output;
+mod pairs;
 mod probe;
 mod process;
 mod record;
@@ -34,6 +38,7 @@ mod system;
 mod table;
 mod tail;
 mod tracer;
+mod traffic;
 mod ways;
 
 use anyhow::bail;
@@ -44,6 +49,7 @@ fn main() -> anyhow::Result<()> {
     let arguments: Vec<_> = env::args().skip(1).collect();
     match arguments.split_first() {
         Some((first, _)) if first == load::SUBCOMMAND => return load::main(),
+        Some((first, _)) if first == traffic::SUBCOMMAND => return traffic::main(),
         Some((first, rest)) if first == followed::SUBCOMMAND => return followed::main(rest),
         Some((first, rest)) if first == instructions::SUBCOMMAND => return instructions::main(rest),
         _ => {}
@@ -71,9 +77,11 @@ fn main() -> anyhow::Result<()> {
 
 type Part = fn() -> anyhow::Result<String>;
 
-const PARTS: [(&str, Part); 12] = [
+const PARTS: [(&str, Part); 14] = [
     ("probes", probe::measure),
     ("connections", connection::measure),
+    ("churn", churn::measure),
+    ("lived", lived::measure),
     ("stream", stream::measure),
     ("instructions", instructions::measure),
     ("output", output::measure),

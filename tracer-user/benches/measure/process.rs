@@ -15,6 +15,13 @@ pub(crate) struct Runs {
 }
 
 impl Runs {
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            count: self.count + other.count,
+            time: self.time + other.time,
+        }
+    }
+
     pub(crate) fn since(self, before: Self) -> Self {
         Self {
             count: self.count.saturating_sub(before.count),
@@ -39,6 +46,14 @@ pub(crate) fn programs(pid: u32) -> anyhow::Result<Programs> {
         .into_iter()
         .filter_map(|(id, cost)| Some((names.get(&id)?.clone(), cost)));
     Ok(named.collect())
+}
+
+/// Runs of all programs that a process holds, whatever they are attached to.
+pub(crate) fn all_programs(pid: u32) -> anyhow::Result<Runs> {
+    let infos = descriptors(pid)?;
+    let programs = infos.iter().filter(|info| info.contains_key("run_cnt"));
+    let by_id: BTreeMap<_, _> = programs.map(|info| (number(info, "prog_id"), runs(info))).collect();
+    Ok(by_id.into_values().fold(Runs::default(), Runs::plus))
 }
 
 /// Runs of the program behind one of our own descriptors.

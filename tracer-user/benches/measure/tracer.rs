@@ -1,5 +1,6 @@
 //! The released program, tracing as a process of its own, and what it has used so far.
 
+use crate::cgroup::command_in;
 use crate::process::{self, Programs, Runs};
 use crate::system;
 use crate::tail::Tail;
@@ -27,10 +28,7 @@ pub(crate) struct Used {
 impl Used {
     /// All programs together.
     pub(crate) fn runs(&self) -> Runs {
-        self.programs.values().fold(Runs::default(), |sum, runs| Runs {
-            count: sum.count + runs.count,
-            time: sum.time + runs.time,
-        })
+        self.programs.values().copied().fold(Runs::default(), Runs::plus)
     }
 
     pub(crate) fn since(&self, before: &Self) -> Self {
@@ -58,12 +56,7 @@ impl Tracer {
 
     /// The same, as one of these processes of a control group from its beginning.
     pub(crate) fn start_in(events: &str, processes: &Path) -> anyhow::Result<Self> {
-        let mut shell = Command::new("sh");
-        shell
-            .args(["-c", r#"echo $$ > "$0" && exec "$@""#])
-            .arg(processes)
-            .arg(env!("CARGO_BIN_EXE_conntracer"));
-        Self::start_by(shell, &["--events", events])
+        Self::start_by(command_in(processes, env!("CARGO_BIN_EXE_conntracer")), &["--events", events])
     }
 
     fn start_by(mut command: Command, options: &[&str]) -> anyhow::Result<Self> {

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use crate::workspace::Workspace;
 
-pub(crate) use packages::{Need, install};
+pub(crate) use packages::{Need, install, install_for_bench};
 
 pub(crate) fn setup(workspace: &Workspace) -> anyhow::Result<()> {
     let tools = workspace.tools();

@@ -20,7 +20,16 @@ pub(crate) struct Need {
 
 /// The packages of the programs that the demo and the tests run and that are not there.
 pub(super) fn missing_programs() -> Vec<Need> {
-    needs_of_programs(|program| find_program(program).is_some())
+    needs_of(&PROGRAMS, is_there)
+}
+
+/// Installs what the benchmarks run beside us; what cannot be had is missing there, and shown to be.
+pub(crate) fn install_for_bench() {
+    for need in needs_of(&BENCH, is_there) {
+        if let Err(problem) = install(&[need]) {
+            println!("setup: without {}: {problem:#}", need.package);
+        }
+    }
 }
 
 /// Installs packages, or ends with the commands that a person can run.
@@ -48,12 +57,13 @@ pub(crate) fn install(needs: &[Need]) -> anyhow::Result<()> {
     bail!("`{}` failed:\n{}", shown(&install_command(&names)), reason.trim_end())
 }
 
-fn needs_of_programs(is_there: impl Fn(&str) -> bool) -> Vec<Need> {
-    PROGRAMS
-        .into_iter()
-        .filter(|(program, _)| !is_there(program))
-        .map(|(_, need)| need)
-        .collect()
+fn is_there(program: &str) -> bool {
+    find_program(program).is_some()
+}
+
+fn needs_of(programs: &[(&str, Need)], is_there: impl Fn(&str) -> bool) -> Vec<Need> {
+    let missing = programs.iter().filter(|(program, _)| !is_there(program));
+    missing.map(|&(_, need)| need).collect()
 }
 
 fn advice(needs: &[Need], has_apt: bool) -> String {
@@ -180,6 +190,30 @@ const PROGRAMS: [(&str, Need); 5] = [
         },
     ),
 ];
+/// For `bench` alone.
+const BENCH: [(&str, Need); 3] = [
+    (
+        "bpftrace",
+        Need {
+            package: "bpftrace",
+            why: "`bpftrace`: a peer in the benchmarks",
+        },
+    ),
+    (
+        "tcpstates",
+        Need {
+            package: "libbpf-tools",
+            why: "`tcpstates` and `tcplife`: peers in the benchmarks",
+        },
+    ),
+    (
+        "valgrind",
+        Need {
+            package: "valgrind",
+            why: "`valgrind`: counts instructions in the benchmarks",
+        },
+    ),
+];
 const LOCK_TRIES: u32 = 60;
 const LOCK_PAUSE: Duration = Duration::from_secs(5);
 
@@ -201,7 +235,7 @@ llvm-22-dev:
 
     #[test]
     fn a_new_machine_needs_the_package_of_every_program() {
-        let names = needs_of_programs(|_| false)
+        let names = needs_of(&PROGRAMS, |_| false)
             .iter()
             .map(|need| need.package)
             .collect::<Vec<_>>();
@@ -210,9 +244,16 @@ llvm-22-dev:
 
     #[test]
     fn a_program_that_is_there_needs_no_package() {
-        let needs = needs_of_programs(|program| program != "nft");
+        let needs = needs_of(&PROGRAMS, |program| program != "nft");
         assert_eq!(needs.iter().map(|need| need.package).collect::<Vec<_>>(), ["nftables"]);
-        assert_eq!(needs_of_programs(|_| true), []);
+        assert_eq!(needs_of(&PROGRAMS, |_| true), []);
+    }
+
+    #[test]
+    fn the_benchmarks_need_their_peers_and_only_those_that_are_missing() {
+        let needs = needs_of(&BENCH, |program| program == "valgrind");
+        let names = needs.iter().map(|need| need.package).collect::<Vec<_>>();
+        assert_eq!(names, ["bpftrace", "libbpf-tools"]);
     }
 
     #[test]
@@ -233,7 +274,7 @@ llvm-22-dev:
 
     #[test]
     fn the_advice_names_each_package_its_reason_and_the_command() {
-        let needs = needs_of_programs(|program| program != "ip");
+        let needs = needs_of(&PROGRAMS, |program| program != "ip");
         let text = advice(&needs, true);
         assert!(text.contains("iproute2: `ip`"), "{text}");
         assert!(
