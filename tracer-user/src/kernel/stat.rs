@@ -1,11 +1,12 @@
 //! What the probes counted, and what they cost.
 
+use crate::kernel::fdinfo;
 use crate::kernel::hooks::HOOKS;
 use aya::maps::{MapData, MapError, PerCpuArray};
 use aya::programs::ProgramFd;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
-use std::{fs, io};
 use tracer_common::stat::{Counters, Hook};
 
 /// A hook's counters, one row per processor.
@@ -58,16 +59,40 @@ impl Cost {
             recursion_misses: self.recursion_misses.saturating_add(other.recursion_misses),
         }
     }
+
+    /// What came since then.
+    pub(super) fn since(self, before: Self) -> Self {
+        Self {
+            runs: self.runs.saturating_sub(before.runs),
+            time: self.time.saturating_sub(before.time),
+            recursion_misses: self.recursion_misses.saturating_sub(before.recursion_misses),
+        }
+    }
 }
 
-/// Reads the counters' map.
+/// Reads the counters' maps.
 pub struct Stats {
     map: PerCpuArray<MapData, Counters>,
+    /// Records lost, by their kind.
+    lost: Option<PerCpuArray<MapData, u64>>,
 }
 
 impl Stats {
-    pub(super) fn new(map: PerCpuArray<MapData, Counters>) -> Self {
-        Self { map }
+    pub(super) fn new(map: PerCpuArray<MapData, Counters>, lost: Option<PerCpuArray<MapData, u64>>) -> Self {
+        Self { map, lost }
+    }
+
+    /// Records lost since the probes were loaded, by their kind; those of which none was are left out.
+    pub fn lost(&self) -> Result<Vec<(u8, u64)>, MapError> {
+        let Some(map) = &self.lost else { return Ok(Vec::new()) };
+        let mut lost = Vec::new();
+        for (kind, row) in (0..=u8::MAX).zip(map.iter()) {
+            let count = row?.iter().fold(0, |sum: u64, count| sum.saturating_add(*count));
+            if count > 0 {
+                lost.push((kind, count));
+            }
+        }
+        Ok(lost)
     }
 
     /// Every hook's counters since the probes were loaded.
@@ -92,15 +117,11 @@ pub fn enable_cost() -> io::Result<OwnedFd> {
 
 /// Reads a program's cost from its descriptor.
 pub(super) fn cost(program: &ProgramFd) -> io::Result<Cost> {
-    let path = format!("/proc/self/fdinfo/{}", program.as_fd().as_raw_fd());
-    Ok(parse_cost(&fs::read_to_string(path)?))
+    Ok(parse_cost(&fdinfo::read(program.as_fd())?))
 }
 
 fn parse_cost(text: &str) -> Cost {
-    let field = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        line.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
-    };
+    let field = |name: &str| fdinfo::number(text, name).unwrap_or(0);
     Cost {
         runs: field("run_cnt"),
         time: Duration::from_nanos(field("run_time_ns")),
