@@ -96,6 +96,7 @@ const NEEDS_ROOT: &[&str] = &[
     "cleanup",
     "cli",
     "containers",
+    "cost",
     "ctnetlink",
     "grpc",
     "inspect",

@@ -11,6 +11,7 @@ mod confinement;
 mod conntrack;
 mod held;
 mod host;
+mod metering;
 mod names;
 mod outputs;
 mod ports;
@@ -43,7 +44,7 @@ use crate::model::inquiry::{Answer, Inquiry, Question, Reply};
 use crate::model::time::Timestamp;
 use crate::sink::{Hello, Record};
 use crate::track::{Config, Totals, Tracker};
-use account::Account;
+use account::{Account, Parts};
 use attendant::{Attendant, Command};
 use conntrack::Conntrack;
 use held::Held;
@@ -156,7 +157,7 @@ impl Shell {
         };
         let ring = probes.take_ring()?;
         let ring = ready::readable(ring).map_err(Failure::system("the ring buffer"))?;
-        let account = Account::new(probes.take_stats()?);
+        let account = Account::open(&mut probes)?;
         let mut conntrack = Conntrack::new();
         conntrack.follow(&probes);
         let (outbox, answers) = channel(ANSWERS_MAX);
@@ -249,7 +250,13 @@ impl Shell {
                         output.outputs.push(Record::Hello(&self.hello()));
                     }
                     self.account.unnamed = self.held.lost;
-                    self.account.tick(&self.probes, &self.tracker, &self.conntrack, &output.outputs);
+                    let parts = Parts {
+                        probes: &self.probes,
+                        ring: self.ring.get_ref(),
+                        tracker: &self.tracker,
+                        conntrack: &self.conntrack,
+                    };
+                    self.account.tick(parts, &output.outputs);
                     if let Some(attendant) = &mut self.attendant {
                         attendant.tick(clock::now(), &output.outputs, &self.names);
                     }
@@ -368,8 +375,13 @@ impl Shell {
         self.hand_out(&mut output);
         self.release(now + held::PATIENCE, &mut output);
         let all = self.options.events == Events::All;
-        self.account
-            .finish(&self.probes, &self.tracker, &self.conntrack, all, &output.outputs);
+        let parts = Parts {
+            probes: &self.probes,
+            ring: self.ring.get_ref(),
+            tracker: &self.tracker,
+            conntrack: &self.conntrack,
+        };
+        self.account.finish(parts, all, &output.outputs);
         let output_error = output.outputs.finish();
         let totals = self.tracker.totals().clone();
         Report {
