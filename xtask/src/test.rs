@@ -97,6 +97,7 @@ const NEEDS_ROOT: &[&str] = &[
     "cleanup",
     "cli",
     "containers",
+    "cost",
     "ctnetlink",
     "flood",
     "grpc",

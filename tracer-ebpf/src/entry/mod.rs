@@ -2,6 +2,7 @@
 //!
 //! Where the arguments of a kernel function have moved between versions, the loader tells their positions.
 
+mod clock;
 mod kprobe;
 mod tracepoint;
 mod trampoline;

@@ -56,7 +56,10 @@ impl Tracer {
 
     /// The same, as one of these processes of a control group from its beginning.
     pub(crate) fn start_in(events: &str, processes: &Path) -> anyhow::Result<Self> {
-        Self::start_by(command_in(processes, env!("CARGO_BIN_EXE_conntracer")), &["--events", events])
+        Self::start_by(
+            command_in(processes, env!("CARGO_BIN_EXE_conntracer")),
+            &["--events", events],
+        )
     }
 
     fn start_by(mut command: Command, options: &[&str]) -> anyhow::Result<Self> {

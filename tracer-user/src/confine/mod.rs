@@ -23,6 +23,8 @@ pub enum Role {
     Shell,
     /// It visits network namespaces, and looks up processes.
     Inspect,
+    /// It has the kernel count what programs cost.
+    Measure,
 }
 
 impl Role {
@@ -33,6 +35,7 @@ impl Role {
             // Debian's kernels ask for CAP_SYS_ADMIN where kernel.perf_event_paranoid is 3, their default.
             Self::Follow => return Self::Start.keeps(),
             Self::Shell => &[],
+            Self::Measure => &[Capability::CAP_SYS_ADMIN],
             Self::Inspect => &[
                 Capability::CAP_DAC_READ_SEARCH,
                 Capability::CAP_NET_ADMIN,
@@ -111,7 +114,7 @@ mod tests {
     #[test]
     fn no_role_keeps_what_the_table_does_not_explain() {
         let known = Role::Start.keeps();
-        for role in [Role::Follow, Role::Shell, Role::Inspect] {
+        for role in [Role::Follow, Role::Shell, Role::Inspect, Role::Measure] {
             assert!(role.keeps().is_subset(&known), "{role:?}");
         }
     }

@@ -10,6 +10,7 @@ use crate::kernel::facts::{DROPPER, Facts};
 use crate::kernel::filter::{self, Filters};
 use crate::kernel::hooks::{self, HOOKS, Way};
 use crate::kernel::log::ProbeLog;
+use crate::kernel::meter::{self, Meter};
 use crate::kernel::plan::{self, HookStatus, Ladder, Refusals, Wishes};
 use crate::kernel::privilege::{self, PrivilegeError};
 use crate::kernel::ring::{Ring, Rings};
@@ -17,11 +18,14 @@ use crate::kernel::stat::{self, Cost, Stats};
 use crate::kernel::symbols::Symbols;
 use crate::kernel::{loader, memory, module};
 use crate::model::hook::How;
-use aya::maps::{MapData, MapError, PerCpuArray, RingBuf};
+use aya::maps::{MapData, MapError, RingBuf};
+use aya::programs::ProgramFd;
 use aya::{Ebpf, EbpfError, include_bytes_aligned};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use tracer_common::config::{Config, RING_BYTES};
 use tracer_common::filter::{Filter, PART_CGROUPS, UNWANTED};
 use tracer_common::stat::Hook;
@@ -224,8 +228,7 @@ impl Probes {
     pub fn take_stats(&mut self) -> Result<Stats, LoadError> {
         let map = self.ebpf.take_map(STATS).ok_or(LoadError::NoMap(STATS))?;
         let lost = self.ebpf.take_map(LOST).ok_or(LoadError::NoMap(LOST))?;
-        let map: PerCpuArray<MapData, _> = map.try_into()?;
-        Ok(Stats::new(map, lost.try_into()?))
+        Ok(Stats::new(map.try_into()?, lost.try_into()?))
     }
 
     /// What the programs leave out; can be taken once.
@@ -235,17 +238,34 @@ impl Probes {
 
     /// What the kernel counted for the programs of each attached hook.
     pub fn costs(&self) -> Vec<(Hook, Cost)> {
+        let costs = self.programs().map(|(hook, programs)| {
+            let costs = programs.filter_map(|program| stat::cost(program).ok());
+            (hook, costs.fold(Cost::default(), Cost::plus))
+        });
+        costs.collect()
+    }
+
+    /// The programs of each attached hook, for another thread to read what they cost.
+    pub fn meter(&self) -> io::Result<Meter> {
+        let hooks = self
+            .programs()
+            .map(|(hook, programs)| Ok((hook, programs.map(ProgramFd::try_clone).collect::<io::Result<_>>()?)));
+        Ok(Meter::new(hooks.collect::<io::Result<_>>()?))
+    }
+
+    /// What the kernel's statistics add to each run of a program, where that can be measured.
+    pub fn clock_cost(&mut self) -> Option<Duration> {
+        meter::clock(&mut self.ebpf)
+            .inspect_err(|error| tracing::debug!(%error, "what measuring the probes costs is not known"))
+            .ok()
+    }
+
+    fn programs(&self) -> impl Iterator<Item = (Hook, impl Iterator<Item = &ProgramFd>)> {
         let attached = self.hooks.iter().filter_map(|status| Some((status.hook, status.way?)));
-        attached
-            .map(|(hook, way)| {
-                let programs = way
-                    .programs
-                    .iter()
-                    .filter_map(|name| self.ebpf.program(name)?.fd().ok());
-                let costs = programs.filter_map(|program| stat::cost(program).ok());
-                (hook, costs.fold(Cost::default(), Cost::plus))
-            })
-            .collect()
+        attached.map(|(hook, way)| {
+            let programs = way.programs.iter();
+            (hook, programs.filter_map(|name| self.ebpf.program(name)?.fd().ok()))
+        })
     }
 
     /// The probes' own log, which has lines only above level 0; can be taken once.

@@ -1,12 +1,12 @@
 //! What the probes counted, and what they cost.
 
+use crate::kernel::fdinfo;
 use crate::kernel::hooks::HOOKS;
 use aya::maps::{MapData, MapError, PerCpuArray};
 use aya::programs::ProgramFd;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
-use std::{fs, io};
-use tracer_common::kind::KINDS;
 use tracer_common::stat::{Counters, Hook};
 
 /// A hook's counters, one row per processor.
@@ -59,11 +59,21 @@ impl Cost {
             recursion_misses: self.recursion_misses.saturating_add(other.recursion_misses),
         }
     }
+
+    /// What came since then.
+    pub(super) fn since(self, before: Self) -> Self {
+        Self {
+            runs: self.runs.saturating_sub(before.runs),
+            time: self.time.saturating_sub(before.time),
+            recursion_misses: self.recursion_misses.saturating_sub(before.recursion_misses),
+        }
+    }
 }
 
 /// Reads the counters' maps.
 pub struct Stats {
     map: PerCpuArray<MapData, Counters>,
+    /// Records lost, by their kind.
     lost: PerCpuArray<MapData, u64>,
 }
 
@@ -72,11 +82,14 @@ impl Stats {
         Self { map, lost }
     }
 
-    /// Records lost because a ring was full, by [`kind`](tracer_common::kind), since the probes were loaded.
-    pub fn lost(&self) -> Result<[u64; KINDS], MapError> {
-        let mut lost = [0; KINDS];
-        for (kind, sum) in (0..).zip(&mut lost) {
-            *sum = self.lost.get(&kind, 0)?.iter().sum();
+    /// Records lost since the probes were loaded, by their kind; those of which none was are left out.
+    pub fn lost(&self) -> Result<Vec<(u8, u64)>, MapError> {
+        let mut lost = Vec::new();
+        for (kind, row) in (0..=u8::MAX).zip(self.lost.iter()) {
+            let count = row?.iter().fold(0, |sum: u64, count| sum.saturating_add(*count));
+            if count > 0 {
+                lost.push((kind, count));
+            }
         }
         Ok(lost)
     }
@@ -103,15 +116,11 @@ pub fn enable_cost() -> io::Result<OwnedFd> {
 
 /// Reads a program's cost from its descriptor.
 pub(super) fn cost(program: &ProgramFd) -> io::Result<Cost> {
-    let path = format!("/proc/self/fdinfo/{}", program.as_fd().as_raw_fd());
-    Ok(parse_cost(&fs::read_to_string(path)?))
+    Ok(parse_cost(&fdinfo::read(program.as_fd())?))
 }
 
 fn parse_cost(text: &str) -> Cost {
-    let field = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        line.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
-    };
+    let field = |name: &str| fdinfo::number(text, name).unwrap_or(0);
     Cost {
         runs: field("run_cnt"),
         time: Duration::from_nanos(field("run_time_ns")),

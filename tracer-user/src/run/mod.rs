@@ -13,6 +13,7 @@ mod filters;
 mod held;
 mod host;
 mod memory;
+mod metering;
 mod names;
 mod outputs;
 mod ports;
@@ -45,7 +46,7 @@ use crate::model::inquiry::{Answer, Inquiry, Question, Reply};
 use crate::model::time::Timestamp;
 use crate::sink::{Hello, Record};
 use crate::track::{Config, Totals, Tracker};
-use account::Account;
+use account::{Account, Parts};
 use attendant::{Attendant, Command};
 use conntrack::Conntrack;
 use filters::Pushed;
@@ -167,7 +168,7 @@ impl Shell {
             jiffy: kernel_clock::jiffy(),
         };
         let records = Records::new(probes.take_rings()?).map_err(Failure::system("the ring buffers"))?;
-        let account = Account::new(probes.take_stats()?);
+        let account = Account::open(&mut probes)?;
         let mut conntrack = Conntrack::new();
         conntrack.follow(&probes);
         let (outbox, answers) = channel(ANSWERS_MAX);
@@ -259,7 +260,13 @@ impl Shell {
                         output.outputs.push(Record::Hello(&self.hello()));
                     }
                     self.account.unnamed = self.held.lost;
-                    self.account.tick(&self.probes, &mut self.tracker, &self.conntrack, &output.outputs);
+                    let parts = Parts {
+                        probes: &self.probes,
+                        ring: self.records.fullest(),
+                        tracker: &mut self.tracker,
+                        conntrack: &self.conntrack,
+                    };
+                    self.account.tick(parts, &output.outputs);
                     if let Some(attendant) = &mut self.attendant {
                         attendant.tick(clock::now(), &output.outputs, &self.names);
                     }
@@ -406,8 +413,13 @@ impl Shell {
         self.release(now + held::PATIENCE, &mut output);
         // What the programs leave out is not counted.
         let all = self.options.events == Events::All && self.options.filter == Filter::default();
-        self.account
-            .finish(&self.probes, &self.tracker, &self.conntrack, all, &output.outputs);
+        let parts = Parts {
+            probes: &self.probes,
+            ring: self.records.fullest(),
+            tracker: &mut self.tracker,
+            conntrack: &self.conntrack,
+        };
+        self.account.finish(parts, all, &output.outputs);
         let output_error = output.outputs.finish();
         let totals = self.tracker.totals().clone();
         Report {

@@ -42,6 +42,18 @@ impl Records {
         Ok(())
     }
 
+    /// The one that was fuller of the two, for its size.
+    pub(super) fn fullest(&self) -> &Ring {
+        let Rings { events, bulk } = &self.rings;
+        let (events, bulk) = (events.get_ref(), bulk.get_ref());
+        let share = |ring: &Ring, of: &Ring| ring.high_water().saturating_mul(of.bytes().unwrap_or(1));
+        if share(bulk, events) > share(events, bulk) {
+            bulk
+        } else {
+            events
+        }
+    }
+
     /// Hands a batch to `take`, symptoms first; `true`: nothing is left.
     pub(super) fn drain(&mut self, mut take: impl FnMut(&[u8])) -> bool {
         let Rings { events, bulk } = &mut self.rings;

@@ -3,6 +3,7 @@
 //! Pure except for `writer`; reads no clock and takes no decision about TCP.
 
 pub mod clock;
+pub mod cost;
 pub mod jsonl;
 pub mod jsont;
 pub mod record;
@@ -12,6 +13,7 @@ pub mod words;
 pub mod writer;
 
 pub use clock::Clock;
+pub use cost::{Cost, ProbeCost, Rate, Share};
 pub use record::{
     Format, Hello, Hook, HookStats, Loss, LossSource, NAMES_OPTION, NETNS_OPTION, RULES_OPTION, Record, Stats, Summary,
     UNDECODABLE_QUEUE,

@@ -6,6 +6,7 @@ use crate::model::hook::How;
 use crate::model::inquiry::{Answer, Inquiry};
 use crate::model::time::Timestamp;
 use crate::model::translation::Port;
+use crate::sink::cost::Cost;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -78,18 +79,14 @@ pub struct Hook {
 pub struct Stats {
     pub at: Timestamp,
     pub hooks: Vec<HookStats>,
-    /// Most bytes that ever waited in the ring buffer.
-    pub ring_high_water: Option<u64>,
-    /// Size of the ring buffer.
-    pub ring_bytes: Option<u64>,
     /// Connections that the Tracker follows now.
     pub tracked: u64,
     /// Connections and other entries thrown out of full tables.
     pub evictions: u64,
     /// CPU time of this process.
     pub cpu: Option<Duration>,
-    pub resident_bytes: Option<u64>,
-    pub map_bytes: Option<u64>,
+    /// As of now, and of the time since the last ones.
+    pub cost: Cost,
     /// No event older than this will follow.
     pub watermark: Option<Timestamp>,
 }
@@ -99,7 +96,7 @@ pub struct Stats {
 pub struct HookStats {
     pub name: Cow<'static, str>,
     pub runs: Option<u64>,
-    /// Time spent in it.
+    /// Time spent in it, what the kernel's counting took included.
     pub nanos: Option<u64>,
     /// Records lost because the ring was full.
     pub lost: u64,
@@ -170,6 +167,8 @@ pub struct Summary {
     pub evictions: u64,
     /// Questions that never got an answer.
     pub unresolved_inquiries: u64,
+    /// Of a run that traced.
+    pub cost: Option<Cost>,
 }
 
 impl Summary {
@@ -188,6 +187,7 @@ impl Summary {
             lost: 0,
             evictions: 0,
             unresolved_inquiries: 0,
+            cost: None,
         }
     }
 }

@@ -45,6 +45,7 @@ fn are_as_documented(pid: u32, main: Role) -> Result<(), String> {
         let name = field("Name");
         let role = match &*name {
             "inspect" | "inspect-home" | "sweep" | "sweep-home" | "names" | "cri" => Role::Inspect,
+            "cost" => Role::Measure,
             "conntracer" | "output" => main,
             other => return Err(format!("a thread that no document tells of: {other}")),
         };
@@ -55,7 +56,7 @@ fn are_as_documented(pid: u32, main: Role) -> Result<(), String> {
         }
         names.insert(name);
     }
-    if names.len() >= 7 {
+    if names.len() >= 8 {
         Ok(())
     } else {
         Err(format!("threads: {names:?}"))

@@ -11,7 +11,8 @@ use tracer_user::model::time::Timestamp;
 use tracer_user::model::translation::{Class, Destinations, Listening, Manner, Port, Space, Target, Translation};
 use tracer_user::model::tuple::{Endpoint, Tuple};
 use tracer_user::model::who::{Container, Identity, Pod, Subject};
-use tracer_user::sink::{Hello, Hook, HookStats, Loss, LossSource, Record, Stats};
+use tracer_user::sink::jsont::EventName;
+use tracer_user::sink::{Cost, Hello, Hook, HookStats, Loss, LossSource, ProbeCost, Rate, Record, Share, Stats};
 
 pub(crate) fn tell(board: &SharedBoard, now: Timestamp) {
     // Where the test listens: a browser that obeys a name connects there.
@@ -87,14 +88,31 @@ fn stats(name: &str, at: Timestamp) -> Stats {
     Stats {
         at,
         hooks: vec![hook("inet_sock_set_state"), hook(name)],
-        ring_high_water: Some(4_096),
-        ring_bytes: Some(1 << 20),
         tracked: 17,
         evictions: 1,
         cpu: Some(Duration::from_millis(120)),
+        cost: cost(name),
+        watermark: None,
+    }
+}
+
+fn cost(name: &str) -> Cost {
+    let rate = Rate {
+        runs: 123,
+        nanos: 12_345,
+    };
+    Cost {
+        probes: Some(ProbeCost {
+            measured: Duration::from_millis(100),
+            clock: Some(Duration::from_nanos(57)),
+            hooks: vec![(name.to_owned().into(), rate)],
+        }),
+        process: Some(Share::of(Duration::from_millis(2), Duration::from_secs(10))),
+        ring_high_water: Some(4_096),
+        ring_bytes: Some(1 << 20),
         resident_bytes: Some(12 << 20),
         map_bytes: Some(8 << 20),
-        watermark: None,
+        lost: vec![(EventName::Drop, 2)],
     }
 }
 

@@ -46,6 +46,16 @@ impl<'a> Families<'a> {
         self.rows(metric, MetricType::Gauge, rows)
     }
 
+    /// Of any number, not only of a whole one.
+    pub(super) fn ratios<'l, const N: usize>(
+        &mut self,
+        metric: &Metric,
+        rows: impl IntoIterator<Item = (Labels<'l, N>, f64)>,
+    ) -> fmt::Result {
+        let rows = rows.into_iter().map(|(labels, value)| (labels, ConstGauge::new(value)));
+        self.rows(metric, MetricType::Gauge, rows)
+    }
+
     /// Counted in seconds.
     pub(super) fn seconds<'l, const N: usize>(
         &mut self,

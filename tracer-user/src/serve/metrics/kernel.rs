@@ -113,12 +113,12 @@ const WEAKENS: Metric = Metric {
 const RUNS: Metric = Metric {
     name: "conntracer_hook_runs",
     unit: None,
-    help: "Runs of a hook.",
+    help: "Runs of a hook, where the kernel counts them always.",
 };
 const SECONDS: Metric = Metric {
     name: "conntracer_hook",
     unit: Some(Unit::Seconds),
-    help: "Time spent in a hook.",
+    help: "Time spent in a hook, where the kernel counts it always.",
 };
 const MISSED: Metric = Metric {
     name: "conntracer_hook_missed",

@@ -2,6 +2,7 @@
 //!
 //! Labels have values out of closed sets, or of bounded ones: never a pod, a port or a chain.
 
+mod cost;
 mod families;
 mod found;
 mod kernel;
@@ -39,6 +40,7 @@ impl Collector for Exposition {
         let mut families = Families::new(encoder);
         found::encode(&self.board, &mut families)?;
         kernel::encode(&self.board, &mut families)?;
+        cost::encode(&self.board, &mut families)?;
         own::encode(&self.board, self.connections, &mut families)
     }
 }

@@ -1,8 +1,7 @@
-//! What the agent is and what it costs.
+//! What the agent is, how full its tables are, who asks it and whom it asks.
 
 use super::families::{Families, Metric, label};
 use crate::board::{Board, NamesHealth};
-use prometheus_client::registry::Unit;
 use std::fmt;
 
 /// Connections to the agent's own server.
@@ -24,7 +23,7 @@ pub(super) fn encode(board: &Board, connections: Connections, families: &mut Fam
         ];
         families.info(&KERNEL, labels)?;
     }
-    costs(board, families)?;
+    tables(board, families)?;
     if let Some(health) = board.names() {
         names(health, families)?;
     }
@@ -36,13 +35,8 @@ pub(super) fn encode(board: &Board, connections: Connections, families: &mut Fam
     families.counters(&CUT, cut)
 }
 
-fn costs(board: &Board, families: &mut Families<'_>) -> fmt::Result {
+fn tables(board: &Board, families: &mut Families<'_>) -> fmt::Result {
     let stats = board.stats();
-    families.second(&CPU, stats.and_then(|stats| stats.cpu).map(|cpu| cpu.as_secs_f64()))?;
-    families.gauge(&RESIDENT, stats.and_then(|stats| stats.resident_bytes))?;
-    families.gauge(&MAPS, stats.and_then(|stats| stats.map_bytes))?;
-    families.gauge(&RING, stats.and_then(|stats| stats.ring_bytes))?;
-    families.gauge(&RING_HIGH, stats.and_then(|stats| stats.ring_high_water))?;
     families.gauge(&TRACKED, stats.map(|stats| stats.tracked))?;
     families.counter(&EVICTIONS, stats.map(|stats| stats.evictions))
 }
@@ -69,31 +63,6 @@ const KERNEL: Metric = Metric {
     name: "conntracer_kernel",
     unit: None,
     help: "The kernel that is traced.",
-};
-const CPU: Metric = Metric {
-    name: "process_cpu",
-    unit: Some(Unit::Seconds),
-    help: "CPU time of the agent.",
-};
-const RESIDENT: Metric = Metric {
-    name: "process_resident_memory",
-    unit: Some(Unit::Bytes),
-    help: "Memory of the agent.",
-};
-const MAPS: Metric = Metric {
-    name: "conntracer_map_memory",
-    unit: Some(Unit::Bytes),
-    help: "Kernel memory of the eBPF maps.",
-};
-const RING: Metric = Metric {
-    name: "conntracer_ring_size",
-    unit: Some(Unit::Bytes),
-    help: "Size of the ring buffer.",
-};
-const RING_HIGH: Metric = Metric {
-    name: "conntracer_ring_high_water",
-    unit: Some(Unit::Bytes),
-    help: "Most bytes that ever waited in the ring buffer.",
 };
 const TRACKED: Metric = Metric {
     name: "conntracer_tracked_connections",

@@ -51,6 +51,12 @@ fn the_numbers_are_those_of_the_board() {
         "process_cpu_seconds_total 0.12",
         "process_resident_memory_bytes 12582912",
         "conntracer_map_memory_bytes 8388608",
+        r#"conntracer_cpu_ratio{part="program"} 0.0002"#,
+        r#"conntracer_cpu_ratio{part="probes"} 0.000012"#,
+        r#"conntracer_hook_runs_per_second{hook="kfree_skb"} 30"#,
+        r#"conntracer_hook_cpu_ratio{hook="inet_sock_set_state"} 0.000009"#,
+        "conntracer_ring_high_water_bytes 32768",
+        r#"conntracer_events_lost_total{event="closed"} 1"#,
         r#"conntracer_build_info{version="0.1.0"} 1"#,
         r#"conntracer_kernel_info{release="6.18.44",architecture="x86_64"} 1"#,
     ] {

@@ -4,13 +4,14 @@ use super::short;
 use crate::board::Board;
 use crate::sink::HookStats;
 use crate::sink::text::Shown;
-use crate::sink::words::{count, thousands};
+use crate::sink::words::{self, count, thousands};
 use maud::{Markup, html};
 
 pub(super) fn section(board: &Board) -> Markup {
     let lost: Vec<_> = board.lost().counts().collect();
     let hooks = board.stats().map_or(&[][..], |stats| stats.hooks.as_slice());
     let missed: Vec<_> = hooks.iter().filter_map(|hook| Some((hook, missed(hook)?))).collect();
+    let by_event = board.stats().and_then(|stats| words::lost(&stats.cost));
     let evictions = board.stats().map_or(0, |stats| stats.evictions);
     html! {
         section aria-labelledby="losses" {
@@ -23,6 +24,7 @@ pub(super) fn section(board: &Board) -> Markup {
                 @for (hook, missed) in &missed {
                     li { "hook " code { (short(&Shown(hook.name.as_bytes()).to_string())) } ": " (missed) }
                 }
+                @if let Some(lost) = &by_event { li { "events that the ring buffer had no place for: " (lost) } }
                 @if evictions > 0 { li { "full tables: " (thousands(evictions)) " thrown out" } }
             }
         }

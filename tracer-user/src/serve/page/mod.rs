@@ -117,22 +117,12 @@ fn footer(board: &Board) -> Markup {
             shown(session)
         )
     });
-    let stats = board.stats();
-    let costs = [
-        stats
-            .and_then(|stats| stats.cpu)
-            .map(|cpu| format!("CPU {}", words::seconds(cpu))),
-        stats
-            .and_then(|stats| stats.resident_bytes)
-            .map(|bytes| format!("memory {}", words::bytes(bytes))),
-        stats
-            .and_then(|stats| stats.map_bytes)
-            .map(|bytes| format!("maps {}", words::bytes(bytes))),
-    ];
-    let costs: Vec<_> = costs.into_iter().flatten().collect();
+    let cost = board.stats().map(|stats| words::cost(&stats.cost));
+    let spent = board.stats().and_then(|stats| stats.cpu).map(words::seconds);
     html! {
         p { (about.unwrap_or_else(|| "The probes are not attached yet".to_owned())) }
-        @if !costs.is_empty() { p { "Cost so far: " (costs.join(", ")) } }
+        @if let Some(cost) = cost.filter(|cost| !cost.is_empty()) { p { "Cost now: " (cost) } }
+        @if let Some(spent) = spent { p { "CPU time so far: " (spent) } }
     }
 }
 

@@ -176,6 +176,20 @@ fn a_quiet_node_is_said_to_be_quiet() {
 }
 
 #[test]
+fn what_it_costs_is_told_at_the_end() {
+    let mut board = board(&[]);
+    board.take(Record::Stats(&sample::stats()));
+    let page = page(&board);
+    for told in [
+        "Cost now: 0.02 % of a core (probes &lt; 0.01 %, 12 us/s; program 0.02 %), 20.0 MiB",
+        "CPU time so far: 120 ms",
+        "events that the ring buffer had no place for: 1 closed, 1 drop",
+    ] {
+        assert!(page.contains(told), "{told}\n{page}");
+    }
+}
+
+#[test]
 fn the_page_loads_itself_again_until_it_is_told_to_hold_still() {
     let board = board(&[]);
     let refreshing = "<meta http-equiv=\"refresh\" content=\"10\">";

@@ -78,7 +78,7 @@ fn append_body(record: Record<'_>, clock: Clock, limits: Limits, out: &mut Vec<u
         Record::Port(port) => join(&jsont::Port::new(port, limits), out),
         Record::Stats(stats) => join(&jsont::Stats::new(stats, limits), out),
         Record::Loss(loss) => join(&jsont::Loss::new(loss, limits), out),
-        Record::Summary(summary) => join(&jsont::Summary::new(summary), out),
+        Record::Summary(summary) => join(&jsont::Summary::new(summary, limits), out),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::model::finding::Cause;
 use crate::model::hook::How;
-use crate::sink::jsont::{Decimal, Limits, Spelled};
+use crate::sink::jsont::{Cost, Decimal, Limits, Spelled};
 use crate::sink::record;
 use crate::sink::record::LossSource;
 use serde::{Deserialize, Serialize};
@@ -69,6 +69,13 @@ pub struct Stats<'a> {
     pub resident_bytes: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub map_bytes: Option<u64>,
+    /// Of the time since the last such line; what it has beside `cost` is not repeated in it.
+    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+    pub cost: Option<Cost<'a>>,
+    /// Records lost because the ring buffer was full, by event.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", borrow)]
+    #[cfg_attr(test, schemars(extend("propertyNames" = {"$ref": "#/$defs/EventName"})))]
+    pub lost: BTreeMap<Cow<'a, str>, u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watermark: Option<Decimal>,
 }
@@ -128,6 +135,9 @@ pub struct Summary<'a> {
     pub lost: u64,
     pub evictions: u64,
     pub unresolved_inquiries: u64,
+    /// What a run that traced cost.
+    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+    pub cost: Option<Cost<'a>>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -180,9 +190,10 @@ impl<'a> Hook<'a> {
 
 impl<'a> Stats<'a> {
     pub fn new(stats: &'a record::Stats, limits: Limits) -> Self {
+        let cost = &stats.cost;
         let ring = Ring {
-            high_water_bytes: stats.ring_high_water,
-            bytes: stats.ring_bytes,
+            high_water_bytes: cost.ring_high_water,
+            bytes: cost.ring_bytes,
         };
         Self {
             hooks: limits
@@ -194,8 +205,10 @@ impl<'a> Stats<'a> {
             tracked: stats.tracked,
             evictions: stats.evictions,
             cpu_ms: stats.cpu.map(millis),
-            resident_bytes: stats.resident_bytes,
-            map_bytes: stats.map_bytes,
+            resident_bytes: cost.resident_bytes,
+            map_bytes: cost.map_bytes,
+            cost: Cost::time(cost, limits),
+            lost: super::cost::by_event(&cost.lost),
             watermark: stats.watermark.map(Into::into),
         }
     }
@@ -249,8 +262,8 @@ impl<'a> Loss<'a> {
     }
 }
 
-impl Summary<'_> {
-    pub fn new(summary: &record::Summary) -> Self {
+impl<'a> Summary<'a> {
+    pub fn new(summary: &'a record::Summary, limits: Limits) -> Self {
         let record::Summary {
             at: _,
             duration,
@@ -264,6 +277,7 @@ impl Summary<'_> {
             lost,
             evictions,
             unresolved_inquiries,
+            cost,
         } = summary;
         let findings = findings
             .iter()
@@ -282,6 +296,7 @@ impl Summary<'_> {
             lost: *lost,
             evictions: *evictions,
             unresolved_inquiries: *unresolved_inquiries,
+            cost: cost.as_ref().map(|cost| Cost::whole(cost, limits)),
         }
     }
 }
@@ -295,6 +310,6 @@ fn architecture(machine: &str) -> &str {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

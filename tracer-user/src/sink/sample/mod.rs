@@ -27,6 +27,8 @@ use crate::model::tcp::ConntrackState;
 use crate::model::time::Timestamp;
 use crate::model::tuple::{Endpoint, Tuple};
 use crate::sink::clock::Clock;
+use crate::sink::cost::{Cost, ProbeCost, Rate, Share};
+use crate::sink::jsont::EventName;
 use crate::sink::record::{Hello, Hook, HookStats, Loss, LossSource, Stats, Summary};
 use std::time::Duration;
 
@@ -133,14 +135,32 @@ pub(crate) fn stats() -> Stats {
             recursion_misses: Some(0),
             ..HookStats::default()
         }],
-        ring_high_water: Some(4096),
-        ring_bytes: Some(1 << 20),
         tracked: 17,
         evictions: 0,
         cpu: Some(Duration::from_millis(120)),
+        cost: cost(),
+        watermark: Some(ms(9_900)),
+    }
+}
+
+pub(crate) fn cost() -> Cost {
+    let rate = |runs, nanos| Rate { runs, nanos };
+    Cost {
+        probes: Some(ProbeCost {
+            measured: Duration::from_millis(100),
+            clock: Some(Duration::from_nanos(57)),
+            hooks: vec![
+                ("inet_sock_set_state".into(), rate(90, 9_000)),
+                ("tcp_send_reset".into(), rate(0, 0)),
+                ("kfree_skb".into(), rate(30, 3_300)),
+            ],
+        }),
+        process: Some(Share::of(Duration::from_millis(2), Duration::from_secs(10))),
+        ring_high_water: Some(32_768),
+        ring_bytes: Some(1 << 20),
         resident_bytes: Some(12 << 20),
         map_bytes: Some(8 << 20),
-        watermark: Some(ms(9_900)),
+        lost: vec![(EventName::Closed, 1), (EventName::Drop, 1)],
     }
 }
 
@@ -167,5 +187,6 @@ pub(crate) fn summary() -> Summary {
         lost: 2,
         evictions: 1,
         unresolved_inquiries: 0,
+        cost: Some(cost()),
     }
 }

@@ -5,6 +5,7 @@ use crate::model::hook::How;
 use crate::model::tcp::ConntrackState;
 use crate::model::time::Timestamp;
 use crate::sink::clock::Clock;
+use crate::sink::cost::Cost;
 use crate::sink::jsont::{EventName, Spell};
 use crate::sink::record::{Hello, Hook, HookStats, Loss, LossSource, Stats, Summary};
 use crate::sink::term::page::Page;
@@ -129,8 +130,9 @@ pub(super) fn stats(stats: &Stats, page: &mut Page<'_>) {
     let sum = |of: fn(&HookStats) -> u64| stats.hooks.iter().map(of).fold(0, u64::saturating_add);
     let runs = sum(|hook| hook.runs.unwrap_or(0));
     let nanos = sum(|hook| hook.nanos.unwrap_or(0));
-    let mut parts = vec![format!("{} runs of probes", thousands(runs))];
-    if let Some(each) = nanos.checked_div(runs).filter(|&each| each > 0) {
+    let mut parts = Vec::new();
+    if let Some(each) = nanos.checked_div(runs) {
+        parts.push(format!("{} runs of probes", thousands(runs)));
         parts.push(format!("{each} ns each"));
     }
     parts.push(format!("{} lost", thousands(sum(|hook| hook.lost))));
@@ -138,12 +140,8 @@ pub(super) fn stats(stats: &Stats, page: &mut Page<'_>) {
     parts.push(format!("{} followed", count(stats.tracked, "connection")));
     parts.push(format!("{} evicted", thousands(stats.evictions)));
     parts.extend(stats.cpu.map(|cpu| format!("own CPU {}", seconds(cpu))));
-    parts.extend(
-        stats
-            .resident_bytes
-            .map(|bytes| format!("memory {}", words::bytes(bytes))),
-    );
-    parts.extend(stats.map_bytes.map(|bytes| format!("maps {}", words::bytes(bytes))));
+    let cost = words::cost(&stats.cost);
+    parts.extend((!cost.is_empty()).then_some(cost));
     page.paragraph(style::DIM, &format!("stats: {}", parts.join(", ")));
 }
 
@@ -167,7 +165,7 @@ pub(super) fn loss(loss: &Loss, page: &mut Page<'_>) {
     page.line(&[(style::WARNING, &text)]);
 }
 
-pub(super) fn summary(summary: &Summary, page: &mut Page<'_>) {
+pub(super) fn summary(summary: &Summary, verbose: bool, page: &mut Page<'_>) {
     page.blank();
     if let Some(namespaces) = summary.inspected {
         let head = format!(
@@ -197,6 +195,25 @@ pub(super) fn summary(summary: &Summary, page: &mut Page<'_>) {
         .collect();
     if !missed.is_empty() {
         page.field("missed", &missed.join(", "));
+    }
+    if let Some(cost) = &summary.cost {
+        costs(cost, summary.lost, verbose, page);
+    }
+}
+
+fn costs(cost: &Cost, all_lost: u64, verbose: bool, page: &mut Page<'_>) {
+    let lost = match (words::lost(cost), all_lost) {
+        (Some(lost), _) => format!("lost: {lost}"),
+        (None, 0) => "nothing lost".to_owned(),
+        (None, lost) => format!("{} lost", count(lost, "record")),
+    };
+    let spent = words::cost(cost);
+    let parts = [spent, lost].into_iter().filter(|part| !part.is_empty());
+    page.field("cost", &parts.collect::<Vec<_>>().join(", "));
+    if let (true, Some(probes)) = (verbose, &cost.probes) {
+        for (at, hook) in words::hook_costs(probes).iter().enumerate() {
+            page.field(if at == 0 { "probes" } else { "" }, hook);
+        }
     }
 }
 

@@ -46,7 +46,7 @@ impl Term {
             // Ports are a table, which is laid out when all are known.
             Record::Port(_) | Record::Stats(_) | Record::Inquiry(_) | Record::Answer(_) | Record::Deadline(_) => {}
             Record::Loss(loss) => line::loss(loss, &mut page),
-            Record::Summary(summary) => line::summary(summary, &mut page),
+            Record::Summary(summary) => line::summary(summary, self.verbose, &mut page),
         }
     }
 

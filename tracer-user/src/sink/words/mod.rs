@@ -5,6 +5,7 @@
 mod aspect;
 mod cause;
 mod command;
+mod cost;
 mod evidence;
 mod facts;
 mod fixes;
@@ -19,6 +20,7 @@ mod who;
 mod why;
 
 pub use command::netns_name;
+pub use cost::{cost, hooks as hook_costs, lost};
 pub use evidence::{at as evidence_at, sentence as evidence, source as evidence_source};
 pub use fixes::{Check, Fix, FixKind, checks, fixes};
 pub use inspected::rule_line;

@@ -388,8 +388,25 @@ objects! {
         cpu_ms: Option<u64>,
         resident_bytes: Option<u64>,
         map_bytes: Option<u64>,
+        cost: Option<Cost>,
+        lost: Option<BTreeMap<String, u64>>,
         watermark: Option<String>,
     }
+    Cost {
+        probe_ns_per_s: Option<u64>,
+        probe_runs_per_s: Option<u64>,
+        measured_ms: Option<u64>,
+        clock_ns: Option<u64>,
+        cpu_percent: Option<CpuPercent>,
+        ring_high_water_bytes: Option<u64>,
+        ring_bytes: Option<u64>,
+        resident_bytes: Option<u64>,
+        map_bytes: Option<u64>,
+        lost: Option<BTreeMap<String, u64>>,
+        hooks: Option<Vec<HookRate>>,
+    }
+    CpuPercent { process: Option<f64>, probes: Option<f64>, }
+    HookRate { hook: String, runs_per_s: u64, ns_per_s: u64, }
     Ring { high_water_bytes: Option<u64>, bytes: Option<u64>, }
     HookStats {
         hook: String,
@@ -412,6 +429,7 @@ objects! {
         lost: u64,
         evictions: u64,
         unresolved_inquiries: u64,
+        cost: Option<Cost>,
     }
     Connections { established: Option<u64>, refused: u64, aborted: u64, given_up: u64, }
 }
