@@ -42,7 +42,7 @@ fn facts(finding: &Finding, moment: Moment) -> Markup {
                 dt { "Connections" }
                 dd { (extent(finding)) }
             }
-            @if let Some(lost) = words::lost(finding) {
+            @if let Some(lost) = words::lost_meanwhile(finding) {
                 dt { "Note" }
                 dd { (lost) "." }
             }

@@ -30,7 +30,7 @@ pub(super) fn write(finding: &Finding, before: Option<Cause>, clock: Clock, page
     rules(finding, page);
     page.field("why", &words::why(finding));
     proof(finding, page);
-    if let Some(lost) = words::lost(finding) {
+    if let Some(lost) = words::lost_meanwhile(finding) {
         page.field("note", &format!("{lost}."));
     }
     to_do(finding, page);

@@ -55,7 +55,7 @@ pub(super) fn write(finding: &Finding, before: Shown, page: &mut Page<'_>) {
         changes.push(format!("{waiting} waiting for it"));
     }
     if before.lost == 0 {
-        changes.extend(words::lost(finding));
+        changes.extend(words::lost_meanwhile(finding));
     }
     if !changes.is_empty() {
         let name = format!("{} #{}", finding.cause.name(), finding.id);

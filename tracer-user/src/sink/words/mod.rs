@@ -25,7 +25,7 @@ pub use evidence::{at as evidence_at, sentence as evidence, source as evidence_s
 pub use fixes::{Check, Fix, FixKind, checks, fixes};
 pub use inspected::rule_line;
 pub use phrase::{
-    after, bytes, connection, count, errno, flags, holder, lost, netns, process, seconds, status, thousands,
+    after, bytes, connection, count, errno, flags, holder, lost_meanwhile, netns, process, seconds, status, thousands,
 };
 pub use ports::{PortRange, listed, ports_text};
 pub use rule::rule_name;

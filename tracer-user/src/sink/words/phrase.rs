@@ -18,7 +18,7 @@ pub fn count(number: u64, one: &str) -> String {
 }
 
 /// What a finding cannot know.
-pub fn lost(finding: &Finding) -> Option<String> {
+pub fn lost_meanwhile(finding: &Finding) -> Option<String> {
     let events = count(finding.lost, "event");
     let verb = if finding.lost == 1 { "was" } else { "were" };
     (finding.lost > 0)
