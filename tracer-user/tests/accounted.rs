@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tracer_user::decode::Tables;
 use tracer_user::kernel::load::{Probes, Settings};
-use tracer_user::kernel::ring::Ring;
+use tracer_user::kernel::ring::Rings;
 use tracer_user::kernel::stat::Stats;
 use tracer_user::model::event::EventKind;
 use tracer_user::model::identity::Netns;
@@ -85,7 +85,7 @@ impl Round {
 struct Reader {
     /// Attached for as long as they live.
     _probes: Probes,
-    ring: Ring,
+    rings: Rings,
     stats: Stats,
     netns: Netns,
     by_kind: BTreeMap<&'static str, u64>,
@@ -100,7 +100,7 @@ impl Reader {
         })
         .expect("the probes load");
         Self {
-            ring: probes.take_ring().unwrap(),
+            rings: probes.take_rings().unwrap(),
             stats: probes.take_stats().unwrap(),
             _probes: probes,
             netns,
@@ -131,7 +131,7 @@ impl Reader {
                 *by_kind.entry(kind).or_default() += 1;
             }
         };
-        self.ring.drain(usize::MAX, take);
+        self.rings.drain(usize::MAX, take);
     }
 
     fn round(&mut self, made: u64) -> Round {

@@ -2,6 +2,11 @@
 //!
 //! It knows no kernel: the meaning of this kernel's numbers comes in [`Tables`], names of code addresses from the caller.
 
+#![expect(
+    clippy::inline_always,
+    reason = "in one piece it is loads and stores, in many it copies records that nobody keeps"
+)]
+
 mod record;
 
 use crate::model::conntrack::Conntrack;
@@ -55,7 +60,7 @@ impl Tables {
         };
         match kind {
             kind::RST_SENT | kind::DROP => {
-                let record = PacketEvent::decode(bytes).ok_or(length)?;
+                let record = PacketEvent::decode::<{ size_of::<PacketEvent>() }>(bytes).ok_or(length)?;
                 let kind = match kind {
                     kind::DROP => EventKind::Drop(self.dropped(&record, symbol)?),
                     _ => EventKind::RstSent(self.rst_sent(&record)),
@@ -63,22 +68,23 @@ impl Tables {
                 Ok(event(&record.event, kind))
             }
             kind::CONNTRACK_NEW..=kind::CONNTRACK_DESTROY => {
-                let record = ConntrackEvent::decode(bytes).ok_or(length)?;
+                let record = ConntrackEvent::decode::<{ size_of::<ConntrackEvent>() }>(bytes).ok_or(length)?;
                 let kind = EventKind::Conntrack(changed(&record)?);
                 Ok(of_nobody(&record.header, kind))
             }
             kind::DESTROYED => {
-                let record = DestroyedEvent::decode(bytes).ok_or(length)?;
+                let record = DestroyedEvent::decode::<{ size_of::<DestroyedEvent>() }>(bytes).ok_or(length)?;
                 Ok(event(&record.event, EventKind::Destroyed(destroyed(&record))))
             }
             kind::CONNECT..=kind::RETRANSMIT | kind::RST_RECEIVED => {
-                let record = SocketEvent::decode(bytes).ok_or(length)?;
+                let record = SocketEvent::decode::<{ size_of::<SocketEvent>() }>(bytes).ok_or(length)?;
                 Ok(event(&record, self.socket_kind(&record)))
             }
             _ => Err(DecodeError::Kind(kind)),
         }
     }
 
+    #[inline(always)]
     fn socket_kind(&self, record: &SocketEvent) -> EventKind {
         let state = TcpState::from_number(record.header.state);
         let errno = record.socket.error;
@@ -126,6 +132,7 @@ impl Tables {
     }
 }
 
+#[inline(always)]
 fn event(record: &SocketEvent, kind: EventKind) -> Event {
     let header = &record.header;
     Event {
@@ -137,6 +144,7 @@ fn event(record: &SocketEvent, kind: EventKind) -> Event {
 }
 
 /// An event without a socket.
+#[inline(always)]
 fn of_nobody(header: &Header, kind: EventKind) -> Event {
     Event {
         at: Timestamp::from_nanos(header.time),
@@ -191,6 +199,7 @@ fn process(raw: &raw::Connection) -> Process {
     }
 }
 
+#[inline(always)]
 fn owner(raw: &raw::Connection) -> Owner {
     Owner {
         started: Timestamp::from_nanos(raw.started),
@@ -237,6 +246,7 @@ fn entry(raw: &raw::Conntrack) -> Option<Conntrack> {
     })
 }
 
+#[inline(always)]
 fn tuple(raw: &family::Tuple) -> Option<Tuple> {
     let address = |bytes: [u8; 16]| match raw.family {
         family::IPV4 => {
@@ -252,6 +262,7 @@ fn tuple(raw: &family::Tuple) -> Option<Tuple> {
     ))
 }
 
+#[inline(always)]
 fn has(header: &Header, flag: u8) -> bool {
     header.flags & flag != 0
 }

@@ -1,6 +1,5 @@
 //! The records of tracer-common out of bytes, field by field: any length, any alignment, any content.
 
-use bytes::{Buf, TryGetError};
 use tracer_common::event::{
     Connection, Conntrack, ConntrackEvent, DestroyedEvent, Header, Packet, PacketEvent, Socket, SocketEvent,
 };
@@ -8,18 +7,23 @@ use tracer_common::tuple::Tuple;
 
 /// A record or a part of one.
 pub(super) trait Record: Sized {
-    fn read(from: &mut &[u8]) -> Result<Self, TryGetError>;
+    fn read(from: &mut &[u8]) -> Option<Self>;
 
-    /// The record that the bytes hold, if they hold exactly one.
-    fn decode(mut bytes: &[u8]) -> Option<Self> {
-        let record = Self::read(&mut bytes).ok()?;
-        bytes.is_empty().then_some(record)
+    /// The record that the bytes hold, if they hold exactly one. `SIZE` is its own: the compiler then knows that every
+    /// field is there.
+    #[inline(always)]
+    fn decode<const SIZE: usize>(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; SIZE] = bytes.try_into().ok()?;
+        let mut from = bytes.as_slice();
+        let record = Self::read(&mut from)?;
+        from.is_empty().then_some(record)
     }
 }
 
 impl Record for PacketEvent {
-    fn read(from: &mut &[u8]) -> Result<Self, TryGetError> {
-        Ok(Self {
+    #[inline(always)]
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        Some(Self {
             event: Record::read(from)?,
             packet: Record::read(from)?,
             conntrack: Record::read(from)?,
@@ -28,8 +32,9 @@ impl Record for PacketEvent {
 }
 
 impl Record for ConntrackEvent {
-    fn read(from: &mut &[u8]) -> Result<Self, TryGetError> {
-        Ok(Self {
+    #[inline(always)]
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        Some(Self {
             header: Record::read(from)?,
             by: Record::read(from)?,
             conntrack: Record::read(from)?,
@@ -38,8 +43,9 @@ impl Record for ConntrackEvent {
 }
 
 impl Record for DestroyedEvent {
-    fn read(from: &mut &[u8]) -> Result<Self, TryGetError> {
-        Ok(Self {
+    #[inline(always)]
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        Some(Self {
             event: Record::read(from)?,
             by: Record::read(from)?,
         })
@@ -47,8 +53,9 @@ impl Record for DestroyedEvent {
 }
 
 impl Record for SocketEvent {
-    fn read(from: &mut &[u8]) -> Result<Self, TryGetError> {
-        Ok(Self {
+    #[inline(always)]
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        Some(Self {
             header: Record::read(from)?,
             owner: Record::read(from)?,
             socket: Record::read(from)?,
@@ -57,96 +64,108 @@ impl Record for SocketEvent {
 }
 
 impl Record for Header {
-    fn read(from: &mut &[u8]) -> Result<Self, TryGetError> {
-        Ok(Self {
-            kind: from.try_get_u8()?,
-            flags: from.try_get_u8()?,
-            state: from.try_get_u8()?,
-            old_state: from.try_get_u8()?,
-            cpu: from.try_get_u32_ne()?,
-            time: from.try_get_u64_ne()?,
-            socket: from.try_get_u64_ne()?,
-            netns_cookie: from.try_get_u64_ne()?,
-            netns_inode: from.try_get_u32_ne()?,
-            pad: from.try_get_u32_ne()?,
+    #[inline(always)]
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        Some(Self {
+            kind: byte(from)?,
+            flags: byte(from)?,
+            state: byte(from)?,
+            old_state: byte(from)?,
+            cpu: u32::from_ne_bytes(array(from)?),
+            time: u64::from_ne_bytes(array(from)?),
+            socket: u64::from_ne_bytes(array(from)?),
+            netns_cookie: u64::from_ne_bytes(array(from)?),
+            netns_inode: u32::from_ne_bytes(array(from)?),
+            pad: u32::from_ne_bytes(array(from)?),
         })
     }
 }
 
 impl Record for Connection {
-    fn read(from: &mut &[u8]) -> Result<Self, TryGetError> {
-        Ok(Self {
-            started: from.try_get_u64_ne()?,
-            cgroup: from.try_get_u64_ne()?,
-            tgid: from.try_get_u32_ne()?,
-            pid: from.try_get_u32_ne()?,
-            uid: from.try_get_u32_ne()?,
-            flags: from.try_get_u32_ne()?,
+    #[inline(always)]
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        Some(Self {
+            started: u64::from_ne_bytes(array(from)?),
+            cgroup: u64::from_ne_bytes(array(from)?),
+            tgid: u32::from_ne_bytes(array(from)?),
+            pid: u32::from_ne_bytes(array(from)?),
+            uid: u32::from_ne_bytes(array(from)?),
+            flags: u32::from_ne_bytes(array(from)?),
             comm: array(from)?,
         })
     }
 }
 
 impl Record for Socket {
-    fn read(from: &mut &[u8]) -> Result<Self, TryGetError> {
-        Ok(Self {
+    #[inline(always)]
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        Some(Self {
             tuple: Record::read(from)?,
-            error: from.try_get_u32_ne()?,
-            retransmits: from.try_get_u32_ne()?,
-            rto_jiffies: from.try_get_u32_ne()?,
-            unacked: from.try_get_u32_ne()?,
-            mark: from.try_get_u32_ne()?,
-            pad: from.try_get_u32_ne()?,
+            error: u32::from_ne_bytes(array(from)?),
+            retransmits: u32::from_ne_bytes(array(from)?),
+            rto_jiffies: u32::from_ne_bytes(array(from)?),
+            unacked: u32::from_ne_bytes(array(from)?),
+            mark: u32::from_ne_bytes(array(from)?),
+            pad: u32::from_ne_bytes(array(from)?),
         })
     }
 }
 
 impl Record for Packet {
-    fn read(from: &mut &[u8]) -> Result<Self, TryGetError> {
-        Ok(Self {
+    #[inline(always)]
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        Some(Self {
             tuple: Record::read(from)?,
-            location: from.try_get_u64_ne()?,
-            reason: from.try_get_u32_ne()?,
-            mark: from.try_get_u32_ne()?,
-            ifindex: from.try_get_u32_ne()?,
-            sequence: from.try_get_u32_ne()?,
-            acknowledgement: from.try_get_u32_ne()?,
-            tcp_flags: from.try_get_u8()?,
+            location: u64::from_ne_bytes(array(from)?),
+            reason: u32::from_ne_bytes(array(from)?),
+            mark: u32::from_ne_bytes(array(from)?),
+            ifindex: u32::from_ne_bytes(array(from)?),
+            sequence: u32::from_ne_bytes(array(from)?),
+            acknowledgement: u32::from_ne_bytes(array(from)?),
+            tcp_flags: byte(from)?,
             pad: array(from)?,
         })
     }
 }
 
 impl Record for Conntrack {
-    fn read(from: &mut &[u8]) -> Result<Self, TryGetError> {
-        Ok(Self {
+    #[inline(always)]
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        Some(Self {
             original: Record::read(from)?,
             reply: Record::read(from)?,
-            status: from.try_get_u32_ne()?,
-            mark: from.try_get_u32_ne()?,
-            zone: from.try_get_u16_ne()?,
-            state: from.try_get_u8()?,
-            info: from.try_get_u8()?,
-            pad: from.try_get_u32_ne()?,
+            status: u32::from_ne_bytes(array(from)?),
+            mark: u32::from_ne_bytes(array(from)?),
+            zone: u16::from_ne_bytes(array(from)?),
+            state: byte(from)?,
+            info: byte(from)?,
+            pad: u32::from_ne_bytes(array(from)?),
         })
     }
 }
 
 impl Record for Tuple {
-    fn read(from: &mut &[u8]) -> Result<Self, TryGetError> {
-        Ok(Self {
+    #[inline(always)]
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        Some(Self {
             source: array(from)?,
             destination: array(from)?,
             source_port: array(from)?,
             destination_port: array(from)?,
-            family: from.try_get_u8()?,
+            family: byte(from)?,
             pad: array(from)?,
         })
     }
 }
 
-fn array<const N: usize>(from: &mut &[u8]) -> Result<[u8; N], TryGetError> {
-    let mut bytes = [0; N];
-    from.try_copy_to_slice(&mut bytes)?;
-    Ok(bytes)
+#[inline(always)]
+fn array<const N: usize>(from: &mut &[u8]) -> Option<[u8; N]> {
+    let (bytes, rest) = from.split_first_chunk()?;
+    *from = rest;
+    Some(*bytes)
+}
+
+#[inline(always)]
+fn byte(from: &mut &[u8]) -> Option<u8> {
+    array(from).map(|[byte]| byte)
 }

@@ -1,10 +1,11 @@
 //! TCP endpoints and tuples.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 
 /// An address and a port. IPv4-mapped IPv6 addresses are IPv4 here.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Endpoint {
     pub address: IpAddr,
     pub port: u16,
@@ -16,6 +17,19 @@ impl Endpoint {
         Self {
             address: address.to_canonical(),
             port,
+        }
+    }
+}
+
+/// In as few words as there are.
+impl Hash for Endpoint {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self.address {
+            IpAddr::V4(address) => state.write_u64(u64::from(address.to_bits()) << 16 | u64::from(self.port)),
+            IpAddr::V6(address) => {
+                state.write_u128(address.to_bits());
+                state.write_u16(self.port);
+            }
         }
     }
 }

@@ -3,11 +3,23 @@
 use crate::model::time::Timestamp;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::num::NonZeroU32;
 
 /// A heap with lazy re-arming: an entry counts only while its owner says so.
 #[derive(Debug)]
 pub(super) struct Deadlines<T: Ord> {
     heap: BinaryHeap<Reverse<(Timestamp, T)>>,
+}
+
+/// By what an owner knows its entry: few others have the same, and to take one of them for it does no harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark(NonZeroU32);
+
+impl Mark {
+    pub(super) fn of(at: Timestamp) -> Self {
+        let [.., a, b, c, d] = at.as_nanos().to_be_bytes();
+        Self(NonZeroU32::MIN | u32::from_be_bytes([a, b, c, d]))
+    }
 }
 
 impl<T: Ord> Default for Deadlines<T> {
@@ -41,6 +53,9 @@ impl<T: Ord + Copy> Deadlines<T> {
     pub(super) fn prune(&mut self, live: usize, is_armed: impl Fn(Timestamp, T) -> bool) {
         if self.heap.len() > 1_024 + live.saturating_mul(2) {
             self.heap.retain(|Reverse((at, of))| is_armed(*at, *of));
+        }
+        if self.heap.capacity() > 4 * (1_024 + self.heap.len()) {
+            self.heap.shrink_to(2 * self.heap.len());
         }
     }
 }

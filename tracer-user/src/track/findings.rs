@@ -5,13 +5,14 @@ use super::culprits::Naming;
 use super::losses::Losses;
 use super::merged::{self, Merged, RuleId};
 use super::recurring::service;
-use super::theory::Diagnosis;
+use super::theory::{Diagnosis, Judgement};
 use super::totals::Totals;
 use crate::model::finding::{Cause, Connection, Finding, Severity, State};
 use crate::model::identity::Comm;
 use crate::model::time::Timestamp;
 use crate::model::tuple::Endpoint;
 use crate::model::who::Names;
+use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// What makes two connections one finding. Resets by a peer are told apart by who received them, and grouped by the
@@ -82,11 +83,22 @@ struct Open {
     last_revision: Option<Timestamp>,
 }
 
+impl Open {
+    /// Whether such a connection tells more of the cause than is known.
+    fn is_surpassed_by(&self, judgement: Judgement) -> bool {
+        let base = &self.naming.base;
+        let worse = judgement.cause == base.cause && judgement.severity > base.severity;
+        judgement.confidence > base.confidence || worse
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     next: u64,
     open: BTreeMap<u64, Open>,
-    by_key: HashMap<Key, u64>,
+    by_key: HashMap<Key, u64, RandomState>,
+    /// The open findings of connections of a namespace to a destination, in order.
+    by_destination: HashMap<(u64, Endpoint), Vec<u64>, RandomState>,
     pub(super) merged: Merged,
     pub(super) losses: Losses,
     /// How many of the open ones are mere information.
@@ -120,7 +132,7 @@ impl Findings {
         at: Timestamp,
         totals: &mut Totals,
     ) -> Option<u64> {
-        let key = self.key(&diagnosis, &connection);
+        let key = self.key(diagnosis.judgement(), &connection);
         let informs = diagnosis.severity == Severity::Info;
         let id = match self.by_key.get(&key) {
             Some(id) => *id,
@@ -137,13 +149,18 @@ impl Findings {
         let open = self.open.get_mut(&id)?;
         let finding = &mut open.finding;
         finding.supersedes = finding.supersedes.or(supersedes);
-        let base = &open.naming.base;
-        let worse = diagnosis.cause == base.cause && diagnosis.severity > base.severity;
-        if diagnosis.confidence > base.confidence || worse {
+        if open.is_surpassed_by(diagnosis.judgement()) {
             open.naming.base = diagnosis;
             self.rename(id, totals);
         }
         Some(id)
+    }
+
+    /// The finding of such a connection, where that is open and learns nothing new of it.
+    pub(super) fn of(&self, judgement: Judgement, connection: &Connection) -> Option<u64> {
+        let id = *self.by_key.get(&self.key(judgement, connection))?;
+        let open = self.open.get(&id)?;
+        (!open.is_surpassed_by(judgement)).then_some(id)
     }
 
     /// One more connection of a finding that is open.
@@ -171,24 +188,19 @@ impl Findings {
 
     /// The finding that explains connections of this namespace to this destination best.
     pub(super) fn sibling(&self, connection: &Connection) -> Option<u64> {
-        let is_sibling = |open: &&Open| {
-            let own = open.finding.connection.as_ref();
-            own.is_some_and(|own| {
-                own.netns == connection.netns && own.tuple.destination == connection.tuple.destination
-            })
-        };
-        let best = self
-            .open
-            .values()
-            .filter(is_sibling)
+        let place = (connection.netns.id(), connection.tuple.destination);
+        let siblings = self.by_destination.get(&place)?;
+        let best = siblings
+            .iter()
+            .filter_map(|id| self.open.get(id))
             .max_by_key(|open| open.finding.confidence);
         best.map(|open| open.finding.id)
     }
 
     /// Which finding such a connection belongs to: where there are many of one cause already, the one for all the rest.
-    fn key(&self, diagnosis: &Diagnosis, connection: &Connection) -> Key {
-        let key = Key::new(diagnosis.cause, connection, diagnosis.target);
-        if self.by_key.contains_key(&key) || diagnosis.cause == Cause::ResetByPeer {
+    fn key(&self, judgement: Judgement, connection: &Connection) -> Key {
+        let key = Key::new(judgement.cause, connection, judgement.target);
+        if self.by_key.contains_key(&key) || judgement.cause == Cause::ResetByPeer {
             return key;
         }
         let alike =
@@ -232,33 +244,34 @@ impl Findings {
         doubted
     }
 
-    /// Whether the diagnosis explains more than the finding does.
-    pub(super) fn is_improved_by(&self, id: u64, diagnosis: &Diagnosis) -> bool {
+    /// Whether the judgement explains more than the finding does.
+    pub(super) fn is_improved_by(&self, id: u64, judgement: Judgement) -> bool {
         self.open.get(&self.merged.resolve(id)).is_some_and(|open| {
             let (before, confidence) = (open.naming.base.cause, open.naming.base.confidence);
             // The answer of the rule may come after its second drop: an error that met a locked socket is kept back.
-            let answered = (before, diagnosis.cause) == (Cause::SynDropped, Cause::RejectedByRule);
-            before != diagnosis.cause
-                && open.finding.cause != diagnosis.cause
-                && (diagnosis.confidence > confidence || answered && diagnosis.confidence == confidence)
+            let answered = (before, judgement.cause) == (Cause::SynDropped, Cause::RejectedByRule);
+            before != judgement.cause
+                && open.finding.cause != judgement.cause
+                && (judgement.confidence > confidence || answered && judgement.confidence == confidence)
         })
     }
 
-    /// What the events tell by now proves the cause, which the rules alone told before, or less of what was seen.
-    pub(super) fn confirm(&mut self, id: u64, diagnosis: &Diagnosis, totals: &mut Totals) -> bool {
-        let confirmed = |open: &&mut Open| {
+    /// Whether the events tell by now what proves the cause, which the rules alone told before, or less of what was seen.
+    pub(super) fn is_confirmed_by(&self, id: u64, judgement: Judgement) -> bool {
+        self.open.get(&self.merged.resolve(id)).is_some_and(|open| {
             let base = &open.naming.base;
-            let better = base.cause != diagnosis.cause || base.confidence < diagnosis.confidence;
-            open.finding.cause == diagnosis.cause && better
-        };
+            let better = base.cause != judgement.cause || base.confidence < judgement.confidence;
+            open.finding.cause == judgement.cause && better
+        })
+    }
+
+    pub(super) fn confirm(&mut self, id: u64, diagnosis: Diagnosis, totals: &mut Totals) {
         let id = self.merged.resolve(id);
-        let Some(open) = self.open.get_mut(&id).filter(confirmed) else {
-            return false;
-        };
-        open.naming.base = diagnosis.clone();
-        open.dirty = true;
-        self.rename(id, totals);
-        true
+        if let Some(open) = self.open.get_mut(&id) {
+            open.naming.base = diagnosis;
+            open.dirty = true;
+            self.rename(id, totals);
+        }
     }
 
     /// Takes the connection away from the finding: it has another cause. `true`: it was the only one, and the finding had
@@ -374,6 +387,8 @@ impl Findings {
             },
         );
         self.by_key.insert(key, id);
+        let place = (connection.netns.id(), connection.tuple.destination);
+        self.by_destination.entry(place).or_default().push(id);
         self.information += usize::from(diagnosis.severity == Severity::Info);
         id
     }
@@ -395,6 +410,7 @@ impl Findings {
         let (Some(from), Some(to)) = (self.open.remove(&id), self.open.get_mut(&older)) else {
             return id;
         };
+        leave(&mut self.by_destination, &from.finding);
         merged::absorb(&mut to.finding, from.finding);
         to.active += from.active;
         to.losses_told = to.losses_told.max(from.losses_told);
@@ -514,6 +530,7 @@ impl Findings {
                 }
             }
             self.merged.forget(id);
+            leave(&mut self.by_destination, &open.finding);
             self.information -= usize::from(open.finding.severity == Severity::Info);
         }
     }
@@ -531,5 +548,18 @@ impl Findings {
         open.last_revision = Some(now);
         open.dirty = false;
         self.out.push_back(open.finding.clone());
+    }
+}
+
+fn leave(by_destination: &mut HashMap<(u64, Endpoint), Vec<u64>, RandomState>, finding: &Finding) {
+    let Some(connection) = &finding.connection else {
+        return;
+    };
+    let place = (connection.netns.id(), connection.tuple.destination);
+    if let Some(siblings) = by_destination.get_mut(&place) {
+        siblings.retain(|id| *id != finding.id);
+        if siblings.is_empty() {
+            by_destination.remove(&place);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! One connection under suspicion: everything that was seen of it.
 
+use super::deadlines::Mark;
 use super::origins::{Origin, Origins};
 use super::strays::Stray;
 use crate::model::conntrack::{Conntrack, Direction};
@@ -28,7 +29,6 @@ pub(super) struct Flow {
     pub(super) socket: Option<SocketCookie>,
     /// Local to remote, as its socket has it; without a socket, as the initiator has it.
     pub(super) tuple: Tuple,
-    pub(super) way: Way,
     pub(super) phase: Phase,
     pub(super) first_seen: Timestamp,
     pub(super) syn_retransmits: u32,
@@ -41,14 +41,16 @@ pub(super) struct Flow {
     /// The finding it belongs to.
     finding: Option<NonZeroU64>,
     pub(super) deadline: Option<Timestamp>,
-    /// The entry among the deadlines that counts: the deadline, or an earlier time.
-    pub(super) queued: Option<Timestamp>,
+    /// Of the entry among the deadlines that counts: the deadline, or an earlier time.
+    pub(super) queued: Option<Mark>,
     signs: Option<Box<Signs>>,
 }
 
 /// What most flows have nothing of.
 #[derive(Debug, Default)]
 pub(super) struct Signs {
+    /// It is known by packets of a remote initiator only.
+    pub(super) inbound: bool,
     pub(super) drops: Vec<DropSeen>,
     pub(super) reset: Option<Box<ResetSeen>>,
     /// The first RST that a rule made for one of its packets.
@@ -71,6 +73,7 @@ pub(super) struct Signs {
 }
 
 static NO_SIGNS: Signs = Signs {
+    inbound: false,
     drops: Vec::new(),
     reset: None,
     rule_reset: None,
@@ -229,7 +232,6 @@ impl Flow {
             started: event.owner.map(|owner| owner.started),
             socket: event.socket,
             tuple,
-            way: Way::Outbound,
             phase,
             first_seen: event.at,
             syn_retransmits: 0,
@@ -257,6 +259,14 @@ impl Flow {
     pub(super) fn set_owner(&mut self, owner: Owner, origins: &mut Origins) {
         self.origin = origins.of(self.netns(), Some(owner));
         self.started = Some(owner.started);
+    }
+
+    pub(super) fn way(&self) -> Way {
+        if self.signs().inbound {
+            Way::Inbound
+        } else {
+            Way::Outbound
+        }
     }
 
     pub(super) fn started(&self) -> Option<Timestamp> {
@@ -363,7 +373,7 @@ impl Flow {
             way: if self.entry().is_some_and(|entry| entry.reply == self.tuple) {
                 Way::Inbound
             } else {
-                self.way
+                self.way()
             },
             netns: self.netns(),
             enter: examined

@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Which flow: the older is the smaller one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,7 +32,8 @@ pub(super) struct Pair(Endpoint, Endpoint);
 impl From<Tuple> for Pair {
     fn from(tuple: Tuple) -> Self {
         let Tuple { source, destination } = tuple;
-        if source <= destination {
+        let rank = |end: Endpoint| (bits(end.address), end.port);
+        if rank(source) <= rank(destination) {
             Self(source, destination)
         } else {
             Self(destination, source)
@@ -40,15 +41,23 @@ impl From<Tuple> for Pair {
     }
 }
 
+impl Pair {
+    fn joins(self, tuple: Tuple) -> bool {
+        let Tuple { source, destination } = tuple;
+        (source, destination) == (self.0, self.1) || (destination, source) == (self.0, self.1)
+    }
+}
+
 impl Hash for Pair {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        for Endpoint { address, port } in [self.0, self.1] {
-            match address {
-                IpAddr::V4(address) => state.write_u64(u64::from(address.to_bits()) << 16 | u64::from(port)),
-                IpAddr::V6(address) => {
-                    state.write_u128(address.to_bits());
-                    state.write_u16(port);
-                }
+        let word = |address: Ipv4Addr, port: u16| u128::from(address.to_bits()) << 16 | u128::from(port);
+        let Self(one, other) = *self;
+        match (one.address, other.address) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => state.write_u128(word(a, one.port) << 64 | word(b, other.port)),
+            (a, b) => {
+                state.write_u128(bits(a));
+                state.write_u128(bits(b));
+                state.write_u32(u32::from(one.port) << 16 | u32::from(other.port));
             }
         }
     }
@@ -118,9 +127,10 @@ impl Flows {
     pub(super) fn by_pair(&self, pair: Pair) -> impl Iterator<Item = (Handle, &Flow)> {
         let hash = self.random.hash_one(pair);
         let own = self.within(&self.by_pair, hash);
-        let own = own.filter(move |(_, flow)| Pair::from(flow.tuple) == pair);
+        let own = own.filter(move |(_, flow)| pair.joins(flow.tuple));
         let translated = self.within(&self.by_translation, hash);
-        let translated = translated.filter(move |(_, flow)| flow.signs().translation.map(Pair::from) == Some(pair));
+        let translated =
+            translated.filter(move |(_, flow)| flow.signs().translation.is_some_and(|tuple| pair.joins(tuple)));
         own.chain(translated)
     }
 
@@ -291,4 +301,11 @@ fn take(index: &mut HashTable<Slot>, hash: u64, slot: Slot) {
 fn low_half(id: u64) -> u32 {
     let [.., a, b, c, d] = id.to_be_bytes();
     u32::from_be_bytes([a, b, c, d])
+}
+
+fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => u128::from(address.to_bits()),
+        IpAddr::V6(address) => address.to_bits(),
+    }
 }

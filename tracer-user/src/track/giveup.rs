@@ -4,14 +4,14 @@ use super::config::{GIVE_UP_WINDOW, GIVE_UPS, MAX_GIVE_UPS};
 use crate::model::identity::Netns;
 use crate::model::time::Timestamp;
 use crate::model::tuple::Endpoint;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Times kept per destination; more are not counted.
 const MAX_TIMES: usize = 1_000;
 
 #[derive(Debug, Default)]
 pub(super) struct GiveUps {
-    seen: BTreeMap<(u64, Endpoint), Vec<Timestamp>>,
+    seen: BTreeMap<(u64, Endpoint), VecDeque<Timestamp>>,
 }
 
 impl GiveUps {
@@ -24,9 +24,12 @@ impl GiveUps {
             }
         }
         let times = self.seen.entry((netns.id(), destination)).or_default();
-        times.retain(|time| at.since(*time) <= GIVE_UP_WINDOW);
+        // Nearly in order: what is a little late leaves a little late.
+        while times.front().is_some_and(|time| at.since(*time) > GIVE_UP_WINDOW) {
+            times.pop_front();
+        }
         if times.len() < MAX_TIMES {
-            times.push(at);
+            times.push_back(at);
         }
     }
 

@@ -7,6 +7,10 @@ use crate::model::conntrack::Direction;
 use crate::model::evidence::Place;
 use crate::model::identity::Netns;
 use crate::model::tuple::Tuple;
+use smallvec::SmallVec;
+
+/// The flows that a packet may belong to, with their namespaces: nearly always one.
+pub(super) type Candidates = SmallVec<[(Handle, Netns); 2]>;
 
 /// The direction of the packet relative to the flow's socket; `None`: it is not of this flow.
 ///
@@ -47,13 +51,17 @@ pub(super) fn direction(flow: &Flow, seen: &PacketSeen) -> Option<Direction> {
 
 /// Who of the candidates (flow and namespace) owns a packet of the namespace `here`, and how sure that is.
 /// `far` is the namespace behind the packet's device, where that is known.
-pub(super) fn owners(candidates: &[(Handle, Netns)], here: Netns, far: Option<Netns>) -> Vec<(Handle, Certainty)> {
+pub(super) fn owners(
+    candidates: &[(Handle, Netns)],
+    here: Netns,
+    far: Option<Netns>,
+) -> SmallVec<[(Handle, Certainty); 2]> {
     let within = |netns: Netns| candidates.iter().filter(move |(_, of)| *of == netns).map(|(id, _)| *id);
-    let local: Vec<_> = within(here).map(|id| (id, Certainty::Certain)).collect();
+    let local: SmallVec<_> = within(here).map(|id| (id, Certainty::Certain)).collect();
     if !local.is_empty() {
         return local;
     }
-    let linked: Vec<_> = far
+    let linked: SmallVec<_> = far
         .into_iter()
         .flat_map(within)
         .map(|id| (id, Certainty::Certain))

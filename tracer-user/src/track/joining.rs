@@ -4,7 +4,7 @@ use super::answers::Asker;
 use super::config::{LINK_PATIENCE, MAX_DROPS_PER_FLOW, MAX_LINKS, PACKET_PATIENCE};
 use super::flow::{Certainty, DropSeen, Flow, Phase, ResetSeen};
 use super::flows::Handle;
-use super::join;
+use super::join::{self, Candidates};
 use super::judge::ECONNREFUSED;
 use super::origins::Origins;
 use super::packets::{PacketSeen, What};
@@ -13,13 +13,13 @@ use super::theory;
 use super::tracker::{Link, Tracker};
 use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::event::{Change, ConntrackChange, Event, EventKind, Packet, RstMaker};
-use crate::model::finding::Way;
 use crate::model::identity::Netns;
 use crate::model::inquiry::Question;
 use crate::model::reason::{DropReason, RstReason};
 use crate::model::tcp::{self, ConntrackState};
 use crate::model::time::Timestamp;
 use crate::model::tuple::Tuple;
+use std::sync::Arc;
 
 enum Joined {
     Done,
@@ -31,35 +31,42 @@ enum Joined {
 impl Tracker {
     /// Gives the packet to the connections it belongs to, or keeps it until they show up.
     pub(super) fn handle_packet(&mut self, seen: PacketSeen) {
-        let at = seen.at;
-        let stray = strays::is_stray(&seen).then(|| seen.clone());
+        let is_stray = strays::is_stray(&seen);
         let waiting = match self.try_join(&seen) {
             Joined::Done => {
-                if let Some(seen) = stray {
+                if is_stray {
                     self.ask_stray(&seen, None);
                 }
                 return;
             }
             // A RST that a translated packet met is a finding of its own if nobody on this host claims it.
-            Joined::Nobody if matches!(seen.what, What::Reset(_)) => self.config.settle,
+            Joined::Nobody if matches!(seen.what, What::Reset { .. }) => self.config.settle,
             Joined::Waiting => LINK_PATIENCE,
             Joined::Nobody => PACKET_PATIENCE,
         };
-        let (id, evicted) = self.packets.insert(seen);
-        self.totals.evicted += u64::from(evicted.is_some());
-        self.packet_deadlines.arm(at + waiting, id);
-        if let Some(seen) = stray {
+        let seen = Arc::new(seen);
+        let (id, evicted) = self.packets.insert(Arc::clone(&seen));
+        self.totals.evicted += u64::from(evicted);
+        self.packet_deadlines.arm(seen.at + waiting, id);
+        if is_stray {
             self.ask_stray(&seen, Some(id));
         }
     }
 
     /// The flows that the packet could belong to, oldest first, with their namespaces.
-    fn candidates(&self, seen: &PacketSeen) -> Vec<(Handle, Netns)> {
-        let known = seen.pairs().flat_map(|pair| self.flows.by_pair(pair));
-        let fits = known.filter(|(_, flow)| join::direction(flow, seen).is_some());
-        let mut candidates: Vec<_> = fits.map(|(handle, flow)| (handle, flow.netns())).collect();
-        candidates.sort_unstable_by_key(|(handle, _)| *handle);
-        candidates.dedup();
+    fn candidates(&self, seen: &PacketSeen) -> Candidates {
+        let mut candidates = Candidates::new();
+        seen.each_pair(|pair| {
+            for (handle, flow) in self.flows.by_pair(pair) {
+                if join::direction(flow, seen).is_some() {
+                    candidates.push((handle, flow.netns()));
+                }
+            }
+        });
+        if candidates.len() > 1 {
+            candidates.sort_unstable_by_key(|(handle, _)| *handle);
+            candidates.dedup_by_key(|(handle, _)| *handle);
+        }
         candidates
     }
 
@@ -108,7 +115,7 @@ impl Tracker {
     /// The namespace behind the packet's device: asked for once.
     fn far_end(&mut self, seen: &PacketSeen) -> Link {
         // Only a drop is reported with its place; whom else a RST could mean does not matter.
-        let (Some(ifindex), What::Drop(_) | What::Rejected) = (seen.packet.ifindex, &seen.what) else {
+        let (Some(ifindex), What::Drop { .. } | What::Rejected) = (seen.packet.ifindex, &seen.what) else {
             return Link::Known(None);
         };
         let key = (seen.netns.id(), ifindex);
@@ -143,13 +150,12 @@ impl Tracker {
         // A RST of its own that is lost is not what its connection waits for.
         let ends = seen.packet.tcp_flags & tcp::RST != 0;
         match &seen.what {
-            What::Drop(_) if ends && direction == Direction::Original => {}
-            What::Drop(dropped) => {
-                let location = dropped.location.clone();
+            What::Drop { .. } if ends && direction == Direction::Original => {}
+            What::Drop { reason, location } => {
                 let mut rejected = false;
-                if let Some(drop) = drop_of(flow, seen, dropped.reason, direction, certainty) {
+                if let Some(drop) = drop_of(flow, seen, *reason, direction, certainty) {
                     drop.drops += 1;
-                    drop.location = drop.location.take().or(location);
+                    drop.location = drop.location.take().or_else(|| location.clone());
                     rejected = drop.rejected;
                 }
                 if rejected {
@@ -167,10 +173,10 @@ impl Tracker {
                 let rst = seen.packet.tuple.inverted();
                 self.resets.remember(seen.at, RstMaker::Netfilter, rst);
             }
-            What::Reset(sent) if direction == Direction::Original => {
-                flow.signs_mut().reset = Some(Box::new(reset_seen(seen, sent.maker, sent.reason)));
+            What::Reset { maker, reason } if direction == Direction::Original => {
+                flow.signs_mut().reset = Some(Box::new(reset_seen(seen, *maker, *reason)));
             }
-            What::Reset(_) => {}
+            What::Reset { .. } => {}
         }
         self.flows.reindex(id);
     }
@@ -202,7 +208,7 @@ impl Tracker {
 
     /// Looks through the packets that waited for a flow with this tuple.
     pub(super) fn claim_packets(&mut self, tuple: Tuple) {
-        for packet in self.packets.by_pair(tuple.into()) {
+        for packet in self.packets.by_pair(tuple) {
             self.retry_packet(packet);
         }
     }
@@ -227,21 +233,20 @@ impl Tracker {
 
     /// Nobody claimed it in time.
     pub(super) fn packet_expired(&mut self, id: u64) {
-        let Some(seen) = self.packets.get(id).cloned() else {
+        let Some(seen) = self.packets.remove(id) else {
             return;
         };
-        self.packets.remove(id);
         let candidates = self.candidates(&seen);
         if !candidates.is_empty() {
             // Nobody could tell where its device leads.
             return self.join(&candidates, &seen, None);
         }
         let redirected = seen.packet.conntrack.filter(Conntrack::redirects);
-        let (What::Reset(sent), Some(entry)) = (&seen.what, redirected) else {
+        let (What::Reset { maker, reason }, Some(entry)) = (&seen.what, redirected) else {
             self.totals.unmatched_packets += 1;
             return;
         };
-        let stolen = theory::is_no_socket(sent.maker, sent.reason) && seen.packet.tuple == entry.leaving();
+        let stolen = theory::is_no_socket(*maker, *reason) && seen.packet.tuple == entry.leaving();
         if !stolen || !self.config.wants(seen.netns) {
             self.totals.unmatched_packets += 1;
             return;
@@ -271,7 +276,7 @@ fn inbound_flow(seen: &PacketSeen, original: Tuple, origins: &mut Origins) -> Fl
         kind: EventKind::Connect,
     };
     let mut flow = Flow::new(&event, original, ended, origins);
-    flow.way = Way::Inbound;
+    flow.signs_mut().inbound = true;
     flow
 }
 

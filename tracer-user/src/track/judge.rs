@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use super::flow::{Examination, Flow, Phase};
-use super::theory::{self, Case, Diagnosis, Look};
+use super::theory::{self, Case, Judgement, Look};
 use crate::model::event::RstMaker;
 use crate::model::inquiry::Examined;
 use crate::model::tcp::TcpState;
@@ -25,11 +25,11 @@ pub(super) enum Verdict {
     Wait(Timestamp),
     /// Its examination is on its way.
     AwaitExamination,
-    /// Look at it first.
-    Examine(Look),
+    /// Look at it first; `None`: at what is asked only if there is room for a look.
+    Examine(Option<Look>),
     /// Nothing to report.
     Ordinary(Ordinary),
-    Found(Box<Diagnosis>),
+    Found(Judgement),
 }
 
 /// What an unremarkable end is counted as.
@@ -49,7 +49,7 @@ pub(super) enum Ordinary {
 pub(super) fn judge(case: &Case<'_>, now: Timestamp, config: &Config, resumed: Option<Timestamp>) -> Verdict {
     if case.flow.signs().stray.is_some() {
         let gone = Verdict::Ordinary(Ordinary::LateReset);
-        return theory::decide(case).map_or(gone, |diagnosis| Verdict::Found(Box::new(diagnosis)));
+        return theory::decide(case).map_or(gone, Verdict::Found);
     }
     let due = |since: Timestamp| since.max(resumed.unwrap_or(since)) + config.hang_after;
     match case.flow.phase {
@@ -69,7 +69,7 @@ pub(super) fn judge(case: &Case<'_>, now: Timestamp, config: &Config, resumed: O
 fn ordinary(case: &Case<'_>, errno: u32, connected: bool) -> Ordinary {
     match (connected, case.flow.signs().reset_received, errno) {
         (true, None, _) => Ordinary::Closed,
-        (true, Some(_), _) if case.around.reset_by == Some(RstMaker::Socket) => Ordinary::Aborted,
+        (true, Some(_), _) if case.reset_by() == Some(RstMaker::Socket) => Ordinary::Aborted,
         (true, Some(_), _) => Ordinary::LateReset,
         (false, _, ECONNREFUSED) => Ordinary::Refused,
         (false, _, 0) => Ordinary::GaveUp,
@@ -79,11 +79,9 @@ fn ordinary(case: &Case<'_>, errno: u32, connected: bool) -> Ordinary {
 
 fn ended(case: &Case<'_>, ordinary: Ordinary) -> Verdict {
     match (&case.flow.examination, theory::look(case)) {
-        (Examination::None, Some(look)) => Verdict::Examine(look),
+        (Examination::None, Some(look)) => Verdict::Examine(Some(look)),
         (Examination::Asked(_), Some(_)) => Verdict::AwaitExamination,
-        _ => theory::decide(case).map_or(Verdict::Ordinary(ordinary), |diagnosis| {
-            Verdict::Found(Box::new(diagnosis))
-        }),
+        _ => theory::decide(case).map_or(Verdict::Ordinary(ordinary), Verdict::Found),
     }
 }
 
@@ -121,7 +119,7 @@ fn hangs_since(flow: &Flow) -> Option<Timestamp> {
 
 fn hanging(case: &Case<'_>) -> Verdict {
     match &case.flow.examination {
-        Examination::None => Verdict::Examine(theory::look(case).unwrap_or_default()),
+        Examination::None => Verdict::Examine(None),
         Examination::Asked(_) => Verdict::AwaitExamination,
         Examination::Done(_) | Examination::Missed { .. } => {
             if case
@@ -131,7 +129,7 @@ fn hanging(case: &Case<'_>) -> Verdict {
                 return Verdict::Ordinary(Ordinary::Recovered);
             }
             let recovered = Verdict::Ordinary(Ordinary::Recovered);
-            theory::decide(case).map_or(recovered, |diagnosis| Verdict::Found(Box::new(diagnosis)))
+            theory::decide(case).map_or(recovered, Verdict::Found)
         }
     }
 }

@@ -11,12 +11,13 @@ use crate::model::identity::Netns;
 use crate::model::inquiry::{Question, Reply};
 use crate::model::time::Timestamp;
 use crate::model::who::{Identity, Names, Subject};
+use foldhash::fast::RandomState;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 #[derive(Debug, Default)]
 pub(super) struct Register {
-    known: HashMap<Subject, Known>,
+    known: HashMap<Subject, Known, RandomState>,
     /// In the order in which they were first asked for.
     order: VecDeque<Subject>,
     /// Findings that wait for names, in the order in which they were made.

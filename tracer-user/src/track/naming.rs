@@ -302,7 +302,7 @@ pub(super) fn answer(flow: &Flow, dropped: bool) -> Traveller {
 }
 
 fn is_inbound(flow: &Flow, entry: Option<&Conntrack>) -> bool {
-    flow.way == Way::Inbound || entry.is_some_and(|entry| entry.reply == flow.tuple)
+    flow.way() == Way::Inbound || entry.is_some_and(|entry| entry.reply == flow.tuple)
 }
 
 /// The diagnosis with the rules that the answers name.

@@ -2,13 +2,19 @@
 
 use super::config::MAX_PACKETS;
 use super::flows::Pair;
-use crate::model::event::{Dropped, Packet, RstSent};
+use crate::model::event::{Packet, RstMaker};
 use crate::model::identity::Netns;
+use crate::model::reason::{DropReason, RstReason};
 use crate::model::time::Timestamp;
+use crate::model::tuple::Tuple;
 use foldhash::fast::RandomState;
+use smallvec::SmallVec;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
+use std::slice;
+use std::sync::Arc;
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct PacketSeen {
     pub(super) at: Timestamp,
     pub(super) netns: Netns,
@@ -16,36 +22,69 @@ pub(super) struct PacketSeen {
     pub(super) what: What,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) enum What {
-    Drop(Dropped),
-    Reset(RstSent),
+    Drop {
+        reason: DropReason,
+        location: Option<Arc<str>>,
+    },
+    Reset {
+        maker: RstMaker,
+        reason: Option<RstReason>,
+    },
     /// A rule answered it with a RST, and drops it next.
     Rejected,
 }
 
 impl PacketSeen {
     /// The pairs under which a connection could know this packet: its own, and its conntrack entry's.
-    pub(super) fn pairs(&self) -> impl Iterator<Item = Pair> {
-        let Packet { tuple, conntrack, .. } = self.packet;
-        let tuples = [
-            Some(tuple),
-            conntrack.map(|entry| entry.original),
-            conntrack.map(|entry| entry.reply),
-        ];
-        let mut seen = [None; 3];
-        tuples
-            .into_iter()
-            .flatten()
-            .map(Pair::from)
-            .enumerate()
-            .filter_map(move |(index, pair)| {
-                let new = !seen.contains(&Some(pair));
-                if let Some(slot) = seen.get_mut(index) {
-                    *slot = Some(pair);
-                }
-                new.then_some(pair)
-            })
+    pub(super) fn each_pair(&self, mut visit: impl FnMut(Pair)) {
+        let own = Pair::from(self.packet.tuple);
+        visit(own);
+        let Some(entry) = &self.packet.conntrack else {
+            return;
+        };
+        let (original, reply) = (Pair::from(entry.original), Pair::from(entry.reply));
+        if original != own {
+            visit(original);
+        }
+        if reply != own && reply != original {
+            visit(reply);
+        }
+    }
+}
+
+/// The packets of a pair: nearly always one.
+#[derive(Debug)]
+enum Ids {
+    One(u64),
+    More(Vec<u64>),
+}
+
+impl Ids {
+    fn as_slice(&self) -> &[u64] {
+        match self {
+            Self::One(id) => slice::from_ref(id),
+            Self::More(ids) => ids,
+        }
+    }
+
+    fn add(&mut self, id: u64) {
+        match self {
+            Self::One(first) => *self = Self::More(vec![*first, id]),
+            Self::More(ids) => ids.push(id),
+        }
+    }
+
+    /// Whether none is left.
+    fn remove(&mut self, id: u64) -> bool {
+        match self {
+            Self::One(only) => *only == id,
+            Self::More(ids) => {
+                ids.retain(|other| *other != id);
+                ids.is_empty()
+            }
+        }
     }
 }
 
@@ -53,34 +92,33 @@ impl PacketSeen {
 #[derive(Debug, Default)]
 pub(super) struct Packets {
     next: u64,
-    waiting: BTreeMap<u64, PacketSeen>,
-    by_pair: HashMap<Pair, Vec<u64>, RandomState>,
+    waiting: BTreeMap<u64, Arc<PacketSeen>>,
+    by_pair: HashMap<Pair, Ids, RandomState>,
 }
 
 impl Packets {
-    /// Gives back the oldest packet if it had to make room.
-    pub(super) fn insert(&mut self, packet: PacketSeen) -> (u64, Option<PacketSeen>) {
+    /// Its number, and whether the oldest had to make room.
+    pub(super) fn insert(&mut self, packet: Arc<PacketSeen>) -> (u64, bool) {
         let full = self.waiting.len() >= MAX_PACKETS;
-        let oldest = if full {
-            self.waiting.keys().next().copied()
-        } else {
-            None
-        };
-        let evicted = oldest.and_then(|id| self.remove(id));
+        let oldest = self.waiting.first_key_value().filter(|_| full).map(|(id, _)| *id);
+        if let Some(oldest) = oldest {
+            self.remove(oldest);
+        }
         let id = self.next;
         self.next += 1;
-        for pair in packet.pairs() {
-            self.by_pair.entry(pair).or_default().push(id);
-        }
+        packet.each_pair(|pair| {
+            let ids = self.by_pair.entry(pair);
+            ids.and_modify(|ids| ids.add(id)).or_insert(Ids::One(id));
+        });
         self.waiting.insert(id, packet);
-        (id, evicted)
+        (id, oldest.is_some())
     }
 
     pub(super) fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    pub(super) fn get(&self, id: u64) -> Option<&PacketSeen> {
+    pub(super) fn get(&self, id: u64) -> Option<&Arc<PacketSeen>> {
         self.waiting.get(&id)
     }
 
@@ -91,20 +129,23 @@ impl Packets {
         mine.map(|(id, _)| *id).collect()
     }
 
-    pub(super) fn by_pair(&self, pair: Pair) -> Vec<u64> {
-        self.by_pair.get(&pair).cloned().unwrap_or_default()
+    pub(super) fn by_pair(&self, tuple: Tuple) -> SmallVec<[u64; 2]> {
+        if self.by_pair.is_empty() {
+            return SmallVec::new();
+        }
+        let ids = self.by_pair.get(&tuple.into());
+        ids.map_or_else(SmallVec::new, |ids| ids.as_slice().into())
     }
 
-    pub(super) fn remove(&mut self, id: u64) -> Option<PacketSeen> {
+    pub(super) fn remove(&mut self, id: u64) -> Option<Arc<PacketSeen>> {
         let packet = self.waiting.remove(&id)?;
-        for pair in packet.pairs() {
-            if let Some(ids) = self.by_pair.get_mut(&pair) {
-                ids.retain(|other| *other != id);
-                if ids.is_empty() {
-                    self.by_pair.remove(&pair);
-                }
+        packet.each_pair(|pair| {
+            if let Entry::Occupied(mut ids) = self.by_pair.entry(pair)
+                && ids.get_mut().remove(id)
+            {
+                ids.remove();
             }
-        }
+        });
         Some(packet)
     }
 }

@@ -108,7 +108,7 @@ fn examination_evidence(flow: &Flow, cause: Cause) -> Vec<Evidence> {
     if examined.target_is_local {
         let listeners = examined.listeners.iter().cloned();
         evidence.extend(listeners.map(|listener| Evidence::Listener { at, listener }));
-        if examined.listeners.is_empty() && flow.way == Way::Outbound {
+        if examined.listeners.is_empty() && flow.way() == Way::Outbound {
             evidence.push(Evidence::NoListener {
                 at,
                 endpoint: examined.target,

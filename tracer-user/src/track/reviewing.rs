@@ -2,11 +2,12 @@
 
 use super::answers::Asker;
 use super::config::{EXAMINATION_PATIENCE, REEXAMINE_MAX, TURN_INTERVAL};
+use super::deadlines::Mark;
 use super::flow::{Asked, Examination, Flow, Missed, Outcome, Phase};
 use super::flows::Handle;
 use super::judge::{self, Ordinary, Verdict};
 use super::recurring::{self, Resetter};
-use super::theory::{self, Case, Diagnosis, Look, Surroundings};
+use super::theory::{self, Case, Judgement, Look, Surroundings};
 use super::tracker::Tracker;
 use super::turns::Party;
 use crate::model::aspect::Aspect;
@@ -26,6 +27,9 @@ impl Tracker {
         while let Some(id) = self.touched.pop() {
             self.review(id, now);
         }
+        if self.touched.capacity() > TOUCHED_AT_ONCE {
+            self.touched = Vec::new();
+        }
     }
 
     /// Judges the flow and does what follows from it.
@@ -37,7 +41,7 @@ impl Tracker {
             self.arm(id, until);
             return;
         }
-        let around = self.surroundings(flow, now);
+        let around = self.surroundings(now);
         let verdict = judge::judge(&Case { flow, around: &around }, now, &self.config, self.resumed);
         if let Some(finding) = flow.finding() {
             self.follow_up(id, finding, verdict, now);
@@ -47,79 +51,110 @@ impl Tracker {
             Verdict::AwaitExamination => self.await_examination(id, now),
             Verdict::Wait(until) => self.arm(id, until),
             Verdict::Examine(look) => {
-                if look.aspects.contains(&Aspect::ConnectionsOpened) {
+                let counts = |look: &Look| look.aspects.contains(&Aspect::ConnectionsOpened);
+                if look.as_ref().is_some_and(counts) {
                     self.recurring.asked(Resetter::of(flow), now);
                 }
                 self.examine(id, look, now);
             }
             Verdict::Ordinary(ordinary) => self.finish_flow(id, ordinary, now),
-            Verdict::Found(diagnosis) => self.report(id, *diagnosis, None, now),
+            Verdict::Found(judgement) => self.report(id, judgement, None, now),
         }
     }
 
     /// Adds the flow to the finding of its cause; it stays as long as it hangs.
-    fn report(&mut self, id: Handle, diagnosis: Diagnosis, supersedes: Option<u64>, now: Timestamp) {
-        let Some(flow) = self.flows.get_mut(id) else {
+    fn report(&mut self, id: Handle, judgement: Judgement, supersedes: Option<u64>, now: Timestamp) {
+        let Some(flow) = self.flows.get(id) else {
             return;
         };
-        let hangs = !flow.is_ended();
         let connection = flow.connection();
-        let cause = diagnosis.cause;
+        let hangs = !flow.is_ended();
         let unexamined = flow.examined().is_some_and(|looked| looked.examined.is_err());
-        if let (Cause::ResetByPeer, Some((at, _))) = (cause, flow.signs().reset_received) {
-            self.recurring.add(Resetter::of(flow), at, recurring::opened(flow));
-        }
         // What nobody looked at is taken for what others to this destination are.
-        let alike = unexamined && cause == Cause::Unanswered;
+        let alike = unexamined && judgement.cause == Cause::Unanswered;
         let sibling = alike.then(|| self.findings.sibling(&connection)).flatten();
-        let finding = match sibling {
-            Some(sibling) => {
-                self.findings.join(sibling, connection, hangs, now);
-                Some(sibling)
-            }
-            None => self
-                .findings
-                .add(diagnosis, connection, hangs, supersedes, now, &mut self.totals),
+        let known = || {
+            self.findings
+                .of(judgement, &connection)
+                .filter(|_| supersedes.is_none())
         };
-        if let Some(finding) = finding.filter(|_| unexamined) {
-            self.findings.count_unexamined(finding);
-        }
-        flow.set_finding(finding);
-        let (connecting, counted) = (flow.phase == Phase::Connecting, flow.signs().counted.is_some());
+        let finding = if let Some(known) = sibling.or_else(known) {
+            self.findings.join(known, connection, hangs, now);
+            Some(known)
+        } else {
+            let around = self.surroundings(now);
+            let diagnosis = theory::diagnose(&Case { flow, around: &around });
+            diagnosis.and_then(|diagnosis| {
+                self.findings
+                    .add(diagnosis, connection, hangs, supersedes, now, &mut self.totals)
+            })
+        };
         if let Some(finding) = finding {
-            if self.config.walk && self.findings.is_unasked(finding) {
-                let asks = theory::of(cause).map_or_else(Vec::new, |theory| (theory.asks)(flow));
-                let hint = flow.owner().map(|owner| (flow.netns(), owner.pid));
-                // The rules are waited for no longer than an examination is.
-                let until = flow.signs().asked.unwrap_or(now) + EXAMINATION_PATIENCE;
-                self.ask_rules(finding, asks, hint, now, until);
+            if unexamined {
+                self.findings.count_unexamined(finding);
             }
+            self.ask_about(id, finding, judgement.cause, now);
             self.findings.revise(finding, now);
         }
-        if hangs && finding.is_some() {
-            // The end of a connect has an event of its own, that of a stalled connection may be an acknowledgement.
-            let patience = if connecting && !counted {
-                REEXAMINE_MAX
-            } else {
-                self.config.hang_after.max(Duration::from_secs(1))
-            };
-            self.arm(id, now + patience);
-        } else {
-            self.flows.remove(id);
+        if judgement.cause == Cause::ResetByPeer {
+            self.count_reset(id);
+        }
+        self.reported(id, finding, now);
+    }
+
+    /// The next one by this peer is not the first.
+    fn count_reset(&mut self, id: Handle) {
+        if let Some(flow) = self.flows.get(id)
+            && let Some((at, _)) = flow.signs().reset_received
+        {
+            self.recurring.add(Resetter::of(flow), at, recurring::opened(flow));
         }
     }
 
-    fn surroundings(&self, flow: &Flow, now: Timestamp) -> Surroundings<'_> {
-        let at = flow.signs().reset_received.map_or(flow.first_seen, |(at, _)| at);
-        let window = self.config.settle;
+    /// Asks for the rules behind its finding, if nobody did.
+    fn ask_about(&mut self, id: Handle, finding: u64, cause: Cause, now: Timestamp) {
+        if !self.config.walk || !self.findings.is_unasked(finding) {
+            return;
+        }
+        let Some(flow) = self.flows.get(id) else {
+            return;
+        };
+        let asks = theory::of(cause).map_or_else(Vec::new, |theory| (theory.asks)(flow));
+        let hint = flow.owner().map(|owner| (flow.netns(), owner.pid));
+        // The rules are waited for no longer than an examination is.
+        let until = flow.signs().asked.unwrap_or(now) + EXAMINATION_PATIENCE;
+        self.ask_rules(finding, asks, hint, now, until);
+    }
+
+    /// The flow has this finding, and stays as long as it hangs.
+    fn reported(&mut self, id: Handle, finding: Option<u64>, now: Timestamp) {
+        let Some(flow) = self.flows.get_mut(id) else {
+            return;
+        };
+        flow.set_finding(finding);
+        if flow.is_ended() || finding.is_none() {
+            self.flows.remove(id);
+            return;
+        }
+        // The end of a connect has an event of its own, that of a stalled connection may be an acknowledgement.
+        let patience = if flow.phase == Phase::Connecting && flow.signs().counted.is_none() {
+            REEXAMINE_MAX
+        } else {
+            self.config.hang_after.max(Duration::from_secs(1))
+        };
+        self.arm(id, now + patience);
+    }
+
+    fn surroundings(&self, now: Timestamp) -> Surroundings<'_> {
         Surroundings {
             now,
-            lossy: self.findings.losses.touches(flow.first_seen),
-            reset_by: self.resets.sent_to(flow.tuple, flow.leaving(), at, window),
-            full_listener: self.sweeps.full_listener(flow.leaving().destination),
-            resets: self.recurring.before(Resetter::of(flow), at),
-            give_ups: self.give_ups.pattern(flow.netns(), flow.tuple.destination),
-            may_look: self.locals.allow(flow.netns().id(), flow.tuple.destination, now),
+            settle: self.config.settle,
+            losses: &self.findings.losses,
+            resets: &self.resets,
+            sweeps: &self.sweeps,
+            recurring: &self.recurring,
+            give_ups: &self.give_ups,
+            locals: &self.locals,
             entrances: &self.entrances,
         }
     }
@@ -133,11 +168,15 @@ impl Tracker {
         let examined = !matches!(flow.examination, Examination::Asked(_));
         let due = flow.deadline.is_none_or(|deadline| deadline <= now);
         match verdict {
-            Verdict::Found(diagnosis) if self.findings.is_improved_by(finding, &diagnosis) => {
+            Verdict::Found(judgement) if self.findings.is_improved_by(finding, judgement) => {
                 let alone = self.findings.withdraw(finding, number, now, &mut self.totals);
-                self.report(id, *diagnosis, alone.then_some(finding), now);
+                self.report(id, judgement, alone.then_some(finding), now);
             }
-            Verdict::Found(diagnosis) if self.findings.confirm(finding, &diagnosis, &mut self.totals) => {
+            Verdict::Found(judgement) if self.findings.is_confirmed_by(finding, judgement) => {
+                let around = self.surroundings(now);
+                if let Some(diagnosis) = theory::diagnose(&Case { flow, around: &around }) {
+                    self.findings.confirm(finding, diagnosis, &mut self.totals);
+                }
                 self.findings.revise(finding, now);
                 if ended {
                     self.finish_flow(id, Ordinary::Recovered, now);
@@ -152,46 +191,23 @@ impl Tracker {
                 if ended {
                     self.finish_flow(id, Ordinary::Recovered, now);
                 } else if examined && due {
-                    self.examine(id, Look::default(), now);
+                    self.examine(id, Some(Look::default()), now);
                 }
             }
         }
     }
 
-    fn examine(&mut self, id: Handle, look: Look, now: Timestamp) {
+    fn examine(&mut self, id: Handle, look: Option<Look>, now: Timestamp) {
         // What is asked because of an event that came late has its whole time from now on.
         let now = now.max(self.latest);
+        if self.has_turn(id, now) && self.ask_examination(id, look, now) {
+            self.arm(id, now + EXAMINATION_PATIENCE);
+            return;
+        }
         let Some(flow) = self.flows.get(id) else {
             return;
         };
-        let is_local = look.aspects.iter().any(|aspect| matches!(aspect, Aspect::Listeners(_)));
-        let question = Question::Connection {
-            tuple: flow.tuple,
-            target: look.target,
-            aspects: look.aspects,
-        };
-        let holder = flow.signs().counted.as_ref().and_then(|counted| counted.holder);
-        let hint = flow.owner().map(|owner| owner.pid).or(holder.map(|holder| holder.pid));
-        let netns = flow.netns();
-        let asked = self.has_turn(id, now)
-            && self
-                .inquiries
-                .ask(now, Asker::Flow(id), netns, hint, question, &mut self.totals);
-        let Some(flow) = self.flows.get_mut(id) else {
-            return;
-        };
-        if asked {
-            if is_local {
-                self.locals.count(netns.id(), flow.tuple.destination, now);
-            }
-            let previous = match std::mem::take(&mut flow.examination) {
-                Examination::Asked(_) => Examination::None,
-                before => before,
-            };
-            flow.examination = Examination::Asked(Box::new(Asked { since: now, previous }));
-            flow.signs_mut().asked.get_or_insert(now);
-            self.arm(id, now + EXAMINATION_PATIENCE);
-        } else if flow.finding().is_some() {
+        if flow.finding().is_some() {
             // It is only to be seen whether it still hangs; of very many each has its time.
             let apart = Duration::from_millis(10 * u64::from(id.spread(1_500)));
             self.arm(id, now + REEXAMINE_MAX / 2 + apart);
@@ -223,6 +239,38 @@ impl Tracker {
         }
     }
 
+    fn ask_examination(&mut self, id: Handle, look: Option<Look>, now: Timestamp) -> bool {
+        let Some(flow) = self.flows.get(id) else {
+            return false;
+        };
+        let around = self.surroundings(now);
+        let look = look.or_else(|| theory::look(&Case { flow, around: &around }));
+        let look = look.unwrap_or_default();
+        let is_local = look.aspects.iter().any(|aspect| matches!(aspect, Aspect::Listeners(_)));
+        let question = Question::Connection {
+            tuple: flow.tuple,
+            target: look.target,
+            aspects: look.aspects,
+        };
+        let holder = flow.signs().counted.as_ref().and_then(|counted| counted.holder);
+        let hint = flow.owner().map(|owner| owner.pid).or(holder.map(|holder| holder.pid));
+        let (netns, asker) = (flow.netns(), Asker::Flow(id));
+        let asked = self.inquiries.ask(now, asker, netns, hint, question, &mut self.totals);
+        let Some(flow) = self.flows.get_mut(id).filter(|_| asked) else {
+            return false;
+        };
+        if is_local {
+            self.locals.count(netns.id(), flow.tuple.destination, now);
+        }
+        let previous = match std::mem::take(&mut flow.examination) {
+            Examination::Asked(_) => Examination::None,
+            before => before,
+        };
+        flow.examination = Examination::Asked(Box::new(Asked { since: now, previous }));
+        flow.signs_mut().asked.get_or_insert(now);
+        true
+    }
+
     /// The deadline of an examination that is on its way.
     fn await_examination(&mut self, id: Handle, now: Timestamp) {
         let Some(Examination::Asked(asked)) = self.flows.get(id).map(|flow| &flow.examination) else {
@@ -247,13 +295,13 @@ impl Tracker {
 
     /// An entry among the deadlines came up: the flow is touched if it still has that deadline.
     pub(super) fn flow_expired(&mut self, id: Handle, at: Timestamp) {
-        let Some(flow) = self.flows.get_mut(id).filter(|flow| flow.queued == Some(at)) else {
+        let Some(flow) = self.flows.get_mut(id).filter(|flow| flow.queued == Some(Mark::of(at))) else {
             return;
         };
         flow.queued = None;
         match flow.deadline {
             Some(deadline) if deadline > at => {
-                flow.queued = Some(deadline);
+                flow.queued = Some(Mark::of(deadline));
                 self.flow_deadlines.arm(deadline, id);
             }
             Some(_) => self.touch(Some(id)),
@@ -298,10 +346,11 @@ impl Tracker {
         if let Some(flow) = self.flows.get_mut(id)
             && flow.deadline != Some(until)
         {
+            // An entry that comes up too early finds out by itself that there is more time.
+            let is_enough = flow.queued.is_some() && flow.deadline.is_some_and(|before| before < until);
             flow.deadline = Some(until);
-            // An earlier entry finds out by itself that there is more time.
-            if flow.queued.is_none_or(|queued| until < queued) {
-                flow.queued = Some(until);
+            if !is_enough {
+                flow.queued = Some(Mark::of(until));
                 self.flow_deadlines.arm(until, id);
             }
         }
@@ -332,3 +381,6 @@ impl Tracker {
         }
     }
 }
+
+/// What a call touches leaves room for so many others; the room for a storm is given back.
+const TOUCHED_AT_ONCE: usize = 4_096;

@@ -12,7 +12,6 @@ use super::tracker::Tracker;
 use crate::model::aspect::{self, Aspect, Connected, Seen};
 use crate::model::conntrack::Conntrack;
 use crate::model::event::{Event, EventKind, RstMaker, RstSent};
-use crate::model::finding::Way;
 use crate::model::identity::Netns;
 use crate::model::inquiry::{Examined, Question, Reply, SocketInfo};
 use crate::model::tcp::{self, ConntrackState, TcpState};
@@ -91,13 +90,13 @@ impl Strays {
 /// Whether it may be a packet that was not translated back: no SYN, for which there was no socket and no entry that it
 /// could belong to, unless conntrack took it for the first of a connection.
 pub(super) fn is_stray(seen: &PacketSeen) -> bool {
-    let What::Reset(sent) = &seen.what else {
+    let What::Reset { maker, reason } = seen.what else {
         return false;
     };
     let flags = seen.packet.tcp_flags;
     let begins = flags & (tcp::SYN | tcp::ACK) == tcp::SYN;
     let picked_up = |entry: Conntrack| entry.original == seen.packet.tuple && entry.status & SEEN_REPLY == 0;
-    theory::is_no_socket(sent.maker, sent.reason)
+    theory::is_no_socket(maker, reason)
         && !begins
         && flags & tcp::RST == 0
         && seen.packet.conntrack.is_none_or(picked_up)
@@ -106,11 +105,11 @@ pub(super) fn is_stray(seen: &PacketSeen) -> bool {
 impl Tracker {
     /// Asks whose the packet was; `packet` is its number while it waits for a connection.
     pub(super) fn ask_stray(&mut self, seen: &PacketSeen, packet: Option<u64>) {
-        let What::Reset(sent) = &seen.what else {
+        let What::Reset { maker, reason } = seen.what else {
             return;
         };
         let pending = Pending {
-            reset: super::joining::reset_seen(seen, sent.maker, sent.reason),
+            reset: super::joining::reset_seen(seen, maker, reason),
             ends: seen.packet.tcp_flags & tcp::FIN != 0,
             packet,
         };
@@ -287,9 +286,7 @@ fn flow_of(tuple: Tuple, reset: &ResetSeen, has_socket: bool, origins: &mut Orig
         kind: EventKind::Connect,
     };
     let mut flow = Flow::new(&event, tuple, Phase::Established, origins);
-    if !has_socket {
-        flow.way = Way::Inbound;
-    }
+    flow.signs_mut().inbound = !has_socket;
     flow
 }
 

@@ -44,6 +44,8 @@ pub(super) struct Sweeps {
     pub(super) next_at: Option<Timestamp>,
     next: u64,
     waiting: BTreeMap<Place, Entry>,
+    /// The first of them at each endpoint whose listener's queue is full.
+    full: BTreeMap<Endpoint, Place>,
     /// Sweeps in a row that found nobody waiting, while nothing else was under suspicion.
     calm: u32,
 }
@@ -103,8 +105,15 @@ impl Sweeps {
             }
         }
         let gone = self.waiting.extract_if(.., |_, entry| entry.last < at);
-        gone.filter_map(|(_, entry)| Some((entry.finding?, connection(&entry, Some(at)))))
-            .collect()
+        let gone = gone.filter_map(|(_, entry)| Some((entry.finding?, connection(&entry, Some(at)))));
+        let gone = gone.collect();
+        self.full.clear();
+        for (place, Entry { waiting, .. }) in &self.waiting {
+            if waiting.listener.is_full() {
+                self.full.entry(waiting.tuple.source).or_insert(*place);
+            }
+        }
+        gone
     }
 
     /// The connections that have waited for `patience` since they were first seen, each once.
@@ -145,12 +154,9 @@ impl Sweeps {
     }
 
     /// A listener in any namespace whose queue was full at the last sweep and that serves this endpoint.
-    pub(super) fn full_listener(&self, endpoint: Endpoint) -> Option<(Timestamp, Listener)> {
-        let serves = |entry: &&Entry| entry.waiting.tuple.source == endpoint && entry.waiting.listener.is_full();
-        self.waiting
-            .values()
-            .find(serves)
-            .map(|entry| (entry.last, entry.waiting.listener.clone()))
+    pub(super) fn full_listener(&self, endpoint: Endpoint) -> Option<(Timestamp, &Listener)> {
+        let entry = self.waiting.get(self.full.get(&endpoint)?)?;
+        Some((entry.last, &entry.waiting.listener))
     }
 }
 

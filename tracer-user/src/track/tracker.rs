@@ -3,7 +3,7 @@
 use super::answers::{Asker, Inquiries};
 use super::census::Schedule;
 use super::config::{Config, MAX_ENTRANCES, STANDSTILL};
-use super::deadlines::Deadlines;
+use super::deadlines::{Deadlines, Mark};
 use super::findings::Findings;
 use super::flow::{Flow, Phase};
 use super::flows::{Flows, Handle};
@@ -150,7 +150,10 @@ impl Tracker {
                     at: event.at,
                     netns: event.netns,
                     packet: dropped.packet,
-                    what: What::Drop(dropped.clone()),
+                    what: What::Drop {
+                        reason: dropped.reason,
+                        location: dropped.location.clone(),
+                    },
                 });
             }
         }
@@ -227,7 +230,7 @@ impl Tracker {
         self.take_census(now);
         self.sweep(now);
         let flows = &self.flows;
-        let armed = |at, id| flows.get(id).is_some_and(|flow| flow.queued == Some(at));
+        let armed = |at, id| flows.get(id).is_some_and(|flow| flow.queued == Some(Mark::of(at)));
         self.flow_deadlines.prune(flows.len(), armed);
         let packets = &self.packets;
         self.packet_deadlines
@@ -285,10 +288,9 @@ impl Tracker {
         if connected {
             self.totals.closed += 1;
         }
-        let known = event.socket.and_then(|socket| self.flows.by_socket(socket));
         // Only a failed connect is worth a closer look by itself.
         let id = if connected && errno == 0 {
-            known
+            event.socket.and_then(|socket| self.flows.by_socket(socket))
         } else {
             self.flow_of(event, Phase::Connecting)
         };
@@ -369,9 +371,10 @@ impl Tracker {
         if let Some(packet) = sent.packet {
             let what = match sent.maker {
                 RstMaker::Netfilter => What::Rejected,
-                RstMaker::Socket | RstMaker::NoSocket | RstMaker::Remote | RstMaker::Unknown => {
-                    What::Reset(sent.clone())
-                }
+                maker @ (RstMaker::Socket | RstMaker::NoSocket | RstMaker::Remote | RstMaker::Unknown) => What::Reset {
+                    maker,
+                    reason: sent.reason,
+                },
             };
             self.handle_packet(PacketSeen {
                 at: event.at,

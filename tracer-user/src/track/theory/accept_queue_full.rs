@@ -21,13 +21,13 @@ fn weigh(case: &Case<'_>) -> Opinion {
     if !case.hangs_undropped() {
         return Opinion::Silent;
     }
-    let Some((at, listener)) = &case.around.full_listener else {
+    let Some((at, listener)) = case.full_listener() else {
         return Opinion::Excluded("no local listener at its destination has a full queue");
     };
     Explanation::new(Confidence::Likely, case.leaving())
         .by([Culprit::Listener(listener.clone())])
         .with([Evidence::Listener {
-            at: *at,
+            at,
             listener: listener.clone(),
         }])
         .into()

@@ -1,7 +1,12 @@
 //! One connection when it is judged, and what the theories ask of it.
 
 use super::super::flow::{Certainty, DropSeen, Flow, Phase, ResetSeen};
-use super::super::recurring::Before;
+use super::super::giveup::GiveUps;
+use super::super::locals::Locals;
+use super::super::losses::Losses;
+use super::super::recurring::{Before, Recurring, Resetter};
+use super::super::resets::Resets;
+use super::super::sweep::Sweeps;
 use crate::model::conntrack::{Conntrack, Direction};
 use crate::model::event::RstMaker;
 use crate::model::evidence::Place;
@@ -13,6 +18,7 @@ use crate::model::time::Timestamp;
 use crate::model::tuple::Endpoint;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// errno of a connection whose retransmits were never answered.
 const ETIMEDOUT: u32 = 110;
@@ -27,23 +33,62 @@ pub(in crate::track) struct Case<'a> {
 #[derive(Debug)]
 pub(in crate::track) struct Surroundings<'a> {
     pub(in crate::track) now: Timestamp,
-    /// Records were lost while it was under suspicion.
-    pub(in crate::track) lossy: bool,
-    /// Who on this host made the RST that it received.
-    pub(in crate::track) reset_by: Option<RstMaker>,
-    /// A listener of another namespace at the flow's destination whose queue was full at the last sweep.
-    pub(in crate::track) full_listener: Option<(Timestamp, Listener)>,
-    /// Connects to this destination were given up so often lately.
-    pub(in crate::track) give_ups: Option<u32>,
-    /// A refusal by this destination was not looked at lately.
-    pub(in crate::track) may_look: bool,
-    /// What came before its reset by the same peer.
-    pub(in crate::track) resets: Before,
+    /// How far apart events of one connection come.
+    pub(in crate::track) settle: Duration,
+    pub(in crate::track) losses: &'a Losses,
+    pub(in crate::track) resets: &'a Resets,
+    pub(in crate::track) sweeps: &'a Sweeps,
+    pub(in crate::track) recurring: &'a Recurring,
+    pub(in crate::track) give_ups: &'a GiveUps,
+    pub(in crate::track) locals: &'a Locals,
     /// How a person enters a namespace, by its identity.
     pub(in crate::track) entrances: &'a BTreeMap<u64, Arc<str>>,
 }
 
 impl<'a> Case<'a> {
+    /// When the RST came that it received, else when it was first heard of.
+    fn at(&self) -> Timestamp {
+        let received = self.flow.signs().reset_received;
+        received.map_or(self.flow.first_seen, |(at, _)| at)
+    }
+
+    /// Who on this host made the RST that it received.
+    pub(in crate::track) fn reset_by(&self) -> Option<RstMaker> {
+        let flow = self.flow;
+        self.around
+            .resets
+            .sent_to(flow.tuple, flow.leaving(), self.at(), self.around.settle)
+    }
+
+    /// Records were lost while it was under suspicion.
+    pub(super) fn is_lossy(&self) -> bool {
+        self.around.losses.touches(self.flow.first_seen)
+    }
+
+    /// A listener of another namespace at its destination whose queue was full at the last sweep.
+    pub(super) fn full_listener(&self) -> Option<(Timestamp, &'a Listener)> {
+        self.around.sweeps.full_listener(self.leaving())
+    }
+
+    /// Connects to its destination were given up so often lately.
+    pub(super) fn give_ups(&self) -> Option<u32> {
+        let flow = self.flow;
+        self.around.give_ups.pattern(flow.netns(), flow.tuple.destination)
+    }
+
+    /// A refusal by its destination was not looked at lately.
+    pub(super) fn may_look(&self) -> bool {
+        let (flow, around) = (self.flow, self.around);
+        around
+            .locals
+            .allow(flow.netns().id(), flow.tuple.destination, around.now)
+    }
+
+    /// What came before its reset by the same peer.
+    pub(super) fn resets(&self) -> Before {
+        self.around.recurring.before(Resetter::of(self.flow), self.at())
+    }
+
     /// It waits for an answer, or did until it ended.
     pub(super) fn hangs(&self) -> bool {
         match self.flow.phase {
@@ -52,7 +97,7 @@ impl<'a> Case<'a> {
                 errno, connected: true, ..
             } => errno == ETIMEDOUT && self.flow.signs().reset_received.is_none(),
             Phase::Ended { errno, .. } => {
-                let gave_up = errno == 0 && self.around.give_ups.is_some();
+                let gave_up = errno == 0 && self.give_ups().is_some();
                 self.drop().is_some() || errno == ETIMEDOUT || gave_up
             }
         }

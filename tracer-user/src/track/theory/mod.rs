@@ -158,7 +158,17 @@ impl From<Explanation> for Opinion {
     }
 }
 
-/// A judgement.
+/// What a connection suffers from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Judgement {
+    pub(super) cause: Cause,
+    pub(super) severity: Severity,
+    pub(super) confidence: Confidence,
+    /// Where the packets really go.
+    pub(super) target: Endpoint,
+}
+
+/// A judgement, and what it rests on.
 #[derive(Clone, Debug)]
 pub(super) struct Diagnosis {
     pub(super) cause: Cause,
@@ -188,6 +198,15 @@ impl Diagnosis {
         doubted
     }
 
+    pub(super) fn judgement(&self) -> Judgement {
+        Judgement {
+            cause: self.cause,
+            severity: self.severity,
+            confidence: self.confidence,
+            target: self.target,
+        }
+    }
+
     /// The rules' answers tell that it is another cause.
     fn rename(&mut self, theory: &Theory) {
         self.cause = theory.cause;
@@ -206,7 +225,26 @@ pub(super) fn look(case: &Case<'_>) -> Option<Look> {
 }
 
 /// The theory that explains the connection best, if any does: the better proved, of equals the more specific.
-pub(super) fn decide(case: &Case<'_>) -> Option<Diagnosis> {
+pub(super) fn decide(case: &Case<'_>) -> Option<Judgement> {
+    let mut best: Option<Judgement> = None;
+    for theory in THEORIES {
+        let Opinion::Explains(explanation) = doubted(case, (theory.weigh)(case)) else {
+            continue;
+        };
+        if best.is_none_or(|before| before.confidence < explanation.confidence) {
+            best = Some(Judgement {
+                cause: theory.cause,
+                severity: explanation.severity.unwrap_or(theory.severity),
+                confidence: explanation.confidence,
+                target: explanation.target,
+            });
+        }
+    }
+    best
+}
+
+/// What [`decide`] says, with all that speaks for it and against the others.
+pub(super) fn diagnose(case: &Case<'_>) -> Option<Diagnosis> {
     let mut best: Option<(&Theory, Box<Explanation>)> = None;
     let mut considered = Vec::new();
     let weaker = |cause| Considered {
@@ -240,7 +278,7 @@ fn doubted(case: &Case<'_>, opinion: Opinion) -> Opinion {
         return opinion;
     };
     explanation.by_absence |= case.is_taken_to_wait();
-    if explanation.by_absence && case.around.lossy {
+    if explanation.by_absence && case.is_lossy() {
         explanation.confidence = explanation.confidence.min(MOST_BY_ABSENCE);
     }
     Opinion::Explains(explanation)

@@ -20,7 +20,7 @@ pub(super) const THEORY: Theory = Theory {
 /// Counts the connections that are opened once resets recur.
 fn look(case: &Case<'_>) -> Option<Look> {
     let at = was_reset(case)?;
-    let before = case.around.resets;
+    let before = case.resets();
     let enough = if before.first.is_some() {
         RESETS
     } else {
@@ -58,14 +58,14 @@ fn was_reset(case: &Case<'_>) -> Option<Timestamp> {
         .reset_received
         .filter(|(_, state)| *state == Some(TcpState::Established))?;
     let ended = matches!(flow.phase, Phase::Ended { connected: true, .. });
-    (ended && flow.signs().reset.is_none() && case.around.reset_by.is_none()).then_some(at)
+    (ended && flow.signs().reset.is_none() && case.reset_by().is_none()).then_some(at)
 }
 
 /// Most of the connections that were opened meanwhile ended so. Old ones that end all at once, with a restart of what is
 /// in between, are none: new ones are not reset. The namespace's connections to elsewhere count too, so that it takes
 /// more resets where there are many.
 fn pattern(case: &Case<'_>) -> Option<Evidence> {
-    let before = case.around.resets;
+    let before = case.resets();
     let (at, opened) = recurring::opened(case.flow)?;
     let first = before.first.filter(|first| at.since(first.at) <= RESET_WINDOW)?;
     let resets = (before.resets + 1).saturating_sub(first.resets);

@@ -24,7 +24,7 @@ fn weigh(case: &Case<'_>) -> Opinion {
     if !case.hangs_undropped() {
         return Opinion::Silent;
     }
-    let gave_up = case.around.give_ups.map(|count| Evidence::GaveUp {
+    let gave_up = case.give_ups().map(|count| Evidence::GaveUp {
         at: case.flow.first_seen,
         count,
     });
