@@ -28,6 +28,7 @@ mod probe;
 mod process;
 mod record;
 mod rules;
+mod saved;
 mod stream;
 mod symptom;
 mod system;
