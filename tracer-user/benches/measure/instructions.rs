@@ -3,9 +3,8 @@
 use crate::feed::{feed, write};
 use crate::folder::Folder;
 use crate::probe::as_f64;
-use crate::record::Recording;
 use crate::table::{Table, whole};
-use crate::{crowd, followed, stream};
+use crate::{crowd, followed, saved, stream};
 use anyhow::{Context as _, bail};
 use std::hint::black_box;
 use std::path::Path;
@@ -24,7 +23,7 @@ pub(crate) fn measure() -> anyhow::Result<String> {
     ];
     for (name, recording, tellings) in rows {
         let file = folder.path("stream");
-        recording.save(&file)?;
+        saved::save(&recording, &file)?;
         let decode = count(&folder, &file, &Run::new("decode", 1))?;
         let track = count(&folder, &file, &Run::new("track", tellings))?;
         let write = count(&folder, &file, &Run::new("write", 1))?;
@@ -100,7 +99,7 @@ pub(crate) fn main(arguments: &[String]) -> anyhow::Result<()> {
     let [file, work, tellings, others] = arguments else {
         bail!("a recording, what to do, how often, and beside how many connections");
     };
-    let recording = Recording::load(Path::new(file))?;
+    let recording = saved::load(Path::new(file))?;
     let mut tracker = followed::roomy(recording.begin);
     followed::follow(&mut tracker, others.parse()?, recording.begin);
     let (mut events, mut tracked) = (0, 0);

@@ -4,7 +4,7 @@ use crate::background::Background;
 use crate::load::Load;
 use crate::table::{Table, target, whole};
 use crate::tracer::Tracer;
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::os::unix::fs::MetadataExt as _;
@@ -27,7 +27,7 @@ pub(crate) fn measure() -> anyhow::Result<String> {
     let short = Tally::of(Duration::from_millis(100))?;
     table.row(short.row("100 ms", target("0 lost", short.lost() == 0)));
     let long = Tally::of(Duration::from_secs(2))?;
-    let told = target("all told", long.seen() + long.lost() == long.due());
+    let told = target("all told", long.told() == long.due());
     table.row(long.row("2 s", told));
     Ok(format!(
         "{TITLE}\n\n{}\n\nLines of other namespaces' connections, whose losses are among those: {}.",
@@ -47,12 +47,14 @@ struct Tally {
     ring: u64,
     queue: u64,
     foreign: u64,
+    /// The last line is there.
+    is_whole: bool,
 }
 
 impl Tally {
     /// Of connections as fast as the processors make them, while the program is stopped for some time.
     fn of(stop: Duration) -> anyhow::Result<Self> {
-        let tracer = Tracer::start("all")?;
+        let mut tracer = Tracer::start("all")?;
         let background = Background::start()?;
         thread::sleep(BESIDE);
         tracer.signal(Signal::STOP)?;
@@ -60,8 +62,6 @@ impl Tally {
         tracer.signal(Signal::CONT)?;
         thread::sleep(BESIDE);
         let loads = background.finish()?;
-        // What the kernel does later belongs to the connections, too.
-        thread::sleep(BESIDE);
         let mut tally = Self::default();
         let mut namespaces = Vec::new();
         for (load, count) in &loads {
@@ -69,11 +69,20 @@ impl Tally {
             tally.opened += opened(load)?;
             namespaces.push(format!(r#""inode":{},"#, inode(load)?));
         }
+        // At its end it writes for two seconds at most: it has nothing left to write by then.
+        let mut before = None;
+        while before != Some(tally.told()) {
+            before = Some(tally.told());
+            thread::sleep(QUIET);
+            tracer.tell(|line| tally.take(line, &namespaces))?;
+        }
         tracer.finish(|line| tally.take(line, &namespaces))?;
+        ensure!(tally.is_whole, "the output has no summary");
         Ok(tally)
     }
 
     fn take(&mut self, line: &str, namespaces: &[String]) {
+        self.is_whole |= line.contains(r#""type":"summary""#);
         if line.contains(r#""type":"loss""#) {
             self.take_loss(&serde_json::from_str(line).unwrap_or_default());
             return;
@@ -108,6 +117,11 @@ impl Tally {
 
     fn lost(&self) -> u64 {
         self.ring + self.queue
+    }
+
+    /// Lines of the own connections and what was lost.
+    fn told(&self) -> u64 {
+        self.seen() + self.lost()
     }
 
     fn row(&self, stop: &str, target: String) -> Vec<String> {
@@ -149,6 +163,8 @@ fn inode(load: &Load) -> anyhow::Result<u64> {
 const KINDS: [&str; 3] = ["connect", "established", "closed"];
 /// Before and after it stands still.
 const BESIDE: Duration = Duration::from_millis(500);
+/// Longer than a pause between two batches of lines, and than what the kernel takes to end a connection.
+const QUIET: Duration = Duration::from_secs(2);
 const TITLE: &str = "### Losses
 
 `conntracer trace --json --events all -o FILE` while as many loads as there are processors connect and close without a

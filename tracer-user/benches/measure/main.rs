@@ -32,6 +32,7 @@ mod probe;
 mod process;
 mod record;
 mod rules;
+mod saved;
 mod stream;
 mod symptom;
 mod system;

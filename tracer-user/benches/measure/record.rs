@@ -3,18 +3,13 @@
 use crate::feed::BATCH;
 use crate::inside::Inside;
 use crate::load::{Job, Load};
-use anyhow::Context as _;
 use std::mem::offset_of;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
-use std::{fs, thread};
 use tracer_common::event::{Conntrack, Header, Packet, PacketEvent, SocketEvent};
 use tracer_common::tuple::{IPV4, Tuple};
 use tracer_user::decode::Tables;
-use tracer_user::kernel::btf::Btf;
-use tracer_user::kernel::clock;
-use tracer_user::kernel::facts::Facts;
 use tracer_user::model::time::Timestamp;
 
 /// What came through the ring, in its order.
@@ -71,37 +66,7 @@ impl Recording {
         })
     }
 
-    /// Keeps it for another process on this machine.
-    pub(crate) fn save(&self, path: &Path) -> anyhow::Result<()> {
-        let lengths = self.records.iter().map(|record| u32::try_from(record.len()));
-        let mut bytes = Vec::new();
-        for (length, record) in lengths.zip(&self.records) {
-            bytes.extend(length?.to_ne_bytes());
-            bytes.extend(record);
-        }
-        Ok(fs::write(path, bytes)?)
-    }
-
-    pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
-        let bytes = fs::read(path)?;
-        let mut rest = &bytes[..];
-        let mut records = Vec::new();
-        while let Some((length, others)) = rest.split_first_chunk() {
-            let length = usize::try_from(u32::from_ne_bytes(*length))?;
-            let (record, others) = others.split_at_checked(length).context("a recording that is cut off")?;
-            records.push(record.to_vec());
-            rest = others;
-        }
-        let facts = Facts::of(&Btf::of_running_kernel()?);
-        let tables = Tables {
-            drop_reasons: facts.drop_reasons,
-            rst_reasons: facts.rst_reasons,
-            jiffy: clock::jiffy(),
-        };
-        Ok(Self::new(records, tables))
-    }
-
-    fn new(records: Vec<Vec<u8>>, tables: Tables) -> Self {
+    pub(crate) fn new(records: Vec<Vec<u8>>, tables: Tables) -> Self {
         let times = || records.iter().map(|record| word(record, TIME));
         let begin = times().min().unwrap_or(0);
         let span = times().max().unwrap_or(0) - begin;

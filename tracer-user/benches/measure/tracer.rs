@@ -113,10 +113,14 @@ impl Tracer {
         bail!("waited {patience:?} for {what}");
     }
 
-    /// Leaves out what is written already.
-    pub(crate) fn skip(&mut self) -> anyhow::Result<()> {
-        while self.lines.next()?.is_some() {}
-        Ok(())
+    /// Every line that is written by now and was not seen yet; how many there were.
+    pub(crate) fn tell(&mut self, mut tell: impl FnMut(&str)) -> anyhow::Result<usize> {
+        let mut count = 0;
+        while let Some(line) = self.lines.next()? {
+            tell(&line);
+            count += 1;
+        }
+        Ok(count)
     }
 
     pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
@@ -125,12 +129,10 @@ impl Tracer {
     }
 
     /// Ends it in order; every line that was not seen yet is told.
-    pub(crate) fn finish(mut self, mut tell: impl FnMut(&str)) -> anyhow::Result<()> {
+    pub(crate) fn finish(mut self, tell: impl FnMut(&str)) -> anyhow::Result<()> {
         self.signal(Signal::INT)?;
         let status = self.child.wait()?;
-        while let Some(line) = self.lines.next()? {
-            tell(&line);
-        }
+        self.tell(tell)?;
         if !status.success() {
             bail!("conntracer ended with {status}");
         }
@@ -147,4 +149,4 @@ impl Drop for Tracer {
     }
 }
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);

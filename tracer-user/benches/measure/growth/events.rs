@@ -1,13 +1,13 @@
 //! An event of a failing connection, beside others that the Tracker follows.
 
 use super::flat;
-use crate::crowd;
 use crate::folder::Folder;
 use crate::instructions::{self, Run};
 use crate::load::Job;
 use crate::probe::as_f64;
 use crate::record::Recording;
 use crate::table::{Table, median, whole};
+use crate::{crowd, saved};
 use std::time::Duration;
 
 pub(super) fn measure() -> anyhow::Result<String> {
@@ -22,7 +22,7 @@ pub(super) fn measure() -> anyhow::Result<String> {
     let recording = Recording::of(false, &jobs, Duration::from_millis(200))?;
     let folder = Folder::new("growth")?;
     let file = folder.path("stream");
-    recording.save(&file)?;
+    saved::save(&recording, &file)?;
     let (mut first_time, mut first_count) = (None, None);
     for others in SIZES {
         eprintln!("bench: growth: events beside {others} connections");
