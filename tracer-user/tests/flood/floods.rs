@@ -3,10 +3,13 @@
 use crate::packets::{Template, initial_sequence, listener, sender};
 use crate::place::Place;
 use crate::until_over;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::collections::VecDeque;
 use std::fmt;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
@@ -190,7 +193,7 @@ struct Connection {
 }
 
 impl Connection {
-    fn new(server: &TcpListener, heard: &std::os::fd::OwnedFd) -> Self {
+    fn new(server: &TcpListener, heard: &OwnedFd) -> Self {
         let client = TcpStream::connect((TARGET, 80)).unwrap();
         let (accepted, _) = server.accept().unwrap();
         let (from, to) = (client.peer_addr().unwrap(), client.local_addr().unwrap());
@@ -220,7 +223,7 @@ impl Connection {
 fn fork_storm() -> Scene {
     Target::new().scene(|| {
         let visitor = || visitor(&format!("connect {TARGET}:9"));
-        let mut running = std::collections::VecDeque::new();
+        let mut running = VecDeque::new();
         for _ in 0..PROCESSES {
             running.push_back(visitor());
             if running.len() > 50 {
@@ -282,6 +285,12 @@ pub(crate) fn visit(work: &str) -> ExitCode {
         }
         ["hang", to, count] => {
             let to = to.parse().unwrap();
+            let limit = getrlimit(Resource::Nofile);
+            let enough = Rlimit {
+                current: limit.maximum,
+                ..limit
+            };
+            setrlimit(Resource::Nofile, enough).unwrap();
             let hung: Vec<_> = (0..count.parse().unwrap())
                 .map(|_: usize| crate::innocent::begin(to))
                 .collect();
