@@ -10,9 +10,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use space::Space;
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{BufRead, BufReader, Lines};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 const WANTED: u16 = 1_001;
@@ -26,18 +29,18 @@ struct Tracer {
 }
 
 impl Tracer {
-    /// Returns once it traces.
     fn start(arguments: &[&str]) -> Self {
+        let all = ["--json", "--events", "all", "--cri-socket", "off"];
+        Self::run(Command::new(env!("CARGO_BIN_EXE_conntracer")).args(all).args(arguments))
+    }
+
+    /// Returns once it traces.
+    fn run(command: &mut Command) -> Self {
         assert!(
             rustix::process::geteuid().is_root(),
             "this test traces the kernel: run it as root"
         );
-        let mut child = Command::new(env!("CARGO_BIN_EXE_conntracer"))
-            .args(["--json", "--events", "all", "--cri-socket", "off"])
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut tracer = Self { child, lines };
         assert_eq!(tracer.next().unwrap()["type"], "hello");
@@ -179,4 +182,37 @@ fn a_finding_that_matches_by_its_translated_port_only_is_not_lost() {
         assert_eq!(finding["connection"]["destination"]["port"], 8080, "{arguments:?}");
         tracer.stop();
     }
+}
+
+#[test]
+fn an_agent_that_is_told_another_filter_leaves_out_something_else() {
+    let space = Space::new();
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("filters-{}.toml", std::process::id()));
+    let configure = |port: u16| {
+        let text =
+            format!("[serve]\nlisten = \"off\"\n[output]\nstdout = true\n[trace]\nevents = \"all\"\nport = [{port}]\n");
+        fs::write(&file, text).unwrap();
+    };
+    configure(OTHER);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_conntracer"));
+    let mut tracer = Tracer::run(command.args(["agent", "--config"]).arg(&file).stderr(Stdio::null()));
+    configure(WANTED);
+    kill_process(Pid::from_child(&tracer.child), Signal::HUP).unwrap();
+    let is_told = AtomicBool::new(false);
+    thread::scope(|scope| {
+        // It may be reading its configuration still.
+        scope.spawn(|| {
+            for _ in (0..1_000).take_while(|_| !is_told.load(Ordering::Relaxed)) {
+                space.inside(|| visit("127.0.0.1", WANTED));
+            }
+        });
+        tracer.until(|line| line["connection"]["destination"]["port"] == WANTED);
+        is_told.store(true, Ordering::Relaxed);
+    });
+    space.inside(|| visit("127.0.0.1", OTHER));
+    let lines = tracer.stop();
+    fs::remove_file(&file).unwrap();
+    let told = events(&lines, &space);
+    assert!(told.keys().all(|(port, _)| *port == u64::from(WANTED)), "{told:?}");
+    assert!(filtered(&lines) >= 3 * VISITS as u64);
 }

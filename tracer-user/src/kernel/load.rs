@@ -105,6 +105,8 @@ pub struct Probes {
     attached: BTreeMap<&'static str, Attached>,
     /// Where the loaded programs look for the packet that `nf_send_reset` is given.
     frozen_rule_reset_packet: u32,
+    /// What the programs began with.
+    filter: Filter,
 }
 
 impl Probes {
@@ -134,6 +136,7 @@ impl Probes {
                 hooks: Vec::new(),
                 attached: BTreeMap::new(),
                 frozen_rule_reset_packet: config.rule_reset_packet,
+                filter: settings.filter,
             };
             filter::begin(&mut probes.ebpf, settings.filter)?;
             probes.attach_all(Some(&btf));
@@ -232,8 +235,8 @@ impl Probes {
     }
 
     /// What the programs leave out; can be taken once.
-    pub fn take_filters(&mut self, settings: &Settings) -> Result<Filters, LoadError> {
-        Filters::take(&mut self.ebpf, settings.filter)
+    pub fn take_filters(&mut self) -> Result<Filters, LoadError> {
+        Filters::take(&mut self.ebpf, self.filter)
     }
 
     /// What the kernel counted for the programs of each attached hook.

@@ -172,7 +172,7 @@ impl Shell {
         let mut conntrack = Conntrack::new();
         conntrack.follow(&probes);
         let (outbox, answers) = channel(ANSWERS_MAX);
-        let pushed = Pushed::new(probes.take_filters(&settings)?);
+        let pushed = Pushed::new(probes.take_filters()?);
         let with_cgroups = filters & PART_CGROUPS != 0;
         let names = Names::start(&options.names, outbox.clone(), with_cgroups);
         let names = names.map_err(Failure::system("the thread that looks up names cannot start"))?;

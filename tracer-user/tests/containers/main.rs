@@ -174,9 +174,13 @@ fn process(pid: u32, cgroup: Option<u64>) -> Subject {
 
 /// The id of a process's cgroup in the unified hierarchy.
 fn cgroup(pid: u32) -> u64 {
+    fs::metadata(cgroup_folder(pid)).unwrap().ino()
+}
+
+fn cgroup_folder(pid: u32) -> String {
     let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
     let path = text.lines().find_map(|line| line.strip_prefix("0::")).unwrap();
-    fs::metadata(format!("{}{path}", unified())).unwrap().ino()
+    format!("{}{path}", unified())
 }
 
 fn unified() -> &'static str {

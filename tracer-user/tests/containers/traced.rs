@@ -6,11 +6,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Lines};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[test]
 fn a_finding_names_the_pod_and_a_filter_knows_it() {
@@ -45,6 +45,66 @@ fn a_finding_names_the_pod_and_a_filter_knows_it() {
         .iter()
         .filter(|line| line["type"] == "finding" || line["type"] == "event");
     assert_eq!(told.count(), 0, "{lines:?}");
+}
+
+#[test]
+fn what_an_unwanted_pod_does_stays_in_the_kernel_once_it_is_named() {
+    let mut node = Node::start();
+    let (pod, config) = node.run_pod("web-0", UID);
+    let id = node.client().run_container((&pod, &config), "nginx", IMAGE);
+    let pid = node.client().pid(&id);
+    let all = |pattern| ["--events", "all", "--pod", pattern];
+    let wanted = Tracer::start(&node, &all("shop/web-*"));
+    let other = Tracer::start(&node, &all("shop/other-*"));
+    let count = connect_within(pid, Duration::from_secs(4));
+    let (wanted, other) = (wanted.stop(), other.stop());
+    let connects = |lines: &[Value]| {
+        let is_it = |line: &&Value| line["event"] == "connect" && line["connection"]["destination"]["port"] == PORT;
+        lines.iter().filter(is_it).count()
+    };
+    assert_eq!((connects(&wanted), connects(&other)), (count, 0));
+    // Only names are asked for, and nobody else's were learned.
+    assert_eq!(filtered(&wanted), 0);
+    assert!(filtered(&other) > 0, "of {count} connections");
+}
+
+/// Connections that the programs left out.
+fn filtered(lines: &[Value]) -> u64 {
+    let stats = lines.iter().rfind(|line| line["type"] == "stats").unwrap();
+    let hooks = stats["hooks"].as_array().unwrap().iter();
+    hooks.map(|hook| hook["filtered"].as_u64().unwrap()).sum()
+}
+
+/// Connects again and again, as a process of the container; returns how often.
+fn connect_within(pid: u32, time: Duration) -> usize {
+    let connect = format!("while read -r _; do exec 3<>/dev/tcp/127.0.0.1/{PORT}; exec 3>&-; echo; done");
+    let namespace = format!("--net=/proc/{pid}/ns/net");
+    let script = format!("read -r _; exec nsenter {namespace} bash -c '{connect}'");
+    let mut child = Command::new("sh")
+        .args(["-c", &script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let folder = crate::cgroup_folder(pid);
+    std::fs::write(format!("{folder}/cgroup.procs"), child.id().to_string()).unwrap();
+    let (mut orders, mut done) = (
+        child.stdin.take().unwrap(),
+        BufReader::new(child.stdout.take().unwrap()),
+    );
+    let listener = within(pid, || TcpListener::bind(("127.0.0.1", PORT)).unwrap());
+    writeln!(orders).unwrap();
+    let begun = Instant::now();
+    let mut count = 0;
+    while begun.elapsed() < time {
+        writeln!(orders).unwrap();
+        drop(listener.accept().unwrap());
+        done.read_line(&mut String::new()).unwrap();
+        count += 1;
+    }
+    drop(orders);
+    assert!(child.wait().unwrap().success());
+    count
 }
 
 struct Tracer {
@@ -99,15 +159,22 @@ fn drop_everything_to(pid: u32, port: u16) {
     assert!(status.success());
 }
 
-/// Connects within the namespace of the process, on a thread that ends with it.
+/// Connects within the namespace of the process.
 fn connect_in_vain(pid: u32, port: u16) {
-    let namespace = File::open(format!("/proc/{pid}/ns/net")).unwrap();
-    let connect = move || {
-        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+    within(pid, || {
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         TcpStream::connect_timeout(&address, Duration::from_secs(3)).unwrap_err();
+    });
+}
+
+/// What `work` returns in the namespace of the process, on a thread that ends with it.
+fn within<T: Send>(pid: u32, work: impl FnOnce() -> T + Send) -> T {
+    let namespace = File::open(format!("/proc/{pid}/ns/net")).unwrap();
+    let visit = || {
+        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+        work()
     };
-    std::thread::spawn(connect).join().unwrap();
+    std::thread::scope(|scope| scope.spawn(visit).join().unwrap())
 }
 
 const PORT: u16 = 9_000;

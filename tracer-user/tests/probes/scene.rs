@@ -23,7 +23,6 @@ use tracer_user::model::hook::How;
 use tracer_user::model::identity::Comm;
 
 pub(crate) struct Scene {
-    settings: Settings,
     probes: Probes,
     rings: Rings,
     stats: Stats,
@@ -64,7 +63,6 @@ impl Scene {
             jiffy: clock::jiffy(),
         };
         let scene = Self {
-            settings,
             rings: probes.take_rings().unwrap(),
             stats: probes.take_stats().unwrap(),
             probes,
@@ -142,7 +140,7 @@ impl Scene {
 
     /// What the programs leave out.
     pub(crate) fn filters(&mut self) -> Filters {
-        self.probes.take_filters(&self.settings).unwrap()
+        self.probes.take_filters().unwrap()
     }
 
     /// Drops that the limiter kept back.
