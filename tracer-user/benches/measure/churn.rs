@@ -44,6 +44,7 @@ fn rates(name: &str, all: &[Measured], costs: &[Option<Vec<InKernel>>], index: u
         "median",
         "mean",
         "lower bound",
+        "by CPU time",
         "process, us",
         "of it later, %",
         "probes, us",
@@ -64,10 +65,10 @@ fn rates(name: &str, all: &[Measured], costs: &[Option<Vec<InKernel>>], index: u
 }
 
 /// The number of pairs, and what their ratios say.
-pub(crate) fn rate_cells(pairs: &Pairs) -> [String; 4] {
+pub(crate) fn rate_cells(pairs: &Pairs) -> [String; 5] {
     let ratios = pairs.ratios();
     if ratios.is_empty() {
-        return ["0", "-", "-", "-"].map(str::to_owned);
+        return ["0", "-", "-", "-", "-"].map(str::to_owned);
     }
     let bound = statistics::lower_bound(&ratios);
     [
@@ -75,6 +76,7 @@ pub(crate) fn rate_cells(pairs: &Pairs) -> [String; 4] {
         format!("{:.4}", median(ratios.iter().copied())),
         format!("{:.4}", statistics::mean(&ratios)),
         bound.map_or_else(|| "-".to_owned(), |bound| format!("{bound:.4}")),
+        format!("{:.4}", pairs.by_cpu()),
     ]
 }
 
@@ -183,7 +185,8 @@ const TITLE: &str = "### Churn
 
 Connect, accept, a byte there, a byte back, close: on every processor a client and a server, which keep it busy. A pair is
 two runs of 0.25 s next to each other, one without a tracer and one with, in turns of order; the numbers are the rate with
-it over the rate without, the bound that of a one-sided 95 % confidence interval of their geometric mean (Student's t).
+it over the rate without, the bound that of a one-sided 95 % confidence interval of their geometric mean (Student's t). By
+CPU time: the same, of all runs, by what traffic and tracer took together, which does not see what else the machine does.
 All subjects take turns in one run; `nothing` against nothing is the noise. Each is attached, and has come to rest, before
 it counts, and writes to a file: conntracer with `--json -o FILE`. Process: user and system time of a connection, as its
 control group counts it, some of it after the run; probes: their run time in rounds of their own by BPF_ENABLE_STATS,

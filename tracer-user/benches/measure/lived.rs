@@ -20,6 +20,7 @@ pub(crate) fn measure() -> anyhow::Result<String> {
         "median",
         "mean",
         "lower bound",
+        "by CPU time",
         "rate untraced",
         "probe runs",
         "target",

@@ -44,7 +44,7 @@ impl Tracker {
         let around = self.surroundings(now);
         let verdict = judge::judge(&Case { flow, around: &around }, now, &self.config, self.resumed);
         if let Some(finding) = flow.finding() {
-            self.follow_up(id, finding, verdict, now);
+            self.follow_up(id, finding, &verdict, now);
             return;
         }
         match verdict {
@@ -160,14 +160,14 @@ impl Tracker {
     }
 
     /// A connection with a finding: is it explained better by now, has it ended, has it recovered?
-    fn follow_up(&mut self, id: Handle, finding: u64, verdict: Verdict, now: Timestamp) {
+    fn follow_up(&mut self, id: Handle, finding: u64, verdict: &Verdict, now: Timestamp) {
         let Some(flow) = self.flows.get(id) else {
             return;
         };
         let (ended, number) = (flow.is_ended(), flow.id);
         let examined = !matches!(flow.examination, Examination::Asked(_));
         let due = flow.deadline.is_none_or(|deadline| deadline <= now);
-        match verdict {
+        match *verdict {
             Verdict::Found(judgement) if self.findings.is_improved_by(finding, judgement) => {
                 let alone = self.findings.withdraw(finding, number, now, &mut self.totals);
                 self.report(id, judgement, alone.then_some(finding), now);
@@ -264,7 +264,7 @@ impl Tracker {
         }
         let previous = match std::mem::take(&mut flow.examination) {
             Examination::Asked(_) => Examination::None,
-            before => before,
+            before @ (Examination::None | Examination::Done(_) | Examination::Missed { .. }) => before,
         };
         flow.examination = Examination::Asked(Box::new(Asked { since: now, previous }));
         flow.signs_mut().asked.get_or_insert(now);

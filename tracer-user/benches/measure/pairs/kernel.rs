@@ -18,7 +18,7 @@ pub(crate) struct InKernel {
     pub(crate) micros: f64,
 }
 
-/// Medians for each of the works; nothing for a kind that has no programs in the kernel or cannot be run.
+/// Medians for each of the works; nothing for a kind that has no programs in the kernel, or cannot be run.
 pub(crate) fn in_kernel(
     part: &str,
     traffic: &mut Traffic,
@@ -28,15 +28,15 @@ pub(crate) fn in_kernel(
     eprintln!("bench: {part}: in the kernel");
     let _statistics = stat::enable_cost().context("the kernel's statistics of programs")?;
     let clock = probe::clock(&mut Load::start()?)?;
-    let medians = kinds.iter().map(|&kind| match kind {
-        Kind::Nothing => Ok(None),
-        Kind::Own(_) => of_kind(kind, traffic, works, clock).map(Some),
-        // Why it cannot be run has been told.
-        Kind::Peer(_) => Ok(of_kind(kind, traffic, works, clock).ok()),
+    let costs = kinds.iter().map(|&kind| {
+        if kind == Kind::Nothing {
+            return None;
+        }
+        let costs = of_kind(kind, traffic, works, clock);
+        let costs = costs.inspect_err(|problem| eprintln!("bench: {}: {problem:#}", kind.name()));
+        costs.ok().filter(|costs| costs.iter().any(|cost| cost.runs > 0.0))
     });
-    let all: anyhow::Result<Vec<_>> = medians.collect();
-    let has_programs = |costs: &Vec<InKernel>| costs.iter().any(|cost| cost.runs > 0.0);
-    Ok(all?.into_iter().map(|costs| costs.filter(has_programs)).collect())
+    Ok(costs.collect())
 }
 
 fn of_kind(kind: Kind, traffic: &mut Traffic, works: &[Work], clock: f64) -> anyhow::Result<Vec<InKernel>> {

@@ -9,6 +9,7 @@ pub(crate) mod statistics;
 mod subject;
 mod traced;
 
+use crate::probe::as_f64;
 use crate::traffic::{Made, Traffic, Work};
 use std::env;
 use std::time::Duration;
@@ -131,6 +132,16 @@ impl Pairs {
     pub(crate) fn ratios(&self) -> Vec<f64> {
         let pairs = self.with.iter().zip(&self.without);
         pairs.map(|(with, without)| with.rate / without.rate).collect()
+    }
+
+    /// The same by the CPU time that the traffic and the tracer took together, whatever else the machine did.
+    pub(crate) fn by_cpu(&self) -> f64 {
+        let each = |runs: &[Made], more: Duration| {
+            let cpu: Duration = runs.iter().map(|made| made.cpu).sum();
+            let amount: u64 = runs.iter().map(|made| made.amount).sum();
+            (cpu + more).as_secs_f64() / as_f64(amount)
+        };
+        each(&self.without, Duration::ZERO) / each(&self.with, self.cpu)
     }
 
     /// What was done while it traced.

@@ -127,7 +127,10 @@ impl Traced {
         }
         kill_process(Pid::from_child(&self.child), Signal::INT)?;
         let end = Instant::now() + PATIENCE;
-        while self.child.try_wait()?.is_none() && Instant::now() < end {
+        while self.child.try_wait()?.is_none() {
+            if Instant::now() > end {
+                bail!("it did not end within {PATIENCE:?}");
+            }
             thread::sleep(Duration::from_millis(5));
         }
         let mut seen = self.seen()?;
@@ -179,6 +182,6 @@ fn each_line(file: &Path, mut take: impl FnMut(&str)) -> anyhow::Result<()> {
     Ok(())
 }
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Who takes less than this in 50 ms has nothing to do.
 const REST: Duration = Duration::from_micros(500);
