@@ -97,7 +97,7 @@ fn standard_format(schema: &mut Schema) {
         "ip" => Some(("anyOf", json!([{"format": "ipv4"}, {"format": "ipv6"}]))),
         "uint32" => Some(("maximum", u32::MAX.into())),
         // Their bounds stand beside them, or are those of the type.
-        "uint8" | "uint16" | "uint64" | "uint" => None,
+        "uint8" | "uint16" | "uint64" | "uint" | "double" => None,
         _ => return,
     };
     schema.remove("format");
