@@ -114,6 +114,8 @@ pub struct Shell {
 struct Decoder {
     tables: Tables,
     symbols: Symbols,
+    /// Of one turn.
+    events: Vec<Event>,
 }
 
 /// Runs the future on a runtime of one thread.
@@ -170,7 +172,11 @@ impl Shell {
             ..Config::default()
         };
         let tracker = Tracker::new(config, clock::now());
-        let decoder = Decoder { tables, symbols };
+        let decoder = Decoder {
+            tables,
+            symbols,
+            events: Vec::with_capacity(BATCH),
+        };
         Ok(Self {
             options,
             probes,
@@ -271,10 +277,8 @@ impl Shell {
     }
 
     fn take_changes(&mut self, changes: Vec<Event>, output: &mut Output<impl FnMut(&Finding)>) {
-        for event in changes {
-            let sinks = (&mut self.tracker, &mut self.held);
-            take(event, sinks, &mut self.account, &self.options, output);
-        }
+        let sinks = (&mut self.tracker, &mut self.held);
+        take(&changes, sinks, &mut self.account, &self.options, output);
     }
 
     /// What is in the ring is older than the deadline: it goes first.
@@ -417,36 +421,45 @@ fn drain(
     options: &Options,
     output: &mut Output<impl FnMut(&Finding)>,
 ) -> bool {
-    let Decoder { tables, symbols } = decoder;
+    let Decoder {
+        tables,
+        symbols,
+        events,
+    } = decoder;
     let taken = ring.drain(BATCH, |bytes| {
         match tables.decode(bytes, |address| symbols.name(address)) {
             Ok(event) => {
                 conntrack.met(event.netns);
-                take(event, (tracker, held), account, options, output);
+                events.push(event);
             }
             Err(error) => account.undecodable(&error),
         }
     });
+    take(events, (tracker, held), account, options, output);
+    events.clear();
     taken < BATCH
 }
 
 fn take(
-    event: Event,
+    events: &[Event],
     (tracker, held): (&mut Tracker, &mut Held),
     account: &mut Account,
     options: &Options,
     output: &mut Output<impl FnMut(&Finding)>,
 ) {
-    account.saw(event.at);
-    output.outputs.saw(&event);
-    tracker.handle_event(&event);
+    for event in events {
+        account.saw(event.at);
+        output.outputs.saw(event);
+        tracker.handle_event(event);
+    }
     if options.events == Events::None {
         return;
     }
     if options.filter.needs_names() {
-        held.push(event, tracker);
-    } else if options.filter.wants_event(&event, None) {
-        output.outputs.push(Record::Event(&event));
+        events.iter().for_each(|event| held.push(event.clone(), tracker));
+    } else {
+        let wanted = events.iter().filter(|event| options.filter.wants_event(event, None));
+        output.outputs.extend(wanted);
     }
 }
 

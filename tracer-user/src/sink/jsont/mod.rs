@@ -7,6 +7,7 @@ mod aspect;
 mod atom;
 mod connection;
 mod conntrack;
+pub(in crate::sink) mod digits;
 mod event;
 mod evidence;
 mod finding;
@@ -18,9 +19,9 @@ mod rule;
 #[cfg(test)]
 pub(super) mod schema;
 mod session;
-mod short;
 mod socket;
 mod spell;
+mod stamp;
 mod walk;
 mod who;
 
@@ -37,6 +38,7 @@ pub use port::{Port, protocol};
 pub use rule::Rule;
 pub use session::{Hello, Loss, Stats, Summary};
 pub use spell::{Spell, Spelled};
+pub(in crate::sink) use stamp::Stamp;
 pub use who::{Place, Program};
 
 use serde::{Deserialize, Serialize};
