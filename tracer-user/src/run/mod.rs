@@ -121,6 +121,8 @@ pub struct Shell {
 struct Decoder {
     tables: Tables,
     symbols: Symbols,
+    /// Of one turn.
+    events: Vec<Event>,
 }
 
 /// Runs the future on a runtime of one thread.
@@ -185,7 +187,11 @@ impl Shell {
             ..Config::default()
         };
         let tracker = Tracker::new(config, clock::now());
-        let decoder = Decoder { tables, symbols };
+        let decoder = Decoder {
+            tables,
+            symbols,
+            events: Vec::with_capacity(BATCH),
+        };
         Ok(Self {
             options,
             probes,
@@ -283,23 +289,29 @@ impl Shell {
 
     /// Takes a batch out of the rings; `true`: nothing is left.
     fn drain(&mut self, output: &mut Output<impl FnMut(&Finding)>) -> bool {
-        let Decoder { tables, symbols } = &mut self.decoder;
-        self.records
+        let Decoder {
+            tables,
+            symbols,
+            events,
+        } = &mut self.decoder;
+        let is_empty = self
+            .records
             .drain(|bytes| match tables.decode(bytes, |address| symbols.name(address)) {
                 Ok(event) => {
                     self.conntrack.met(event.netns);
-                    let sinks = (&mut self.tracker, &mut self.held);
-                    take(event, sinks, &mut self.account, &self.options, output);
+                    events.push(event);
                 }
                 Err(error) => self.account.undecodable(&error),
-            })
+            });
+        let sinks = (&mut self.tracker, &mut self.held);
+        take(events, sinks, &mut self.account, &self.options, output);
+        events.clear();
+        is_empty
     }
 
     fn take_changes(&mut self, changes: Vec<Event>, output: &mut Output<impl FnMut(&Finding)>) {
-        for event in changes {
-            let sinks = (&mut self.tracker, &mut self.held);
-            take(event, sinks, &mut self.account, &self.options, output);
-        }
+        let sinks = (&mut self.tracker, &mut self.held);
+        take(&changes, sinks, &mut self.account, &self.options, output);
     }
 
     /// What is in the ring is older than the deadline: it goes first.
@@ -452,22 +464,25 @@ async fn next_command(attendant: &mut Option<Attendant>) -> Command {
 }
 
 fn take(
-    event: Event,
+    events: &[Event],
     (tracker, held): (&mut Tracker, &mut Held),
     account: &mut Account,
     options: &Options,
     output: &mut Output<impl FnMut(&Finding)>,
 ) {
-    account.saw(event.at);
-    output.outputs.saw(&event);
-    tracker.handle_event(&event);
+    for event in events {
+        account.saw(event.at);
+        output.outputs.saw(event);
+        tracker.handle_event(event);
+    }
     if options.events == Events::None {
         return;
     }
     if options.filter.needs_names() {
-        held.push(event, tracker);
-    } else if options.filter.wants_event(&event, None) {
-        output.outputs.push(Record::Event(&event));
+        events.iter().for_each(|event| held.push(event.clone(), tracker));
+    } else {
+        let wanted = events.iter().filter(|event| options.filter.wants_event(event, None));
+        output.outputs.extend(wanted);
     }
 }
 

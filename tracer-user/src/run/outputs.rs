@@ -36,6 +36,19 @@ impl Outputs {
         }
     }
 
+    /// As [`Self::push`] of each, at the cost of one.
+    pub(super) fn extend<'a>(&self, events: impl Iterator<Item = &'a Event> + Clone) {
+        if self.redactor.is_some() {
+            return events.for_each(|event| self.push(Record::Event(event)));
+        }
+        for writer in &self.writers {
+            writer.extend(events.clone().map(Record::Event));
+        }
+        if let Some(exporter) = &self.exporter {
+            events.for_each(|event| exporter.push(Record::Event(event)));
+        }
+    }
+
     fn push_as_it_is(&self, record: Record<'_>) {
         for writer in &self.writers {
             writer.push(record);

@@ -2,6 +2,7 @@
 //!
 //! No files: [`crate::sink::writer`] writes, the replay reads.
 
+mod ordinary;
 mod read;
 mod renumber;
 mod write;

@@ -19,6 +19,7 @@ use crate::model::tuple::{Endpoint, Tuple};
 use crate::model::walked::{Named, Repeated, Trail, Traveller, Walked};
 use crate::model::who::{Container, Identity, Pod, Runtime, Subject};
 use crate::sink::clock::Clock;
+use crate::sink::jsonl::write::write_by_type;
 use crate::sink::jsonl::{Input, read, write};
 use crate::sink::jsont::schema;
 use crate::sink::record::Record;
@@ -503,7 +504,51 @@ fn same<T: PartialEq + std::fmt::Debug>(before: &T, after: &T) {
     assert_eq!(format!("{before:?}"), format!("{after:?}"));
 }
 
+/// Kinds whose lines are written straight out, of owners and namespaces that are also partly unknown.
+fn ordinary() -> impl Strategy<Value = Event> {
+    let kinds = prop_oneof![
+        Just(EventKind::Connect),
+        Just(EventKind::Established),
+        (0_u32..3).prop_map(|errno| EventKind::Failed { errno }),
+        any::<u32>().prop_map(|errno| EventKind::Closed { errno }),
+    ];
+    (event(), kinds, 0_u8..32).prop_map(|(event, kind, unknown)| {
+        let is_unknown = |bit: u8| unknown >> bit & 1 == 1;
+        let mut event = Event { kind, ..event };
+        if is_unknown(0) {
+            event.netns.cookie = 0;
+        }
+        if is_unknown(1) {
+            event.netns.inode = 0;
+        }
+        if let Some(tuple) = event.tuple.as_mut().filter(|_| is_unknown(2)) {
+            tuple.source.port = 0;
+        }
+        if let Some(owner) = event.owner.as_mut().filter(|_| is_unknown(3)) {
+            owner.cgroup = 0;
+        }
+        if let Some(owner) = event.owner.as_mut().filter(|_| is_unknown(4)) {
+            owner.comm = Comm::new(b"curl");
+        }
+        event
+    })
+}
+
 proptest! {
+    #[test]
+    fn ordinary_lines_are_as_the_wire_types_write_them(
+        event in ordinary(),
+        offset in any::<i128>(),
+        seq in any::<u64>(),
+        session in of(any::<String>()),
+    ) {
+        let (record, clock) = (Record::Event(&event), Clock { offset: offset >> (offset & 0x7f) });
+        let (mut written, mut expected) = (b"before\n".to_vec(), b"before\n".to_vec());
+        write(record, clock, seq, session.as_deref(), &mut written);
+        write_by_type(record, clock, seq, session.as_deref(), &mut expected);
+        prop_assert_eq!(String::from_utf8(written), String::from_utf8(expected));
+    }
+
     #[test]
     fn events_come_back(event in event()) {
         let line = line(Record::Event(&event));

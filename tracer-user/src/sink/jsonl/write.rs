@@ -2,7 +2,7 @@
 
 use crate::model::time::Timestamp;
 use crate::sink::clock::Clock;
-use crate::sink::jsonl::LINE;
+use crate::sink::jsonl::{LINE, ordinary};
 use crate::sink::jsont::{self, Decimal, Head, Limits, Time};
 use crate::sink::record::Record;
 use serde::Serialize;
@@ -11,6 +11,16 @@ use std::borrow::Cow;
 /// Appends `record` to `out` as one whole line of at most [`LINE`] bytes: where it is longer, lists and texts are cut
 /// and the line says so. `session` is that of the `hello` before it, which names it itself.
 pub fn write(record: Record<'_>, clock: Clock, seq: u64, session: Option<&str>, out: &mut Vec<u8>) {
+    if let Record::Event(event) = record
+        && ordinary::append(event, clock, seq, session, out)
+    {
+        return;
+    }
+    write_by_type(record, clock, seq, session, out);
+}
+
+/// As [`write`], and by the wire types alone.
+pub(super) fn write_by_type(record: Record<'_>, clock: Clock, seq: u64, session: Option<&str>, out: &mut Vec<u8>) {
     let start = out.len();
     for (attempt, limits) in Limits::LADDER.into_iter().enumerate() {
         out.truncate(start);

@@ -4,7 +4,7 @@ use crate::model::conntrack::Conntrack;
 use crate::model::identity::Comm;
 use crate::model::time::Timestamp;
 use crate::sink::clock::Clock;
-use crate::sink::jsont::short;
+use crate::sink::jsont::{Stamp, digits};
 use crate::sink::text::{Escaped, unescape};
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeSeq, Serializer};
@@ -23,7 +23,10 @@ impl Time {
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        short::serialize(&format_args!("{:.9}", self.0), serializer)
+        match Stamp::of(self.0) {
+            Some(stamp) => serializer.serialize_str(stamp.text()),
+            None => serializer.collect_str(&format_args!("{:.9}", self.0)),
+        }
     }
 }
 
@@ -53,7 +56,10 @@ impl Decimal {
 
 impl Serialize for Decimal {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        short::serialize(&self.0, serializer)
+        let mut digits = [0; 20];
+        let (digits, _) = digits.split_at_mut(digits::count(self.0));
+        digits::put(self.0, digits);
+        serializer.serialize_str(str::from_utf8(digits).unwrap_or_default())
     }
 }
 
@@ -70,7 +76,11 @@ pub struct Name(#[cfg_attr(test, schemars(with = "String"))] pub Comm);
 
 impl Serialize for Name {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        short::serialize(&Escaped(self.0.as_bytes()), serializer)
+        let name = self.0.as_bytes();
+        match str::from_utf8(name) {
+            Ok(plain) if !name.contains(&b'\\') => serializer.serialize_str(plain),
+            Ok(_) | Err(_) => serializer.collect_str(&Escaped(name)),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod atom;
 mod connection;
 mod conntrack;
 mod cost;
+pub(in crate::sink) mod digits;
 mod event;
 mod evidence;
 mod finding;
@@ -19,9 +20,9 @@ mod rule;
 #[cfg(test)]
 pub(super) mod schema;
 mod session;
-mod short;
 mod socket;
 mod spell;
+mod stamp;
 mod walk;
 mod who;
 
@@ -39,6 +40,7 @@ pub use port::{Port, protocol};
 pub use rule::Rule;
 pub use session::{Hello, Loss, Stats, Summary};
 pub use spell::{Spell, Spelled};
+pub(in crate::sink) use stamp::Stamp;
 pub use who::{Place, Program};
 
 use serde::{Deserialize, Serialize};

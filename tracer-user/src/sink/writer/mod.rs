@@ -5,9 +5,11 @@
 //!
 //! `thread` makes lines of records and writes them to a `target`: a stream, or a rotated `file`.
 
+mod batch;
 mod file;
 mod open;
 mod queue;
+mod seen;
 mod target;
 mod thread;
 
@@ -111,7 +113,13 @@ impl Writer {
 
     /// Queues a copy of `record`.
     pub fn push(&self, record: Record<'_>) {
-        if self.shared.lock().push(record) {
+        self.extend([record]);
+    }
+
+    /// As [`Writer::push`] of each, at the cost of one.
+    pub fn extend<'a>(&self, records: impl IntoIterator<Item = Record<'a>>) {
+        let wakes = self.shared.lock().extend(records);
+        if wakes {
             self.shared.wake.notify_one();
         }
     }

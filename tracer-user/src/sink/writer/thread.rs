@@ -6,9 +6,9 @@ use crate::sink::jsonl;
 use crate::sink::record::{Format, Hello, Loss, LossSource, Record};
 use crate::sink::term::Term;
 use crate::sink::writer::Shared;
-use crate::sink::writer::queue::{Item, Phase, Queue, Turn, Waiting, is_event};
+use crate::sink::writer::batch::{Batch, Item};
+use crate::sink::writer::queue::{Phase, Queue, Turn, Waiting, is_event};
 use crate::sink::writer::target::{Place, Target};
-use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -87,7 +87,7 @@ impl Output {
     }
 
     pub(super) fn run(mut self) {
-        let mut batch = VecDeque::new();
+        let mut batch = Batch::default();
         while let Some(turn) = self.next(&mut batch)
             && self.write_batch(&mut batch, turn).is_ok()
         {}
@@ -99,7 +99,7 @@ impl Output {
     }
 
     /// Waits for a batch, or to be told to look at the target; `None` at the end.
-    fn next(&self, batch: &mut VecDeque<Item>) -> Option<Turn> {
+    fn next(&self, batch: &mut Batch) -> Option<Turn> {
         let mut queue = self.shared.lock();
         while queue.is_empty() && queue.phase == Phase::Running && !queue.reopen {
             queue.waiting_for = Waiting::Anything;
@@ -117,20 +117,24 @@ impl Output {
         (turn.reopen || !batch.is_empty()).then_some(turn)
     }
 
-    pub(super) fn write_batch(&mut self, batch: &mut VecDeque<Item>, turn: Turn) -> Result<(), Over> {
-        let latest = batch.iter().rev().find_map(Item::at);
-        self.now = self.now.max(latest.unwrap_or_default());
+    pub(super) fn write_batch(&mut self, batch: &mut Batch, turn: Turn) -> Result<(), Over> {
+        self.now = self.now.max(batch.latest().unwrap_or_default());
         self.look(turn.reopen)?;
-        for item in batch.drain(..) {
-            if let Item::Clock(clock) = item {
-                self.clock = clock;
+        batch.drain(|item| {
+            match item {
+                Item::Clock(clock) => self.clock = clock,
+                Item::Record(record) => {
+                    self.append(record)?;
+                    self.pending += 1;
+                }
+                Item::Lost(loss) => self.append(Record::Loss(loss))?,
             }
-            item.each(|record| self.append(record))?;
-            self.pending += u64::from(item.is_record());
             if self.lines.len() >= CHUNK {
-                self.flush()?;
+                self.flush()
+            } else {
+                Ok(())
             }
-        }
+        })?;
         self.flush()
     }
 

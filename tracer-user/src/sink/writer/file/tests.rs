@@ -4,6 +4,7 @@ use crate::model::time::Timestamp;
 use crate::sink::record::{Format, Hello, Record};
 use crate::sink::sample;
 use crate::sink::writer::Shared;
+use crate::sink::writer::batch::Batch;
 use crate::sink::writer::folder::Folder;
 use crate::sink::writer::queue::Turn;
 use crate::sink::writer::thread::Output;
@@ -64,10 +65,8 @@ impl Run {
     }
 
     fn turn(&mut self, records: &[Record<'_>], reopen: bool) {
-        let mut batch = VecDeque::new();
-        for record in records {
-            self.shared.lock().push(*record);
-        }
+        let mut batch = Batch::default();
+        self.shared.lock().extend(records.iter().copied());
         self.shared.lock().take(&mut batch);
         assert!(self.output.write_batch(&mut batch, Turn { reopen }).is_ok());
     }
