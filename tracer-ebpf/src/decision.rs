@@ -9,11 +9,6 @@ use tracer_common::{
 
 use super::mapped::{lower, mapped, words};
 
-/// Those that the owner decides.
-pub(crate) const OF_OWNER: u32 = PART_PIDS | PART_COMMS | PART_CGROUPS;
-/// Those that the ends decide.
-pub(crate) const OF_ENDS: u32 = PART_PORTS | PART_PREFIXES;
-
 /// Whether the namespace passes. `may`: whether any of these parts may have values.
 #[inline(always)]
 pub(crate) fn wants_netns(may: impl Fn(u32) -> bool, filter: &Filter, inode: u32) -> bool {

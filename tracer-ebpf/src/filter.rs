@@ -3,10 +3,15 @@
 //! User space decides about everything by the same rules, and about what these programs do not know: names, and the
 //! tuples behind a translation.
 
-use tracer_common::{event::Connection, filter::PART_NETNS, stat::Hook, tuple::Tuple};
+use tracer_common::{
+    event::Connection,
+    filter::{PART_CGROUPS, PART_COMMS, PART_NETNS, PART_PIDS, PART_PORTS, PART_PREFIXES},
+    stat::Hook,
+    tuple::Tuple,
+};
 
 use crate::{
-    decision::{OF_ENDS, OF_OWNER, wants_ends, wants_netns, wants_owner},
+    decision::{wants_ends, wants_netns, wants_owner},
     map::{FILTER, FILTERS, UNWANTED},
     read::{self, Entry, Struct, offset},
     sock::Sock,
@@ -58,3 +63,8 @@ fn counted(hook: Hook, passes: bool) -> bool {
     }
     passes
 }
+
+/// What the owner decides.
+const OF_OWNER: u32 = PART_PIDS | PART_COMMS | PART_CGROUPS;
+/// What the ends decide.
+const OF_ENDS: u32 = PART_PORTS | PART_PREFIXES;
