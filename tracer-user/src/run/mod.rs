@@ -190,7 +190,7 @@ impl Shell {
         let decoder = Decoder {
             tables,
             symbols,
-            events: Vec::with_capacity(BATCH),
+            events: Vec::with_capacity(records::BATCH),
         };
         Ok(Self {
             options,

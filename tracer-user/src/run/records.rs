@@ -73,6 +73,6 @@ impl Records {
 }
 
 /// Records taken in one go, before anything else gets its turn.
-const BATCH: usize = 512;
+pub(super) const BATCH: usize = 512;
 /// How long a first record waits for others. The rings hold some thirteen thousand each; a finding comes this much later.
 const REST: Duration = Duration::from_millis(10);
