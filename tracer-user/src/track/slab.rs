@@ -63,12 +63,16 @@ impl Slab {
         let chunk = self.chunks.get_mut(index)?;
         let node = chunk.try_remove(key)?;
         self.len -= 1;
-        if chunk.len() == CHUNK - 1 {
-            self.room.push(index);
-        }
-        // The one that is filled next is kept: a lone flow comes and goes.
+        // The one that is filled next is kept, though it be empty: a lone flow comes and goes.
         if chunk.is_empty() && self.room.last() != Some(&index) {
             *chunk = Chunk::new();
+        }
+        if chunk.len() == CHUNK - 1 {
+            let next = self.room.last().and_then(|next| self.chunks.get_mut(*next));
+            if let Some(next) = next.filter(|next| next.is_empty()) {
+                *next = Chunk::new();
+            }
+            self.room.push(index);
         }
         Some(node)
     }

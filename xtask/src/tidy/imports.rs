@@ -186,13 +186,13 @@ const PARTS: &[Part] = &[
     Part {
         place: "tracer-user/src/decode/",
         parts: Only::These(&["model"]),
-        crates: Only::These(&["bytes", "thiserror", "tracer_common"]),
+        crates: Only::These(&["thiserror", "tracer_common"]),
         without: IMPURE,
     },
     Part {
         place: "tracer-user/src/track/",
         parts: Only::These(&["enrich", "inspect", "model"]),
-        crates: Only::These(&["foldhash", "thiserror"]),
+        crates: Only::These(&["foldhash", "hashbrown", "slab", "smallvec", "thiserror"]),
         without: IMPURE,
     },
     source("tracer-user/src/inspect/netns.rs", &["model"]),

@@ -4,7 +4,7 @@ use super::world::*;
 use crate::model::inquiry::{Question, Reply};
 use crate::model::tuple::{Endpoint, Tuple};
 use crate::track::Config;
-use crate::track::config::MAX_INQUIRIES;
+use crate::track::config::{MAX_EXAMINATIONS, MAX_INQUIRIES};
 use std::num::NonZeroU64;
 
 /// The `n`-th connection of many to one destination.
@@ -152,7 +152,7 @@ fn answers_that_never_come_do_not_end_the_questions() {
         .filter(|inquiry| is_connection(&inquiry.question));
     let asked = asked.count();
     assert!(
-        asked > MAX_INQUIRIES * 3 / 2,
+        asked > MAX_EXAMINATIONS * 3,
         "the second thousand is asked about, too: {asked}"
     );
 }
