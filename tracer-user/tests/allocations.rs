@@ -5,6 +5,7 @@
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
 use std::fs::OpenOptions;
+use std::time::Duration;
 use tracer_common::event::{Connection, Header, Socket, SocketEvent};
 use tracer_common::kind;
 use tracer_common::tuple::{IPV4, IPV6, Tuple};
@@ -64,8 +65,8 @@ fn allocations_of_a_writer(before: &[SocketEvent], after: &[SocketEvent]) -> usi
     pass(before);
     let region = Region::new(ALLOCATOR);
     pass(after);
+    let report = writer.finish_within(Duration::from_mins(1));
     let allocations = count(&region);
-    let report = writer.finish();
     assert_eq!((report.written, report.lost_events), (WARM_UP + EVENTS, 0));
     allocations
 }
@@ -134,5 +135,5 @@ const WARM_UP: u64 = 10_000;
 const EVENTS: u64 = 10_000;
 /// As many as the shell takes in one go.
 const BATCH: usize = 512;
-/// Room for what waits, where more waits at once than in the beginning.
-const WRITING: usize = 16;
+/// Room for what waits, where more waits at once than in the beginning, and the end.
+const WRITING: usize = 32;
