@@ -111,6 +111,18 @@ pub(crate) fn owner(event: &mut SocketEvent, entry: Entry) {
 }
 
 impl Heading {
+    /// Of a transition.
+    #[inline(always)]
+    pub(crate) fn of(hook: Hook, kind: u8, old_state: u8, state: u8, time: u64) -> Self {
+        Self {
+            hook,
+            kind,
+            state,
+            old_state,
+            time,
+        }
+    }
+
     /// Of an observation without a transition, now.
     #[inline(always)]
     pub(crate) fn now(hook: Hook, kind: u8, state: u8) -> Self {

@@ -99,7 +99,7 @@ fn connect(sock: Sock<impl Struct>) {
     }
     let entry = entry.or_else(|| Entry::in_overflow(key));
     if filter::wants(Hook::SetState, sock, entry) {
-        let heading = heading(Hook::SetState, CONNECT, state::CLOSE, state::SYN_SENT, time);
+        let heading = Heading::of(Hook::SetState, CONNECT, state::CLOSE, state::SYN_SENT, time);
         emit::socket(Lane::Bulk, heading, sock, key, entry);
     }
 }
@@ -113,7 +113,7 @@ fn established(sock: Sock<impl Struct>, old: u8) {
     let Some(entry) = table::entry(sock, key) else { return };
     entry.set(CONNECTION_ESTABLISHED);
     if let Some(lane) = lane(sock, entry) {
-        let heading = heading(Hook::SetState, ESTABLISHED, old, state::ESTABLISHED, read::now());
+        let heading = Heading::of(Hook::SetState, ESTABLISHED, old, state::ESTABLISHED, read::now());
         emit::socket(lane, heading, sock, key, Some(entry));
     }
 }
@@ -137,7 +137,7 @@ fn closed(sock: Sock<impl Struct>, old: u8) {
     };
     if let (Some(lane), 0) = (lane, flags & CONNECTION_ENDED) {
         entry.set(CONNECTION_ENDED);
-        let heading = heading(Hook::SetState, CLOSED, old, state::CLOSE, read::now());
+        let heading = Heading::of(Hook::SetState, CLOSED, old, state::CLOSE, read::now());
         emit::socket(lane, heading, sock, table::make_key(sock), Some(entry));
     }
 }
@@ -154,7 +154,7 @@ fn failed(hook: Hook, sock: Sock<impl Struct>, old: u8, new: u8) {
         }
         entry.set(CONNECTION_ENDED);
     }
-    let heading = heading(hook, FAILED, old, new, read::now());
+    let heading = Heading::of(hook, FAILED, old, new, read::now());
     emit::socket(Lane::Symptom, heading, sock, key, entry);
 }
 
@@ -167,16 +167,5 @@ fn lane(sock: Sock<impl Struct>, entry: Entry) -> Option<Lane> {
         Some(Lane::Bulk)
     } else {
         None
-    }
-}
-
-#[inline(always)]
-fn heading(hook: Hook, kind: u8, old_state: u8, state: u8, time: u64) -> Heading {
-    Heading {
-        hook,
-        kind,
-        state,
-        old_state,
-        time,
     }
 }
