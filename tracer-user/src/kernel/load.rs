@@ -62,7 +62,7 @@ impl Default for Settings {
             conntrack_events: false,
             ladder: Ladder::Best,
             drops_per_second: 1000,
-            resets_per_second: 20_000,
+            resets_per_second: 2_000,
             ring_bytes: RING_BYTES,
             capacity: Capacity::default(),
             filter: Filter::default(),
