@@ -243,7 +243,7 @@ impl Shell {
                     }
                 }
                 Some(answer) = self.answers.recv() => self.answer(answer, &mut output),
-                changes = self.conntrack.recv() => self.take_changes(changes, &mut output),
+                changes = self.conntrack.recv() => self.take_changes(&changes, &mut output),
                 () = tokio::time::sleep_until(deadline) => self.timeout(&mut output),
                 command = next_command(&mut self.attendant) => self.obey(command, &output),
                 _ = tick.tick() => {
@@ -276,9 +276,9 @@ impl Shell {
         drain(ring, &mut self.decoder, &mut self.account, sinks, &self.options, output)
     }
 
-    fn take_changes(&mut self, changes: Vec<Event>, output: &mut Output<impl FnMut(&Finding)>) {
+    fn take_changes(&mut self, changes: &[Event], output: &mut Output<impl FnMut(&Finding)>) {
         let sinks = (&mut self.tracker, &mut self.held);
-        take(&changes, sinks, &mut self.account, &self.options, output);
+        take(changes, sinks, &mut self.account, &self.options, output);
     }
 
     /// What is in the ring is older than the deadline: it goes first.
@@ -364,7 +364,7 @@ impl Shell {
 
     fn finish(mut self, mut output: Output<impl FnMut(&Finding)>) -> Report {
         let last = self.conntrack.end();
-        self.take_changes(last, &mut output);
+        self.take_changes(&last, &mut output);
         while !self.drain(&mut output) {}
         let now = clock::now();
         self.record(Record::Deadline(now), &mut output);
@@ -456,7 +456,9 @@ fn take(
         return;
     }
     if options.filter.needs_names() {
-        events.iter().for_each(|event| held.push(event.clone(), tracker));
+        for event in events {
+            held.push(event.clone(), tracker);
+        }
     } else {
         let wanted = events.iter().filter(|event| options.filter.wants_event(event, None));
         output.outputs.extend(wanted);
