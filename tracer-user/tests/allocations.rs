@@ -119,7 +119,7 @@ fn record(number: u64) -> SocketEvent {
                 destination: [0xfe; 16],
                 source_port: port.to_be_bytes(),
                 destination_port: 443_u16.to_be_bytes(),
-                family: if connection % 2 == 0 { IPV4 } else { IPV6 },
+                family: if connection.is_multiple_of(2) { IPV4 } else { IPV6 },
                 ..Tuple::default()
             },
             ..Socket::default()

@@ -57,7 +57,7 @@ pub(crate) fn fuzz(workspace: &Workspace, options: &Options) -> anyhow::Result<(
     thread::scope(|scope| {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let workers: Vec<_> = (0..processors).map(|_| scope.spawn(one_after_the_other)).collect();
-        let ends = workers.into_iter().map(|worker| worker.join());
+        let ends = workers.into_iter().map(thread::ScopedJoinHandle::join);
         ends.map(|end| end.unwrap_or_else(|panic| panic::resume_unwind(panic)))
             .fold(Ok(()), anyhow::Result::and)
     })

@@ -254,7 +254,7 @@ impl Shell {
                     self.drain(&mut output);
                 }
                 Some(answer) = self.answers.recv() => self.take_answers(answer, &mut output),
-                changes = self.conntrack.recv() => self.take_changes(changes, &mut output),
+                changes = self.conntrack.recv() => self.take_changes(&changes, &mut output),
                 () = tokio::time::sleep_until(deadline) => self.timeout(&mut output),
                 command = next_command(&mut self.attendant) => self.obey(command, &output),
                 _ = tick.tick() => {
@@ -309,9 +309,9 @@ impl Shell {
         is_empty
     }
 
-    fn take_changes(&mut self, changes: Vec<Event>, output: &mut Output<impl FnMut(&Finding)>) {
+    fn take_changes(&mut self, changes: &[Event], output: &mut Output<impl FnMut(&Finding)>) {
         let sinks = (&mut self.tracker, &mut self.held);
-        take(&changes, sinks, &mut self.account, &self.options, output);
+        take(changes, sinks, &mut self.account, &self.options, output);
     }
 
     /// What is in the ring is older than the deadline: it goes first.
@@ -412,10 +412,13 @@ impl Shell {
 
     fn finish(mut self, mut output: Output<impl FnMut(&Finding)>) -> Report {
         let last = self.conntrack.end();
-        self.take_changes(last, &mut output);
+        self.take_changes(&last, &mut output);
         // What comes from now on is not waited for: in a flood there would be no end of it.
-        let end = clock::now();
-        while !self.drain(&mut output) && !self.account.has_seen(end) {}
+        for _ in 0..records::LAST_BATCHES {
+            if self.drain(&mut output) {
+                break;
+            }
+        }
         self.account
             .last_losses(&mut self.tracker, &self.conntrack, &output.outputs);
         let now = clock::now();
@@ -479,7 +482,9 @@ fn take(
         return;
     }
     if options.filter.needs_names() {
-        events.iter().for_each(|event| held.push(event.clone(), tracker));
+        for event in events {
+            held.push(event.clone(), tracker);
+        }
     } else {
         let wanted = events.iter().filter(|event| options.filter.wants_event(event, None));
         output.outputs.extend(wanted);

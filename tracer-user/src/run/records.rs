@@ -74,5 +74,7 @@ impl Records {
 
 /// Records taken in one go, before anything else gets its turn.
 pub(super) const BATCH: usize = 512;
+/// Batches in which everything is taken that both rings hold.
+pub(super) const LAST_BATCHES: usize = 128;
 /// How long a first record waits for others. The rings hold some thirteen thousand each; a finding comes this much later.
 const REST: Duration = Duration::from_millis(10);

@@ -63,6 +63,10 @@ const ALLOWED: &[(&str, &str)] = &[
         "gives one thread a root folder of its own",
     ),
     ("tracer-user/src/kernel/memory.rs", "gives freed memory back"),
+    (
+        "tracer-user/benches/measure/symptom.rs",
+        "enters a network namespace of its own",
+    ),
     ("tracer-user/benches/measure/system.rs", "raw system calls"),
     (
         "tracer-user/src/lab/host/mod.rs",

@@ -71,11 +71,6 @@ impl Account {
         self.newest = self.newest.max(at);
     }
 
-    /// Whether everything is taken in that happened before this time.
-    pub(super) fn has_seen(&self, at: Timestamp) -> bool {
-        self.newest >= at
-    }
-
     /// Bytes that are no record of ours: counted, and told as a loss.
     pub(super) fn undecodable(&mut self, error: &DecodeError) {
         self.undecodable += 1;

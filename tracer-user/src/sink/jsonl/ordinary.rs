@@ -160,7 +160,7 @@ impl Line<'_> {
 
     /// A string; `value` is the same, where it has to be escaped.
     fn quoted(&mut self, text: &[u8], value: &impl Serialize) -> &mut Self {
-        let is_plain = |byte: u8| matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\');
+        let is_plain = |byte: u8| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~');
         // No end at the first one: so it is done for many bytes at a time.
         if text.iter().fold(true, |plain, byte| plain & is_plain(*byte)) {
             return self.put(b"\"").put(text).put(b"\"");
