@@ -4,6 +4,7 @@ use super::process::pin;
 use super::server;
 use anyhow::{Context as _, bail};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpStream};
 use std::sync::Barrier;
@@ -63,20 +64,23 @@ impl Client {
     fn keep(&mut self, address: Ipv4Addr, first: usize, each: usize) -> anyhow::Result<&mut [Vec<TcpStream>]> {
         let targets = self.targets(address, first)?;
         let key = *targets.first().context("a processor")?;
-        if !self.kept.contains_key(&key) {
-            let connect = |target: &SocketAddrV4| {
-                let streams = (0..each).map(|_| {
-                    let stream = TcpStream::connect(target)?;
-                    stream.set_nodelay(true)?;
-                    Ok(stream)
-                });
-                streams.collect()
-            };
-            let streams: io::Result<Vec<Vec<_>>> = targets.iter().map(connect).collect();
-            self.kept.insert(key, streams?);
+        match self.kept.entry(key) {
+            Entry::Occupied(kept) => Ok(kept.into_mut()),
+            Entry::Vacant(place) => {
+                let streams: io::Result<Vec<_>> = targets.iter().map(|&target| open(target, each)).collect();
+                Ok(place.insert(streams?))
+            }
         }
-        Ok(self.kept.get_mut(&key).context("just kept")?)
     }
+}
+
+fn open(target: SocketAddrV4, count: usize) -> io::Result<Vec<TcpStream>> {
+    let streams = (0..count).map(|_| {
+        let stream = TcpStream::connect(target)?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    });
+    streams.collect()
 }
 
 /// Takes steps on every processor until the time is over.
