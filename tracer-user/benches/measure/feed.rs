@@ -4,7 +4,7 @@ use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 use tracer_user::decode::Tables;
 use tracer_user::model::event::Event;
-use tracer_user::model::inquiry::{Answer, Census, Examined, Inquiry, Question, Reply};
+use tracer_user::model::inquiry::{Answer, Census, Examined, Question, Reply};
 use tracer_user::model::time::Timestamp;
 use tracer_user::sink::{Clock, Record, jsonl};
 use tracer_user::track::Tracker;
@@ -18,23 +18,28 @@ pub(crate) fn feed(tables: &Tables, records: &[Vec<u8>], tracker: &mut Tracker) 
             tracker.handle_event(&event);
         }
     }
-    turn(tracker, last);
+    turn(tracker, last, nobody_listens);
 }
 
 /// What it is due for, asks and says by now.
-pub(crate) fn turn(tracker: &mut Tracker, now: Timestamp) {
+pub(crate) fn turn(tracker: &mut Tracker, now: Timestamp, reply: fn(&Question) -> Reply) {
     if tracker.poll_timeout().is_some_and(|deadline| deadline <= now) {
         tracker.handle_timeout(now);
     }
     while let Some(inquiry) = tracker.poll_inquiry() {
-        tracker.handle_answer(answer(&inquiry, now));
+        tracker.handle_answer(Answer {
+            id: inquiry.id,
+            at: now,
+            enter: None,
+            reply: reply(&inquiry.question),
+        });
     }
     while tracker.poll_finding().is_some() {}
 }
 
 /// What the inspector would find out: nothing but an address without a listener.
-fn answer(inquiry: &Inquiry, at: Timestamp) -> Answer {
-    let reply = match &inquiry.question {
+fn nobody_listens(question: &Question) -> Reply {
+    match question {
         Question::Connection { tuple, .. } => Reply::Connection(Box::new(Examined {
             conntrack: None,
             socket: None,
@@ -46,14 +51,13 @@ fn answer(inquiry: &Inquiry, at: Timestamp) -> Answer {
         Question::Link { .. } => Reply::Link(None),
         Question::Sweep => Reply::Swept(Vec::new()),
         Question::Stalled => Reply::Stalled(Census::default()),
-        Question::Walk { .. } | Question::Who(_) => Reply::Unreachable("not asked of the kernel here".into()),
-    };
-    Answer {
-        id: inquiry.id,
-        at,
-        enter: None,
-        reply,
+        Question::Walk { .. } | Question::Who(_) => nobody_knows(question),
     }
+}
+
+/// What leaves a connection that hangs as it is.
+pub(crate) fn nobody_knows(_: &Question) -> Reply {
+    Reply::Unreachable("not asked of the kernel here".into())
 }
 
 /// Their lines, as the writing thread makes them.

@@ -1,6 +1,6 @@
 //! Connections that hang, as the Tracker hears of them: each by its first retransmit. No sockets, so any number of them.
 
-use crate::feed::turn;
+use crate::feed::{nobody_knows, turn};
 use crate::process;
 use anyhow::Context as _;
 use std::env;
@@ -29,6 +29,8 @@ pub(crate) fn measure(count: u32) -> anyhow::Result<(u64, u64)> {
 /// The process of its own.
 pub(crate) fn main(arguments: &[String]) -> anyhow::Result<()> {
     let count = arguments.first().context("how many")?.parse()?;
+    // What the first ones need beside themselves is there by then.
+    follow(&mut roomy(END), FEW, END);
     let before = process::resident_bytes(std::process::id())?;
     let mut tracker = roomy(END);
     follow(&mut tracker, count, END);
@@ -48,13 +50,13 @@ pub(crate) fn follow(tracker: &mut Tracker, count: u32, end: Timestamp) {
     for number in 0..count {
         tracker.handle_event(&event(number, begin));
         if number.is_multiple_of(TURN) {
-            turn(tracker, begin);
+            turn(tracker, begin, nobody_knows);
         }
     }
     let mut now = begin;
     while now < end {
         now = now + Duration::from_secs(1);
-        turn(tracker, now);
+        turn(tracker, now, nobody_knows);
     }
 }
 
@@ -97,5 +99,6 @@ const RTO: Duration = Duration::from_secs(1);
 const END: Timestamp = Timestamp::from_nanos(100_000_000_000);
 /// Events between two turns of the loop.
 const TURN: u32 = 512;
+const FEW: u32 = 1_000;
 const PORTS: u32 = 50_000;
 const DESTINATIONS: u32 = 200;

@@ -17,6 +17,7 @@ pub(crate) fn measure() -> anyhow::Result<String> {
         "connections",
         "of them as the kernel counts",
         "records due",
+        "taken out of the ring",
         "lines: connect",
         "established",
         "closed",
@@ -27,10 +28,9 @@ pub(crate) fn measure() -> anyhow::Result<String> {
     let short = Tally::of(Duration::from_millis(100))?;
     table.row(short.row("100 ms", target("0 lost", short.lost() == 0)));
     let long = Tally::of(Duration::from_secs(2))?;
-    let told = target("all told", long.told() == long.due());
-    table.row(long.row("2 s", told));
+    table.row(long.row("2 s", target("all told", long.adds_up())));
     Ok(format!(
-        "{TITLE}\n\n{}\n\nLines of other namespaces' connections, whose losses are among those: {}.",
+        "{TITLE}\n\n{}\n\nLines of other events, whose losses are among those: {}.",
         table.render(),
         short.foreign + long.foreign
     ))
@@ -46,9 +46,10 @@ struct Tally {
     lines: [u64; KINDS.len()],
     ring: u64,
     queue: u64,
+    /// Lines of other events, or of other namespaces.
     foreign: u64,
-    /// The last line is there.
-    is_whole: bool,
+    /// All that came out of the ring, as the last line tells.
+    taken: Option<u64>,
 }
 
 impl Tally {
@@ -77,24 +78,24 @@ impl Tally {
             tracer.tell(|line| tally.take(line, &namespaces))?;
         }
         tracer.finish(|line| tally.take(line, &namespaces))?;
-        ensure!(tally.is_whole, "the output has no summary");
+        ensure!(tally.taken.is_some(), "the output has no summary");
         Ok(tally)
     }
 
     fn take(&mut self, line: &str, namespaces: &[String]) {
-        self.is_whole |= line.contains(r#""type":"summary""#);
-        if line.contains(r#""type":"loss""#) {
+        let is = |kind: &str| line.contains(&format!(r#""type":"{kind}""#));
+        if is("event") {
+            let of_kind = |(kind, _): &(&str, &mut u64)| line.contains(&format!(r#""event":"{kind}""#));
+            let is_own = namespaces.iter().any(|namespace| line.contains(namespace));
+            match KINDS.into_iter().zip(&mut self.lines).find(of_kind) {
+                Some((_, count)) if is_own => *count += 1,
+                _ => self.foreign += 1,
+            }
+        } else if is("loss") {
             self.take_loss(&serde_json::from_str(line).unwrap_or_default());
-            return;
-        }
-        let of_kind = |(kind, _): &(&str, &mut u64)| line.contains(&format!(r#""event":"{kind}""#));
-        let Some((_, count)) = KINDS.into_iter().zip(&mut self.lines).find(of_kind) else {
-            return;
-        };
-        if namespaces.iter().any(|namespace| line.contains(namespace)) {
-            *count += 1;
-        } else {
-            self.foreign += 1;
+        } else if is("summary") {
+            let summary: Value = serde_json::from_str(line).unwrap_or_default();
+            self.taken = summary["events"].as_u64();
         }
     }
 
@@ -119,7 +120,13 @@ impl Tally {
         self.ring + self.queue
     }
 
-    /// Lines of the own connections and what was lost.
+    /// Whether the ring's records are all there or counted, and so are the lines.
+    fn adds_up(&self) -> bool {
+        let due = self.due() + self.foreign;
+        self.taken.unwrap_or(0) + self.ring == due && self.told() >= self.due()
+    }
+
+    /// Lines of the own connections and what was lost. The queue counts what replay needs beside events with them.
     fn told(&self) -> u64 {
         self.seen() + self.lost()
     }
@@ -131,6 +138,7 @@ impl Tally {
             self.made,
             self.opened,
             self.due(),
+            self.taken.unwrap_or(0),
             connect,
             established,
             closed,
@@ -168,5 +176,6 @@ const QUIET: Duration = Duration::from_secs(2);
 const TITLE: &str = "### Losses
 
 `conntracer trace --json --events all -o FILE` while as many loads as there are processors connect and close without a
-pause; it is stopped (SIGSTOP) in the middle. Three records are due for each connection: each is a line, or counted in a
-line of type `loss`.";
+pause; it is stopped (SIGSTOP) in the middle. Three records are due for each connection: each is taken out of
+the ring or counted as lost there, and what was taken is a line or counted as lost in the queue (which counts the few
+inquiries and deadlines that it left out with the events).";

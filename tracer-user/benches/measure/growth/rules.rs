@@ -50,7 +50,7 @@ fn list(count: u32) -> String {
         let port = FIRST_PORT + number;
         let _ = writeln!(text, "ip daddr 203.0.113.1 tcp dport {port} drop");
     }
-    text.push_str("} }\n");
+    text.push_str("}\n}\n");
     text
 }
 
