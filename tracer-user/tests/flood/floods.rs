@@ -112,7 +112,9 @@ impl Target {
     /// The flood runs inside; `work` returns how many events it made if that is more than RSTs, and what it did.
     fn scene(self, work: impl FnOnce() -> (Option<u64>, String) + Send + 'static) -> Scene {
         let flood = move || {
-            self.place.enter();
+            // As a whole: the other end of its device goes with it.
+            let target = self;
+            target.place.enter();
             let before = resets_sent();
             let (happened, what) = work();
             Flooded {
