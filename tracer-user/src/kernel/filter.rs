@@ -9,17 +9,17 @@ use tracer_common::filter::{Counts, Filter};
 pub struct Filters {
     values: Array<MapData, Filter>,
     unwanted: HashMap<MapData, u64, u8>,
-    current: Filter,
+    current: Box<Filter>,
 }
 
 impl Filters {
-    pub(super) fn take(ebpf: &mut Ebpf, current: Filter) -> Result<Self, LoadError> {
+    pub(super) fn take(ebpf: &mut Ebpf, current: &Filter) -> Result<Self, LoadError> {
         let values = ebpf.take_map(FILTER).ok_or(LoadError::NoMap(FILTER))?;
         let unwanted = ebpf.take_map(UNWANTED).ok_or(LoadError::NoMap(UNWANTED))?;
         Ok(Self {
             values: values.try_into()?,
             unwanted: unwanted.try_into()?,
-            current,
+            current: Box::new(*current),
         })
     }
 
@@ -30,10 +30,10 @@ impl Filters {
             counts: Counts::default(),
             ..filter
         };
-        for step in [opened(self.current), opened(filter), filter] {
+        for step in [opened(*self.current), opened(filter), filter] {
             self.values.set(0, step, 0)?;
         }
-        self.current = filter;
+        *self.current = filter;
         Ok(())
     }
 
@@ -57,10 +57,10 @@ impl Filters {
 }
 
 /// What the programs begin with.
-pub(super) fn begin(ebpf: &mut Ebpf, filter: Filter) -> Result<(), LoadError> {
+pub(super) fn begin(ebpf: &mut Ebpf, filter: &Filter) -> Result<(), LoadError> {
     let map = ebpf.map_mut(FILTER).ok_or(LoadError::NoMap(FILTER))?;
     let mut values: Array<_, Filter> = map.try_into()?;
-    Ok(values.set(0, filter, 0)?)
+    Ok(values.set(0, *filter, 0)?)
 }
 
 const FILTER: &str = "FILTER";

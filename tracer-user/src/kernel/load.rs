@@ -138,7 +138,7 @@ impl Probes {
                 frozen_rule_reset_packet: config.rule_reset_packet,
                 filter: settings.filter,
             };
-            filter::begin(&mut probes.ebpf, settings.filter)?;
+            filter::begin(&mut probes.ebpf, &settings.filter)?;
             probes.attach_all(Some(&btf));
             if plan::config(&facts, wishes, &probes.hooks) == config {
                 break probes;
@@ -236,7 +236,7 @@ impl Probes {
 
     /// What the programs leave out; can be taken once.
     pub fn take_filters(&mut self) -> Result<Filters, LoadError> {
-        Filters::take(&mut self.ebpf, self.filter)
+        Filters::take(&mut self.ebpf, &self.filter)
     }
 
     /// What the kernel counted for the programs of each attached hook.

@@ -266,13 +266,13 @@ impl Shell {
                         output.outputs.push(Record::Hello(&self.hello()));
                     }
                     self.account.unnamed = self.held.lost;
-                    let parts = Parts {
+                    let mut parts = Parts {
                         probes: &self.probes,
                         ring: self.records.fullest(),
                         tracker: &mut self.tracker,
                         conntrack: &self.conntrack,
                     };
-                    self.account.tick(parts, &output.outputs);
+                    self.account.tick(&mut parts, &output.outputs);
                     if let Some(attendant) = &mut self.attendant {
                         attendant.tick(clock::now(), &output.outputs, &self.names);
                     }
@@ -428,13 +428,13 @@ impl Shell {
         self.release(now + held::PATIENCE, &mut output);
         // What the programs leave out is not counted.
         let all = self.options.events == Events::All && self.options.filter == Filter::default();
-        let parts = Parts {
+        let mut parts = Parts {
             probes: &self.probes,
             ring: self.records.fullest(),
             tracker: &mut self.tracker,
             conntrack: &self.conntrack,
         };
-        self.account.finish(parts, all, &output.outputs);
+        self.account.finish(&mut parts, all, &output.outputs);
         let output_error = output.outputs.finish();
         let totals = self.tracker.totals().clone();
         Report {

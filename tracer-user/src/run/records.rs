@@ -27,16 +27,15 @@ impl Records {
     /// Waits until there are records to take. The kernel wakes a reader only when it has taken everything: waiting before
     /// taking makes it one wake-up for all that comes in that time. Nothing is lost if the wait is given up.
     pub(super) async fn ready(&mut self) -> io::Result<()> {
-        let due = match self.due {
-            Some(due) => due,
-            None => {
-                let Rings { events, bulk } = &self.rings;
-                tokio::select! {
-                    ready = events.readable() => drop(ready?),
-                    ready = bulk.readable() => drop(ready?),
-                }
-                *self.due.insert(Instant::now() + REST)
+        let due = if let Some(due) = self.due {
+            due
+        } else {
+            let Rings { events, bulk } = &self.rings;
+            tokio::select! {
+                ready = events.readable() => drop(ready?),
+                ready = bulk.readable() => drop(ready?),
             }
+            *self.due.insert(Instant::now() + REST)
         };
         sleep_until(due).await;
         Ok(())

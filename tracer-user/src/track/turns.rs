@@ -54,7 +54,7 @@ impl Turns {
             self.destinations.taken.clear();
             self.namespaces.taken.clear();
         }
-        self.destinations.are_few(of.key()) || self.namespaces.are_few(of.netns.id())
+        self.destinations.are_few(&of.key()) || self.namespaces.are_few(&of.netns.id())
     }
 
     /// Whether one more may be made, then it counts.
@@ -62,7 +62,7 @@ impl Turns {
         let few = self.are_few(of, now);
         let (destination, netns) = (of.key(), of.netns.id());
         let taken = self.common.take(now)
-            || few && (self.destinations.take(destination, now) || self.namespaces.take(netns, now));
+            || few && (self.destinations.take(&destination, now) || self.namespaces.take(&netns, now));
         if taken {
             self.destinations.count(destination);
             self.namespaces.count(netns);
@@ -97,14 +97,14 @@ impl<K: Ord> Reserve<K> {
     }
 
     /// Past the bound of the table nobody new is known to have few.
-    fn are_few(&self, key: K) -> bool {
-        match self.taken.get(&key) {
+    fn are_few(&self, key: &K) -> bool {
+        match self.taken.get(key) {
             Some(taken) => *taken < self.share,
             None => self.taken.len() < MAX_SHARES,
         }
     }
 
-    fn take(&mut self, key: K, now: Timestamp) -> bool {
+    fn take(&mut self, key: &K, now: Timestamp) -> bool {
         self.are_few(key) && self.pace.take(now)
     }
 

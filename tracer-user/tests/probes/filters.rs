@@ -19,7 +19,7 @@ const OTHER: u16 = 1_002;
 fn scene(filters: u32, change: impl FnOnce(&mut Filter)) -> Scene {
     let mut filter = Filter::default();
     change(&mut filter);
-    Scene::with(Settings {
+    Scene::with(&Settings {
         export_all: true,
         filter,
         filters,

@@ -303,7 +303,7 @@ fn a_socket_that_connects_to_itself_is_established_and_closed() {
 
 #[test]
 fn the_probes_log_loads_at_its_highest_level() {
-    let scene = Scene::with(Settings {
+    let scene = Scene::with(&Settings {
         log_level: 5,
         ..Settings::default()
     });

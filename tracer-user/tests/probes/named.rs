@@ -30,7 +30,7 @@ fn has(scene: &mut Scene, hook: Hook) -> bool {
 
 /// A namespace with conntrack, whose module may have come with the rule.
 fn tracking(conntrack_events: bool) -> Scene {
-    let mut scene = Scene::with(Settings {
+    let mut scene = Scene::with(&Settings {
         conntrack_events,
         ..Settings::default()
     });
@@ -56,7 +56,7 @@ fn is_failure(event: &Event) -> bool {
 #[test]
 fn every_program_passes_the_verifier_also_those_without_use_here() {
     for (conntrack_events, export_all, filters) in [(false, false, 0), (true, true, 0), (true, true, u32::MAX)] {
-        let mut scene = Scene::with(Settings {
+        let mut scene = Scene::with(&Settings {
             conntrack_events,
             export_all,
             filters,

@@ -34,7 +34,7 @@ pub(crate) struct Scene {
 impl Scene {
     /// Moves this thread into a new namespace and loads the probes.
     pub(crate) fn new(export_all: bool) -> Self {
-        Self::with(Settings {
+        Self::with(&Settings {
             export_all,
             ..Settings::default()
         })
@@ -42,16 +42,16 @@ impl Scene {
 
     /// The same with a limit on drops a second.
     pub(crate) fn limited(drops_per_second: u32) -> Self {
-        Self::with(Settings {
+        Self::with(&Settings {
             drops_per_second,
             ..Settings::default()
         })
     }
 
-    pub(crate) fn with(settings: Settings) -> Self {
+    pub(crate) fn with(settings: &Settings) -> Self {
         let settings = Settings {
             ladder: ladder(),
-            ..settings
+            ..*settings
         };
         // SAFETY: only the namespace is unshared, no file table.
         unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.expect("these tests make network namespaces: run them as root");

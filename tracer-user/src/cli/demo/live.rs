@@ -53,12 +53,11 @@ pub(super) fn run(
         });
         let end = end_of(scenario, arguments.fix && scenario.is_curable(), driven, sightings);
         let mut ended = Ok(None);
-        let report = shell
-            .run(writer, async { ended = end.await }, |finding| {
-                found.borrow_mut().add(finding, lab::now());
-                let _: Result<(), _> = seen.send(Sighting::of(finding));
-            })
-            .await;
+        let running = shell.run(writer, async { ended = end.await }, |finding| {
+            found.borrow_mut().add(finding, lab::now());
+            let _: Result<(), _> = seen.send(Sighting::of(finding));
+        });
+        let report = Box::pin(running).await;
         drop(thread);
         match report.output_error {
             Some(error) if ended.is_ok() => Err(Failure::Usage(format!("the output could not be written: {error}"))),

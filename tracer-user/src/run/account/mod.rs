@@ -77,7 +77,7 @@ impl Account {
         tracing::debug!(%error, "a record of the ring is left out");
     }
 
-    pub(super) fn tick(&mut self, parts: Parts<'_>, outputs: &Outputs) {
+    pub(super) fn tick(&mut self, parts: &mut Parts<'_>, outputs: &Outputs) {
         let now = clock::now();
         let counters = self.read();
         self.tell_losses(&counters, parts.conntrack, now, outputs, parts.tracker);
@@ -86,7 +86,7 @@ impl Account {
         if now.since(self.last_stats) >= INTERVAL {
             let interval = outputs.stats_interval.unwrap_or(INTERVAL);
             let is_due = now.since(self.last_written) + TICK_SLACK >= interval;
-            self.stats(&counters, now, &parts, outputs, is_due);
+            self.stats(&counters, now, parts, outputs, is_due);
         }
     }
 
@@ -96,12 +96,12 @@ impl Account {
         self.tell_losses(&counters, conntrack, clock::now(), outputs, tracker);
     }
 
-    pub(super) fn finish(mut self, parts: Parts<'_>, all: bool, outputs: &Outputs) {
+    pub(super) fn finish(mut self, parts: &mut Parts<'_>, all: bool, outputs: &Outputs) {
         let now = clock::now();
         let counters = self.read();
         self.tell_losses(&counters, parts.conntrack, now, outputs, parts.tracker);
         self.take_windows(now);
-        self.stats(&counters, now, &parts, outputs, true);
+        self.stats(&counters, now, parts, outputs, true);
         let totals = parts.tracker.totals();
         outputs.push(Record::Summary(&Summary {
             at: now,
