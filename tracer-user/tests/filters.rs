@@ -108,6 +108,9 @@ fn filtered(lines: &[Value]) -> u64 {
     connections.map(|row| row["filtered"].as_u64().unwrap()).sum()
 }
 
+/// What is done in a namespace.
+type Work<'a> = &'a (dyn Fn() + Sync);
+
 #[test]
 fn each_filter_tells_what_is_wanted_and_leaves_the_rest_in_the_kernel() {
     let space = Space::new();
@@ -116,17 +119,16 @@ fn each_filter_tells_what_is_wanted_and_leaves_the_rest_in_the_kernel() {
         WANTED.to_string(),
         std::process::id().to_string(),
     );
-    type Work<'a> = &'a (dyn Fn() + Sync);
     let elsewhere = Space::new();
     let cases: [(&[&str], Work<'_>, Work<'_>); 5] = [
         (&["--port", &port], &|| visit("127.0.0.1", WANTED), &|| {
-            visit("127.0.0.1", OTHER)
+            visit("127.0.0.1", OTHER);
         }),
         (&["--cidr", "::1/128"], &|| visit("::1", WANTED), &|| {
-            visit("127.0.0.1", OTHER)
+            visit("127.0.0.1", OTHER);
         }),
         (&["--comm", "wanted"], &|| visit_as("wanted", WANTED), &|| {
-            visit_as("other", OTHER)
+            visit_as("other", OTHER);
         }),
         (
             &["--pid", &pid, "--comm", "wanted"],

@@ -1,7 +1,5 @@
 //! What the Tracker keeps of connections that hang, in bytes that are allocated.
 
-#![expect(clippy::expect_used, reason = "the whole crate is tests")]
-
 use cap::Cap;
 use std::alloc::System;
 use std::num::NonZeroU64;
