@@ -1,18 +1,17 @@
 //! A symptom in a namespace of its own, and how long its finding takes.
 
 use crate::load::command;
+use crate::system;
 use crate::tracer::Tracer;
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
-use rustix::thread::{UnshareFlags, unshare_unsafe};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::Value;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
-use std::thread;
 use std::time::Duration;
 
 #[derive(Clone, Copy)]
@@ -35,14 +34,10 @@ pub(crate) struct Delay {
 impl Symptom {
     /// Makes it, and waits for the finding of it.
     pub(crate) fn delay(self, tracer: &mut Tracer) -> anyhow::Result<Delay> {
-        // A thread of its own, whose namespace goes with it.
-        let measured = thread::scope(|scope| scope.spawn(|| self.delay_here(tracer)).join());
-        measured.ok().context("the measuring thread panicked")?
+        system::in_own_network(|| self.delay_here(tracer))
     }
 
     fn delay_here(self, tracer: &mut Tracer) -> anyhow::Result<Delay> {
-        // SAFETY: only the namespace is unshared, no file table.
-        unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.context("a network namespace of its own")?;
         command("ip", "link set lo up", "")?;
         command("nft", "-f -", RULES)?;
         let inode = fs::metadata("/proc/thread-self/ns/net")?.ino();

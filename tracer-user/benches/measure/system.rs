@@ -1,11 +1,13 @@
 //! Raw system calls: an empty program beside ours, and the CPU clock of another process.
 
+use anyhow::Context as _;
+use rustix::thread::{UnshareFlags, unshare_unsafe};
 use std::ffi::CStr;
-use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::process::Child;
 use std::time::Duration;
+use std::{io, thread};
 
 /// A program that only returns, at a tracepoint. Raw tracepoints and `tp_btf` are run, and timed, by the same kernel
 /// code, so what the kernel says it costs is what the timing itself costs.
@@ -37,6 +39,17 @@ impl Empty {
     pub(crate) fn descriptor(&self) -> RawFd {
         self.program.as_raw_fd()
     }
+}
+
+/// Does the work in a network namespace of its own, which goes with the thread that does it.
+pub(crate) fn in_own_network<T: Send>(work: impl FnOnce() -> anyhow::Result<T> + Send) -> anyhow::Result<T> {
+    let inside = || {
+        // SAFETY: only the namespace is unshared, no file table.
+        unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.context("a network namespace of its own")?;
+        work()
+    };
+    let done = thread::scope(|scope| scope.spawn(inside).join());
+    done.ok().context("the measuring thread panicked")?
 }
 
 /// User and system time of a process, all its threads, those that ended too.

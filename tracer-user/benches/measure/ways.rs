@@ -1,28 +1,21 @@
 //! What the way in which hooks are attached costs, by two works that are the same for all of them: a refused connect,
 //! told by the same records, and an ordinary tracked connection, which tells nothing.
 
+use crate::system;
 use crate::table::{Table, median};
-use anyhow::Context as _;
 use rustix::net::sockopt::set_socket_linger;
-use rustix::thread::{UnshareFlags, unshare_unsafe};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
-use std::thread;
 use std::time::{Duration, Instant};
 use tracer_common::stat::Hook;
 use tracer_user::kernel::load::{Probes, Settings};
 use tracer_user::kernel::plan::Ladder;
 
 pub(crate) fn measure() -> anyhow::Result<String> {
-    // A thread of its own, whose namespace goes with it.
-    thread::scope(|scope| scope.spawn(inside).join())
-        .ok()
-        .context("the measuring thread panicked")?
+    system::in_own_network(inside)
 }
 
 fn inside() -> anyhow::Result<String> {
-    // SAFETY: only the namespace is unshared, no file table.
-    unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.context("a network namespace of its own")?;
     run("ip link set lo up")?;
     let closed = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let refused = table(Hook::NoSocketReset4, || refuse(closed))?;

@@ -40,10 +40,6 @@ const ALLOWED: &[(&str, &str)] = &[
     ("tracer-common/src/offsets.rs", "says that the record is plain data"),
     ("tracer-common/src/stat.rs", "says that the record is plain data"),
     (
-        "tracer-user/benches/measure/ways.rs",
-        "enters a network namespace of its own",
-    ),
-    (
         "tracer-ebpf/src/read/frame.rs",
         "reads the registers that a kprobe is called with",
     ),
