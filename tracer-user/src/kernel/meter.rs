@@ -71,24 +71,24 @@ pub(super) fn clock(ebpf: &mut Ebpf) -> Result<Duration, ClockError> {
         return Err(ClockError::NoProgram);
     };
     program.load()?;
-    let clock = runs(program);
+    let clock = quickest(program);
     program.unload()?;
     clock
 }
 
-/// The median of some runs: one that was interrupted says nothing.
-fn runs(program: &RawTracePoint) -> Result<Duration, ClockError> {
+/// One run of the quickest batch: a single run is slower than those at a busy hook, and an interrupted one says nothing.
+fn quickest(program: &RawTracePoint) -> Result<Duration, ClockError> {
     let _statistics = enable_cost()?;
-    let mut runs = Vec::with_capacity(RUNS);
-    let mut before = cost(program.fd()?)?;
-    for _ in 0..RUNS {
-        program.test_run(RawTracePointRunOptions::new())?;
-        let after = cost(program.fd()?)?;
-        runs.push(after.since(before).time);
-        before = after;
+    let mut quickest = Duration::MAX;
+    for _ in 0..BATCHES {
+        let before = cost(program.fd()?)?;
+        for _ in 0..BATCH {
+            program.test_run(RawTracePointRunOptions::new())?;
+        }
+        let batch = cost(program.fd()?)?.since(before);
+        quickest = quickest.min(batch.time / BATCH);
     }
-    runs.sort_unstable();
-    Ok(runs.get(RUNS / 2).copied().unwrap_or_default())
+    Ok(quickest)
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +102,8 @@ pub(super) enum ClockError {
 }
 
 const NOTHING: &str = "nothing";
-const RUNS: usize = 33;
+const BATCHES: u32 = 16;
+const BATCH: u32 = 16;
 
 #[cfg(test)]
 mod tests {
