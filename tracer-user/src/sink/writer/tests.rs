@@ -165,7 +165,7 @@ fn a_stuck_output_loses_events_first_then_stats_never_findings() {
     }
     rig.writer.push(Record::Summary(&sample::summary()));
     drop(rig.orders);
-    let report = rig.writer.finish();
+    let report = rig.writer.finish_within(Duration::from_mins(1));
     assert_eq!(report.lost_events, 10);
     let lines = lines(&rig.written);
     let count = |kind: &str| lines.iter().filter(|line| line.kind == kind).count();
