@@ -17,7 +17,7 @@ use crate::{
 #[inline(always)]
 pub(crate) fn key(sock: Sock<impl Struct>) -> Option<u64> {
     if config!(has_socket_cookie) == 0 {
-        return Some(sock.address());
+        return Some(read::number(sock.address()));
     }
     match sock.cookie() {
         0 => None,
@@ -29,7 +29,7 @@ pub(crate) fn key(sock: Sock<impl Struct>) -> Option<u64> {
 #[inline(always)]
 pub(crate) fn make_key(sock: Sock<impl Struct>) -> u64 {
     if config!(has_socket_cookie) == 0 {
-        sock.address()
+        read::number(sock.address())
     } else {
         sock.make_cookie()
     }

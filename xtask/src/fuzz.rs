@@ -2,18 +2,13 @@
 //!
 //! Works with the stable compiler: what cargo-fuzz asks a nightly for (sanitizers) safe code has little use for.
 
-use std::{
-    fs, panic,
-    path::PathBuf,
-    process::Command,
-    sync::atomic::{AtomicUsize, Ordering},
-    thread,
-};
+use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 
 use crate::{
+    parallel,
     process::{find_program, run},
     setup::{Need, install, setup},
     workspace::Workspace,
@@ -44,23 +39,14 @@ pub(crate) fn fuzz(workspace: &Workspace, options: &Options) -> anyhow::Result<(
         options.targets.clone()
     };
     let program = build(workspace)?;
-    let next = AtomicUsize::new(0);
-    let one_after_the_other = || {
-        while let Some(target) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let seconds = options.seconds;
-            let report = run_target(workspace, &program, target, seconds);
-            let report = report.with_context(|| format!("fuzz target {target}"))?;
-            println!("fuzz: {target} for {seconds} s\n{report}");
-        }
+    let seconds = options.seconds;
+    parallel::each(&chosen, |target| {
+        let report = run_target(workspace, &program, target, seconds);
+        let report = report.with_context(|| format!("fuzz target {target}"))?;
+        println!("fuzz: {target} for {seconds} s\n{report}");
         Ok(())
-    };
-    thread::scope(|scope| {
-        let processors = thread::available_parallelism().map_or(1, usize::from);
-        let workers: Vec<_> = (0..processors).map(|_| scope.spawn(one_after_the_other)).collect();
-        let ends = workers.into_iter().map(thread::ScopedJoinHandle::join);
-        ends.map(|end| end.unwrap_or_else(|panic| panic::resume_unwind(panic)))
-            .fold(Ok(()), anyhow::Result::and)
-    })
+    })?;
+    Ok(())
 }
 
 /// A quick look, for every change.

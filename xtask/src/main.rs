@@ -16,6 +16,7 @@ mod elevate;
 mod fuzz;
 mod leftovers;
 mod licences;
+mod parallel;
 mod parts;
 mod process;
 mod run;

@@ -83,7 +83,7 @@ fn send(hook: Hook, kind: u8, entry: Entry, complete: impl FnOnce(&mut Connectio
     }
     let time = read::now();
     let lane = if config!(conntrack_all) == 0 {
-        if !limit::admits(Limited::Entries, hook, time, entry.address() as u32 >> 6) {
+        if !limit::admits(Limited::Entries, hook, time, None) {
             return;
         }
         Lane::Symptom

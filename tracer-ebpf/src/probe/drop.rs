@@ -44,7 +44,7 @@ fn dropped(ctx: &BtfTracePointContext, location: u64, reason: u32) {
     };
     let Some(segment) = skb.segment(Hook::Drop) else { return };
     let time = read::now();
-    if !limit::admits(Limited::Drops, Hook::Drop, time, segment.destination_port()) {
+    if !limit::admits(Limited::Drops, Hook::Drop, time, Some(segment.destination_port())) {
         return;
     }
     let heading = Heading {

@@ -83,7 +83,7 @@ pub(crate) fn answered(hook: Hook, skb: Skb<impl Struct>) {
 /// Whether the RST for a packet without a socket may be sent: a port scan or a flood makes one for each packet.
 #[inline(always)]
 fn is_admitted(heading: Heading, answered: Option<Segment>) -> bool {
-    let port = answered.map_or(0, Segment::destination_port);
+    let port = answered.map(Segment::destination_port);
     limit::admits(Limited::Resets, heading.hook, heading.time, port)
 }
 

@@ -1,4 +1,4 @@
-//! Runs cells one after the other and tells how each went.
+//! Runs cells, as many at once as there are processors, and tells how each went.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -18,7 +18,7 @@ use super::{
     plan,
     programs::Programs,
 };
-use crate::{process::required_output_of, workspace::Workspace};
+use crate::{parallel, process::required_output_of, workspace::Workspace};
 
 /// What to run, and how much of it.
 #[derive(Debug)]
@@ -39,21 +39,24 @@ pub(super) fn run(workspace: &Workspace, order: &Order) -> anyhow::Result<()> {
     let (kernels, absent) = kernels(order)?;
     let scratch = workspace.target.join("vm");
     let mut benches = BTreeMap::new();
-    let mut reports = Vec::new();
-    for (number, &(line, rung)) in order.cells.iter().enumerate() {
-        let Some(kernel) = kernels.get(line.label) else {
-            continue;
-        };
-        let bench = match benches.entry(line.arch) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(Bench::new(workspace, line.arch, &scratch)?),
+    for &(line, _) in &order.cells {
+        if let (Entry::Vacant(entry), true) = (benches.entry(line.arch), kernels.contains_key(line.label)) {
+            entry.insert(Bench::new(workspace, line.arch, &scratch)?);
+        }
+    }
+    // A guest waits most of its time.
+    let cells: Vec<_> = order.cells.iter().enumerate().collect();
+    let reports = parallel::each(&cells, |&(number, &(line, rung))| {
+        let (Some(kernel), Some(bench)) = (kernels.get(line.label), benches.get(&line.arch)) else {
+            return Ok(None);
         };
         let plan = plan(&bench.programs, order, line.arch, number)?;
         let folder = scratch.join(format!("{}-{}", line.label, rung.name()));
         let report = bench.run(kernel, rung, &plan, &folder)?;
         tell(&report, &folder);
-        reports.push(report);
-    }
+        Ok(Some(report))
+    })?;
+    let reports: Vec<_> = reports.into_iter().flatten().collect();
     println!("\n{}", matrix::table(&reports));
     if order.whole {
         let file = workspace.root.join(DOCUMENT);
