@@ -99,6 +99,7 @@ const NEEDS_ROOT: &[&str] = &[
     "containers",
     "cost",
     "ctnetlink",
+    "filters",
     "flood",
     "grpc",
     "inspect",
