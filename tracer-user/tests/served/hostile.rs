@@ -181,6 +181,7 @@ fn finding(name: &str, now: Timestamp) -> Finding {
         count: 1,
         hanging: 1,
         unexamined: 0,
+        lost: 0,
         examples: vec![connection],
         victims: Vec::new(),
         culprits: vec![culprit],
