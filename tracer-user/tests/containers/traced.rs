@@ -6,7 +6,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Lines, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -109,7 +109,7 @@ fn connect_within(pid: u32, time: Duration) -> usize {
 
 struct Tracer {
     child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
+    lines: BufReader<ChildStdout>,
 }
 
 impl Tracer {
@@ -121,14 +121,17 @@ impl Tracer {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let lines = BufReader::new(child.stdout.take().unwrap());
         let mut tracer = Self { child, lines };
         assert_eq!(tracer.next().unwrap()["type"], "hello");
         tracer
     }
 
+    /// `None` at the end, which may cut a line in two where the program is killed.
     fn next(&mut self) -> Option<Value> {
-        Some(serde_json::from_str(&self.lines.next()?.unwrap()).unwrap())
+        let mut line = String::new();
+        self.lines.read_line(&mut line).unwrap();
+        line.ends_with('\n').then(|| serde_json::from_str(&line).unwrap())
     }
 
     fn finding(&mut self) -> Value {
