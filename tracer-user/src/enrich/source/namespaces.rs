@@ -52,7 +52,9 @@ impl Namespaces {
             return;
         }
         let processes = self.processes.entry(inode).or_default();
-        if processes.len() < PROCESSES_MAX && !processes.contains(&pid) {
+        if !processes.contains(&pid) {
+            // An inode is given away at once: the others may be long gone, and this one was just seen.
+            processes.truncate(PROCESSES_MAX - 1);
             processes.push(pid);
         }
     }
