@@ -36,13 +36,18 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // The kernel needs a moment to see that the processes are gone.
-        for _ in 0..100 {
-            if fs::remove_dir(&self.folder).is_ok() {
-                return;
-            }
-            thread::sleep(Duration::from_millis(20));
+        remove(&self.folder);
+    }
+}
+
+/// Removes a control group whose processes have ended.
+pub(crate) fn remove(folder: &Path) {
+    // The kernel needs a moment to see that they are gone.
+    for _ in 0..100 {
+        if fs::remove_dir(folder).is_ok() {
+            return;
         }
+        thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the program takes when nothing happens: processor time, memory as a pod's control group counts it, its start.
 
+use crate::cgroup;
 use crate::probe::as_f64;
 use crate::process;
 use crate::table::{Table, target};
@@ -96,13 +97,7 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // The kernel needs a moment to see that the process is gone.
-        for _ in 0..100 {
-            if fs::remove_dir(&self.folder).is_ok() {
-                return;
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
+        cgroup::remove(&self.folder);
     }
 }
 
