@@ -41,7 +41,11 @@ pub(crate) fn main(arguments: &[String]) -> anyhow::Result<()> {
 
 /// With room for more than anybody measures here.
 pub(crate) fn roomy(now: Timestamp) -> Tracker {
-    Tracker::new(Config::default(), now - HANGING)
+    let config = Config {
+        max_flows: 2_000_000,
+        ..Config::default()
+    };
+    Tracker::new(config, now - HANGING)
 }
 
 /// Lets the Tracker follow so many, and judge them before `end`.

@@ -1,6 +1,5 @@
 //! Two connections that rules fail, in a namespace of their own: one meets a port where nobody listens, one is dropped.
 
-use crate::HANG_AFTER;
 use crate::floods::inode;
 use crate::place::Place;
 use crate::tracer::Tracer;
@@ -34,12 +33,12 @@ impl Innocent {
         Self { place }
     }
 
-    /// Connects, and waits for the findings, longer than they may take.
-    pub(crate) fn fail(&self, tracer: &Tracer) -> Found {
+    /// Connects, and waits for the findings, as long as they may take.
+    pub(crate) fn fail(&self, tracer: &Tracer, patience: Duration) -> Found {
         let begun = Instant::now();
         let begin_all = || ([9_001, 9_000].map(|port| begin(([10, 9, 9, 2], port).into())), inode());
         let (sockets, inode) = self.place.spawn(begin_all).join().unwrap();
-        let until = begun + HANG_AFTER + Duration::from_secs(3);
+        let until = begun + patience;
         let findings = CAUSES.map(|cause| {
             let found = tracer.wait_for(cause, inode, until);
             (cause, found.map(|(at, finding)| (at.duration_since(begun), finding)))
@@ -67,10 +66,9 @@ impl fmt::Display for Found {
 }
 
 impl Found {
-    pub(crate) fn assert_in_time(&self, patience: Duration) {
+    pub(crate) fn assert_complete(&self) {
         for (cause, found) in &self.findings {
-            let (took, finding) = found.as_ref().unwrap_or_else(|| panic!("no {cause}: {self:#?}"));
-            assert!(*took <= patience, "{cause} after {took:?}: {finding}");
+            assert!(found.is_some(), "no {cause}: {self:#?}");
         }
     }
 
