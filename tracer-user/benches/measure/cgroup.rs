@@ -1,11 +1,11 @@
 //! Control groups of version 2 of our own, wherever they are mounted: each counts its processes' CPU time, with or
 //! without a controller.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fs, process, thread};
 
 pub(crate) struct Group {
@@ -31,6 +31,21 @@ impl Group {
         Ok(Duration::from_micros(
             micros.context("no CPU time is counted")?.parse()?,
         ))
+    }
+
+    /// Waits until its processes have worked off what they have.
+    pub(crate) fn rest(&self) -> anyhow::Result<()> {
+        let end = Instant::now() + PATIENCE;
+        let mut before = self.cpu()?;
+        while Instant::now() < end {
+            thread::sleep(Duration::from_millis(50));
+            let now = self.cpu()?;
+            if now.saturating_sub(before) < REST {
+                return Ok(());
+            }
+            before = now;
+        }
+        bail!("it was still busy after {PATIENCE:?}")
     }
 }
 
@@ -70,3 +85,7 @@ fn unified_hierarchy() -> anyhow::Result<PathBuf> {
     });
     folder.context("control groups of version 2 are not mounted")
 }
+
+const PATIENCE: Duration = Duration::from_mins(1);
+/// Who takes less than this in 50 ms has nothing to do.
+const REST: Duration = Duration::from_micros(500);

@@ -4,6 +4,7 @@ use crate::pairs::{self, FEW, InKernel, Kind, MOST, Measured, Pairs, Peer, Subje
 use crate::probe::as_f64;
 use crate::table::{Table, median, target, whole};
 use crate::traffic::{Job, Place, Traffic, Work};
+use std::ffi::CStr;
 
 pub(crate) fn measure() -> anyhow::Result<String> {
     let mut traffic = Traffic::start()?;
@@ -82,7 +83,7 @@ pub(crate) fn rate_cells(pairs: &Pairs) -> [String; 5] {
 
 fn cost_cells(measured: &Measured, pairs: &Pairs, cost: Option<&InKernel>) -> [String; 3] {
     let probes = cost.map_or_else(|| "-".to_owned(), |cost| format!("{:.2}", cost.micros));
-    if measured.subject.kind == Kind::Nothing || pairs.with.is_empty() {
+    if !measured.subject.kind.traces() || pairs.with.is_empty() {
         return ["-".to_owned(), "-".to_owned(), probes];
     }
     let cpu = pairs.cpu.as_secs_f64();
@@ -106,7 +107,7 @@ fn judge(measured: &Measured, pairs: &Pairs, all: &[Measured], index: usize) -> 
         Kind::Own("suspect") => 0.985,
         Kind::Own("all") => 0.95,
         Kind::Peer(Peer::Conntrack) if pairs.with.is_empty() => return "no conntrack there".to_owned(),
-        Kind::Nothing | Kind::Own(_) | Kind::Peer(_) => return String::new(),
+        Kind::Nothing | Kind::Empty(_) | Kind::Own(_) | Kind::Peer(_) => return String::new(),
     };
     let ratios = pairs.ratios();
     let bound = statistics::lower_bound(&ratios).unwrap_or(0.0);
@@ -137,7 +138,7 @@ fn losses(all: &[Measured]) -> String {
         "missing, %",
         "told as lost",
     ]);
-    for measured in all.iter().filter(|measured| measured.subject.kind != Kind::Nothing) {
+    for measured in all.iter().filter(|measured| measured.subject.kind.traces()) {
         let connections: u64 = measured.works.iter().map(Pairs::amount).sum();
         let mut row = vec![measured.subject.kind.name(), whole(as_f64(connections))];
         row.extend(match measured.subject.kind.yardstick() {
@@ -154,7 +155,7 @@ fn losses(all: &[Measured]) -> String {
         });
         row.push(match measured.subject.kind {
             Kind::Own(_) => whole(as_f64(measured.seen.told)),
-            Kind::Nothing | Kind::Peer(_) => "-".to_owned(),
+            Kind::Nothing | Kind::Empty(_) | Kind::Peer(_) => "-".to_owned(),
         });
         table.row(row);
     }
@@ -171,8 +172,9 @@ const WORKS: [Work; 2] = [
         place: Place::Redirected,
     },
 ];
-const SUBJECTS: [(Kind, usize); 8] = [
+const SUBJECTS: [(Kind, usize); 9] = [
     (Kind::Nothing, MOST),
+    (Kind::Empty(&HOOKS), MOST),
     (Kind::Own("suspect"), MOST),
     (Kind::Own("all"), MOST),
     (Kind::Own("none"), FEW),
@@ -181,13 +183,24 @@ const SUBJECTS: [(Kind, usize); 8] = [
     (Kind::Peer(Peer::Tcplife), FEW),
     (Kind::Peer(Peer::Conntrack), FEW),
 ];
+/// Conntracer's, where only BTF tracepoints are to be had.
+const HOOKS: [&CStr; 7] = [
+    c"inet_sk_error_report",
+    c"inet_sock_set_state",
+    c"kfree_skb",
+    c"tcp_destroy_sock",
+    c"tcp_receive_reset",
+    c"tcp_retransmit_skb",
+    c"tcp_send_reset",
+];
 const TITLE: &str = "### Churn
 
 Connect, accept, a byte there, a byte back, close: on every processor a client and a server, which keep it busy. A pair is
 two runs of 0.25 s next to each other, one without a tracer and one with, in turns of order; the numbers are the rate with
 it over the rate without, the bound that of a one-sided 95 % confidence interval of their geometric mean (Student's t). By
 CPU time: the same, of all runs, by what traffic and tracer took together, which does not see what else the machine does.
-All subjects take turns in one run; `nothing` against nothing is the noise. Each is attached, and has come to rest, before
+All subjects take turns in one run; `nothing` against nothing is the noise; empty programs at conntracer's hooks are what the kernel's way into any program
+takes there, whatever it does. Each is attached, and has come to rest, before
 it counts, and writes to a file: conntracer with `--json -o FILE`. Process: user and system time of a connection, as its
 control group counts it, some of it after the run; probes: their run time in rounds of their own by BPF_ENABLE_STATS,
 without what its clock adds.";

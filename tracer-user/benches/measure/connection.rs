@@ -68,6 +68,8 @@ fn round(subject: Subject, load: &mut Load) -> anyhow::Result<Cost> {
         Subject::Program(events, _) => {
             let group = Group::new("tracer")?;
             let tracer = Tracer::start_in(events, &group.processes())?;
+            // What it does once, at its beginning, is no connection's.
+            group.rest()?;
             let used = || {
                 let programs = tracer.used()?.programs;
                 let cpu = group.cpu()?;
@@ -119,6 +121,12 @@ pub(crate) fn compare(
     thread::sleep(duration + SETTLE);
     let idle = used()?.since(&busy);
     let busy = busy.since(&start);
+    eprintln!(
+        "DEBUG busy {:?} idle {:?} runs {}",
+        busy.cpu,
+        idle.cpu,
+        busy.runs().count
+    );
     let micros =
         |busy: Duration, idle: Duration| (busy.as_secs_f64() - idle.as_secs_f64()) * 1e6 / f64::from(connections);
     Ok(Cost {

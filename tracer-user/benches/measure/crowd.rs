@@ -1,4 +1,4 @@
-//! More than a hundred thousand connections under suspicion at once: a mixed recording, told of so many at the same time.
+//! More than a hundred thousand connections under suspicion at once: a recording, told of so many at the same time.
 
 use crate::feed::{feed, now};
 use crate::followed;
@@ -16,11 +16,13 @@ pub(crate) struct Crowd {
 
 /// Refused, aborted and unanswered connections, a thousand of each; the last ones stay until its end.
 pub(crate) fn record() -> anyhow::Result<Recording> {
-    Recording::of(
-        false,
-        &[Job::Hang(1_000), Job::Refuse(1_000), Job::Abort(1_000)],
-        Duration::from_millis(3_300),
-    )
+    Recording::of(false, &FAILURES, PATIENCE)
+}
+
+/// The same, and as many ordinary connections, with every step of all of them.
+pub(crate) fn record_mixed() -> anyhow::Result<Recording> {
+    let [hang, refuse, abort] = FAILURES;
+    Recording::of(true, &[hang, Job::Connect(1_000), refuse, abort], PATIENCE)
 }
 
 /// Tells it so often at the same time to a Tracker that follows so many others already.
@@ -42,5 +44,8 @@ pub(crate) fn run(recording: &Recording, tellings: u32, others: u32) -> anyhow::
     Ok(crowd)
 }
 
+const FAILURES: [Job; 3] = [Job::Hang(1_000), Job::Refuse(1_000), Job::Abort(1_000)];
+/// Two retransmits of each SYN.
+const PATIENCE: Duration = Duration::from_millis(3_300);
 /// As many as make more than 100,000 unanswered connections.
 pub(crate) const TELLINGS: u32 = 105;

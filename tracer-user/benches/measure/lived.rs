@@ -52,7 +52,7 @@ fn row(work: Work, name: &str, measured: &Measured, index: usize, cost: Option<&
     row.extend(match (&measured.problem, kind) {
         (Some(problem), _) => ["-".to_owned(), problem.clone()],
         (None, Kind::Own(_)) => [format!("{runs:.2}"), target("<= 1", runs <= 1.0)],
-        (None, Kind::Nothing | Kind::Peer(_)) => ["-".to_owned(), String::new()],
+        (None, Kind::Nothing | Kind::Empty(_) | Kind::Peer(_)) => ["-".to_owned(), String::new()],
     });
     row
 }

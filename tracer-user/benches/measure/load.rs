@@ -12,7 +12,7 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
-use std::{env, io};
+use std::{env, fs, io};
 
 pub(crate) const SUBCOMMAND: &str = "load";
 
@@ -120,6 +120,8 @@ pub(crate) fn main() -> anyhow::Result<()> {
             maximum,
         },
     )?;
+    // Past it the kernel resets what is closed in order.
+    fs::write("/proc/sys/net/ipv4/tcp_max_tw_buckets", TIME_WAITS).context("tcp_max_tw_buckets")?;
     command("ip", "link set lo up", "")?;
     command("nft", "-f -", RULES)?;
     let mut scene = Scene::new()?;
@@ -226,6 +228,7 @@ const OPEN: u16 = 9000;
 const CLOSED: u16 = 9001;
 const DROPPED: u16 = 9002;
 const ADDRESSES: u32 = 200;
+const TIME_WAITS: &str = "2000000";
 const RULES: &str = "\
 add table ip bench
 add chain ip bench in { type filter hook input priority 0; }

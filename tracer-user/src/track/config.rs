@@ -24,7 +24,7 @@ pub const MAX_SHARES: usize = 1_024;
 pub const MAX_DROPS_PER_FLOW: usize = 4;
 /// Destinations watched for repeated give-ups; past it the oldest is forgotten.
 pub const MAX_GIVE_UPS: usize = 4_096;
-/// Peers watched for recurring resets; past it the first one in order is forgotten.
+/// Peers watched for recurring resets; past it the oldest is forgotten.
 pub const MAX_RESETTERS: usize = 1_024;
 /// Devices whose far end is remembered.
 pub const MAX_LINKS: usize = 4_096;

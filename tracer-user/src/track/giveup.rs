@@ -1,29 +1,32 @@
 //! Repeated give-ups: one means nothing (Happy Eyeballs, a short dial timeout), several to one destination do.
 
 use super::config::{GIVE_UP_WINDOW, GIVE_UPS, MAX_GIVE_UPS};
+use super::recent::Recent;
 use crate::model::identity::Netns;
 use crate::model::time::Timestamp;
 use crate::model::tuple::Endpoint;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// Times kept per destination; more are not counted.
 const MAX_TIMES: usize = 1_000;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct GiveUps {
-    seen: BTreeMap<(u64, Endpoint), VecDeque<Timestamp>>,
+    /// By namespace and destination.
+    seen: Recent<(u64, Endpoint), VecDeque<Timestamp>>,
+}
+
+impl Default for GiveUps {
+    fn default() -> Self {
+        Self {
+            seen: Recent::bounded(MAX_GIVE_UPS),
+        }
+    }
 }
 
 impl GiveUps {
     pub(super) fn count(&mut self, netns: Netns, destination: Endpoint, at: Timestamp) {
-        if self.seen.len() >= MAX_GIVE_UPS {
-            self.seen
-                .retain(|_, times| times.iter().any(|time| at.since(*time) <= GIVE_UP_WINDOW));
-            if self.seen.len() >= MAX_GIVE_UPS {
-                self.seen.pop_first();
-            }
-        }
-        let times = self.seen.entry((netns.id(), destination)).or_default();
+        let times = self.seen.of((netns.id(), destination));
         // Nearly in order: what is a little late leaves a little late.
         while times.front().is_some_and(|time| at.since(*time) > GIVE_UP_WINDOW) {
             times.pop_front();
@@ -35,7 +38,7 @@ impl GiveUps {
 
     /// How many there were within the window of the last one, if that makes a pattern.
     pub(super) fn pattern(&self, netns: Netns, destination: Endpoint) -> Option<u32> {
-        let times = self.seen.get(&(netns.id(), destination))?;
+        let times = self.seen.get((netns.id(), destination))?;
         let count = u32::try_from(times.len()).unwrap_or(u32::MAX);
         (count >= GIVE_UPS).then_some(count)
     }

@@ -30,6 +30,7 @@ mod origins;
 mod pace;
 mod packets;
 mod proof;
+mod recent;
 mod recurring;
 mod resets;
 mod reviewing;

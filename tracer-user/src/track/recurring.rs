@@ -3,13 +3,13 @@
 
 use super::config::{MAX_RESETTERS, RESET_WINDOW};
 use super::flow::Flow;
+use super::recent::Recent;
 use crate::model::aspect::Seen;
 use crate::model::time::Timestamp;
 use crate::model::tuple::{Endpoint, Tuple};
-use std::collections::BTreeMap;
 
 /// Who resets whose connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Resetter {
     netns: u64,
     service: Endpoint,
@@ -46,15 +46,23 @@ struct Series {
     asked: Option<Timestamp>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Recurring {
-    seen: BTreeMap<Resetter, Series>,
+    seen: Recent<Resetter, Series>,
+}
+
+impl Default for Recurring {
+    fn default() -> Self {
+        Self {
+            seen: Recent::bounded(MAX_RESETTERS),
+        }
+    }
 }
 
 impl Recurring {
     /// What came before a reset at this time.
     pub(super) fn before(&self, resetter: Resetter, at: Timestamp) -> Before {
-        let Some(series) = self.seen.get(&resetter) else {
+        let Some(series) = self.seen.get(resetter) else {
             return Before::default();
         };
         let lately = series.times.iter().filter(|time| is_near(**time, at)).count();
@@ -68,21 +76,14 @@ impl Recurring {
 
     /// A count is on its way.
     pub(super) fn asked(&mut self, resetter: Resetter, now: Timestamp) {
-        if let Some(series) = self.seen.get_mut(&resetter) {
+        if let Some(series) = self.seen.get_mut(resetter) {
             series.asked = Some(now);
         }
     }
 
     /// One more, with what was counted at it.
     pub(super) fn add(&mut self, resetter: Resetter, at: Timestamp, opened: Option<(Timestamp, u64)>) {
-        if self.seen.len() >= MAX_RESETTERS && !self.seen.contains_key(&resetter) {
-            self.seen
-                .retain(|_, series| series.times.iter().any(|time| is_near(*time, at)));
-            if self.seen.len() >= MAX_RESETTERS {
-                self.seen.pop_first();
-            }
-        }
-        let series = self.seen.entry(resetter).or_default();
+        let series = self.seen.of(resetter);
         series.times.retain(|time| is_near(*time, at));
         if series.times.len() < MAX_TIMES {
             series.times.push(at);

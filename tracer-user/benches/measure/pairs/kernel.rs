@@ -29,7 +29,7 @@ pub(crate) fn in_kernel(
     let _statistics = stat::enable_cost().context("the kernel's statistics of programs")?;
     let clock = probe::clock(&mut Load::start()?)?;
     let costs = kinds.iter().map(|&kind| {
-        if kind == Kind::Nothing {
+        if !kind.traces() {
             return None;
         }
         let costs = of_kind(kind, traffic, works, clock);

@@ -10,6 +10,7 @@ mod subject;
 mod traced;
 
 use crate::probe::as_f64;
+use crate::system::Empty;
 use crate::traffic::{Made, Traffic, Work};
 use std::env;
 use std::time::Duration;
@@ -93,7 +94,7 @@ impl Measured {
                 }
                 Ok(())
             }
-            Err(problem) if kind == Kind::Nothing => Err(problem),
+            Err(problem) if !kind.traces() => Err(problem),
             Err(problem) => {
                 eprintln!("bench: {}: {problem:#}", kind.name());
                 self.problem = Some(format!("{problem:#}"));
@@ -110,16 +111,18 @@ fn life(kind: Kind, traffic: &mut Traffic, works: &[Work]) -> anyhow::Result<(Se
     for (work, pairs) in all.iter_mut().rev().filter(of_concern) {
         pairs.without.push(traffic.run(*work, LENGTH)?);
     }
-    let tracer = match kind {
-        Kind::Nothing => None,
-        Kind::Own(_) | Kind::Peer(_) => Some(Traced::start(kind, traffic)?),
+    let empty = match kind {
+        Kind::Empty(hooks) => hooks.iter().map(|hook| Empty::attach(hook)).collect::<Result<_, _>>()?,
+        Kind::Nothing | Kind::Own(_) | Kind::Peer(_) => Vec::new(),
     };
+    let tracer = kind.traces().then(|| Traced::start(kind, traffic)).transpose()?;
     for (work, pairs) in all.iter_mut().filter(of_concern) {
         pairs.run_with(tracer.as_ref(), traffic, *work)?;
     }
     for (work, pairs) in all.iter_mut().rev().filter(of_concern) {
         pairs.run_with(tracer.as_ref(), traffic, *work)?;
     }
+    drop(empty);
     let seen = tracer.map(Traced::finish).transpose()?.unwrap_or_default();
     for (work, pairs) in all.iter_mut().filter(of_concern) {
         pairs.without.push(traffic.run(*work, LENGTH)?);

@@ -2,6 +2,7 @@
 
 use super::peer::{Peer, Yardstick};
 use crate::traffic::{Place, Work};
+use std::ffi::CStr;
 use std::path::Path;
 use std::process::Command;
 
@@ -15,6 +16,8 @@ pub(crate) struct Subject {
 pub(crate) enum Kind {
     /// Nothing once more: its ratios are those of the noise.
     Nothing,
+    /// An empty program at each of these hooks: what the kernel's way into programs takes.
+    Empty(&'static [&'static CStr]),
     /// Conntracer with these `--events`.
     Own(&'static str),
     Peer(Peer),
@@ -31,9 +34,15 @@ impl Kind {
     pub(crate) fn name(self) -> String {
         match self {
             Self::Nothing => "nothing".to_owned(),
+            Self::Empty(_) => "empty programs, the same hooks".to_owned(),
             Self::Own(events) => format!("conntracer `--events {events}`"),
             Self::Peer(peer) => peer.name().to_owned(),
         }
+    }
+
+    /// Whether it is a program that tells what it sees.
+    pub(crate) fn traces(self) -> bool {
+        matches!(self, Self::Own(_) | Self::Peer(_))
     }
 
     pub(crate) fn yardstick(self) -> Option<Yardstick> {
@@ -43,7 +52,7 @@ impl Kind {
                 marker: r#""event":"established""#,
                 each: 1,
             }),
-            Self::Nothing | Self::Own(_) => None,
+            Self::Nothing | Self::Empty(_) | Self::Own(_) => None,
             Self::Peer(peer) => Some(peer.yardstick()),
         }
     }
@@ -56,7 +65,7 @@ impl Kind {
     /// Part of a line that shows that it traces.
     pub(super) fn sign(self) -> &'static str {
         match self {
-            Self::Nothing | Self::Own(_) => r#""type":"hello""#,
+            Self::Nothing | Self::Empty(_) | Self::Own(_) => r#""type":"hello""#,
             Self::Peer(peer) => peer.yardstick().marker,
         }
     }
@@ -69,7 +78,7 @@ impl Kind {
     /// Adds it to a command that runs its arguments.
     pub(super) fn add_to(self, command: &mut Command, output: &Path, server: u32) {
         match self {
-            Self::Nothing => {}
+            Self::Nothing | Self::Empty(_) => {}
             Self::Own(events) => {
                 command
                     .arg(env!("CARGO_BIN_EXE_conntracer"))

@@ -107,17 +107,7 @@ impl Traced {
 
     /// Waits until it has worked off what it has.
     pub(super) fn settle(&self) -> anyhow::Result<()> {
-        let end = Instant::now() + PATIENCE;
-        let mut before = self.cpu()?;
-        while Instant::now() < end {
-            thread::sleep(Duration::from_millis(50));
-            let now = self.cpu()?;
-            if now.saturating_sub(before) < REST {
-                return Ok(());
-            }
-            before = now;
-        }
-        bail!("it was still busy after {PATIENCE:?}")
+        self.group.rest()
     }
 
     /// Ends it as Ctrl-C does.
@@ -183,5 +173,3 @@ fn each_line(file: &Path, mut take: impl FnMut(&str)) -> anyhow::Result<()> {
 }
 
 const PATIENCE: Duration = Duration::from_mins(1);
-/// Who takes less than this in 50 ms has nothing to do.
-const REST: Duration = Duration::from_micros(500);
