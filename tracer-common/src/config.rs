@@ -53,7 +53,7 @@ pub const SLOTS: u32 = 65_536;
 /// Default bound of the connections that find their place taken.
 pub const OVERFLOW: u32 = 131_072;
 
-/// Default bytes of the ring for symptoms, and of the one for what is ordinary.
+/// Default bytes of the ring for symptoms; that for what is ordinary has twice as many.
 pub const RING_BYTES: u32 = 4 << 20;
 
 const _: () = assert!(size_of::<Config>() == 64);

@@ -27,7 +27,8 @@ pub(crate) struct Options {
     /// Compare this many pairs of runs in `churn` and `lived`, not 80, and fewer where fewer are usual
     #[arg(long, value_name = "NUMBER")]
     pairs: Option<u32>,
-    /// Only these: probes, connections, churn, lived, stream, output, memory, idle, ways, rules
+    /// Only these: rules, probes, connections, churn, lived, stream, instructions, output, memory, idle, delay, growth,
+    /// losses, ways
     parts: Vec<OsString>,
 }
 
@@ -38,7 +39,7 @@ pub(crate) fn bench(workspace: &Workspace, options: &Options) -> anyhow::Result<
     }
     let access = elevate::access("measuring needs root (network namespaces, eBPF)")?;
     setup(workspace)?;
-    if parts.is_empty() || parts.iter().any(|part| WITH_PEERS.iter().any(|with| part == with)) {
+    if parts.is_empty() || parts.iter().any(|part| WITH_OTHERS.iter().any(|with| part == with)) {
         install_for_bench();
     }
     let program = build(workspace)?;
@@ -87,8 +88,8 @@ fn executable_of(messages: &str) -> Option<String> {
 }
 
 const NAME: &str = "measure";
-/// Parts that other programs take part in.
-const WITH_PEERS: [&str; 1] = ["churn"];
+/// Parts that other programs take part in: peers, and callgrind.
+const WITH_OTHERS: [&str; 3] = ["churn", "instructions", "growth"];
 const FILE: &str = "docs/performance.md";
 const HEAD: &str = "# Performance
 
@@ -97,8 +98,8 @@ What conntracer costs, measured by `cargo xtask bench --write`, which wrote this
 
 ```
 cargo xtask bench                # every table
-cargo xtask bench connections    # one of: probes, connections, churn, lived, stream, instructions, output, memory,
-                                 # idle, delay, growth, losses, ways, rules
+cargo xtask bench connections    # one of: rules, probes, connections, churn, lived, stream, instructions, output,
+                                 # memory, idle, delay, growth, losses, ways
 cargo xtask bench --pairs 8 churn  # fewer runs, for a first look
 cargo xtask bench --write        # and replace docs/performance.md
 ```

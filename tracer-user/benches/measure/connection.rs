@@ -121,12 +121,6 @@ pub(crate) fn compare(
     thread::sleep(duration + SETTLE);
     let idle = used()?.since(&busy);
     let busy = busy.since(&start);
-    eprintln!(
-        "DEBUG busy {:?} idle {:?} runs {}",
-        busy.cpu,
-        idle.cpu,
-        busy.runs().count
-    );
     let micros =
         |busy: Duration, idle: Duration| (busy.as_secs_f64() - idle.as_secs_f64()) * 1e6 / f64::from(connections);
     Ok(Cost {

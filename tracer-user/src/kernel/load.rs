@@ -282,7 +282,10 @@ impl Probes {
         loop {
             self.hooks = plan::plan(&self.facts, self.wishes, &self.refusals);
             let mut refused = false;
-            for index in 0..self.hooks.len() {
+            // A connection that was entered into the table before anything takes it out would stay there, and up to
+            // Linux 5.11, where the key is an address, pass for the next socket that gets the memory.
+            let leave = self.hooks.iter().position(|status| status.hook == Hook::DestroySock);
+            for index in leave.into_iter().chain(0..self.hooks.len()) {
                 refused |= self.attach_one(index, btf);
                 if refused {
                     break;
@@ -429,7 +432,12 @@ fn load_object(settings: &Settings, facts: &Facts, config: &Config) -> Result<Eb
     let drop_table = facts.drop_table();
     let Capacity { slots, overflow, .. } = settings.capacity;
     let is_bulky = settings.export_all || settings.conntrack_events;
-    let bulk_bytes = if is_bulky { settings.ring_bytes } else { 1 };
+    // What is ordinary comes thicker: 100 ms of what two processors can connect are more than 4 MiB.
+    let bulk_bytes = if is_bulky {
+        settings.ring_bytes.saturating_mul(2)
+    } else {
+        1
+    };
     let unwanted = if settings.filters & PART_CGROUPS == 0 {
         1
     } else {

@@ -174,6 +174,10 @@ impl Tracker {
         let Reply::Connection(examined) = reply else {
             return;
         };
+        if aspect::sockets(&examined.seen, pending.reset.packet.destination).is_none() {
+            self.totals.unexamined += 1;
+            return;
+        }
         let Some((why, socket)) = self.untranslated(&pending, &examined) else {
             return;
         };

@@ -2,6 +2,7 @@
 //!
 //! Every inquiry gets an answer within its time; a failure is one too.
 
+use super::allowance::Allowance;
 use super::clock::now;
 use super::netns::{Found, Namespaces, NetnsError};
 use super::probe::{Probe, ProbeError};
@@ -29,6 +30,8 @@ pub struct Examiner {
     zones: Zones,
     rulebook: Rulebook,
     holders: process::Remembered,
+    /// For the sockets that packets may have been meant for which met none.
+    searches: Allowance,
 }
 
 impl Examiner {
@@ -39,6 +42,7 @@ impl Examiner {
             zones: Zones::default(),
             rulebook: Rulebook::default(),
             holders: process::Remembered::default(),
+            searches: Allowance::default(),
         })
     }
 
@@ -82,6 +86,7 @@ impl Examiner {
                     rulebook,
                     zones,
                     holders: _,
+                    searches,
                 } = examiner;
                 let mut walked = walking::walk(namespaces, rulebook, found, packets, *connmark, deadline)?;
                 if !aspects.is_empty() {
@@ -90,7 +95,7 @@ impl Examiner {
                         leaving: None,
                     };
                     walked.seen = namespaces.inside(found, |_| {
-                        aspect::look(&mut Probe::new(deadline), zones, scope, aspects)
+                        aspect::look(&mut Probe::new(deadline), zones, searches, scope, aspects)
                     })?;
                 }
                 Ok(Reply::Walked(Box::new(walked)))
@@ -132,7 +137,7 @@ impl Examiner {
         let Self { namespaces, zones, .. } = self;
         let entry = namespaces.inside(found, |_| Probe::new(deadline).conntrack(tuple, zones))??;
         let entry = entry.filter(|entry| !misleads(entry) || self.tracks(found, tuple, deadline));
-        let zones = &mut self.zones;
+        let (zones, searches) = (&mut self.zones, &mut self.searches);
         let seen = self.namespaces.inside(found, |_| {
             let mut probe = Probe::new(deadline);
             let mut seen = look(&mut probe, tuple, target, entry)?;
@@ -140,7 +145,7 @@ impl Examiner {
                 inode: found.inode,
                 leaving: Some(Tuple::new(source(tuple, entry.as_ref()), seen.target)),
             };
-            seen.aspects = aspect::look(&mut probe, zones, scope, aspects);
+            seen.aspects = aspect::look(&mut probe, zones, searches, scope, aspects);
             Ok::<_, ProbeError>(seen)
         })??;
         let inodes = seen

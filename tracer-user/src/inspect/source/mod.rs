@@ -3,6 +3,7 @@
 //! The only part of `inspect` that does I/O. Never a tokio worker: the thread visits other namespaces, and one that
 //! cannot come back ends and is replaced. The one that starts it never leaves its namespace, so a new one begins at home.
 
+mod allowance;
 mod aspect;
 mod bpf;
 mod census;

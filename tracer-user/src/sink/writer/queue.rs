@@ -158,8 +158,9 @@ pub(super) fn is_event(record: Record<'_>) -> bool {
     }
 }
 
-/// Records that may wait before events are lost: some 5 MiB, and as much again in the thread's hands.
-pub(super) const EVENTS: usize = 32 * 1024;
+/// Records that may wait before events are lost: as many as the ring for ordinary ones holds, some 9 MiB, and as much again
+/// in the thread's hands.
+pub(super) const EVENTS: usize = 64 * 1024;
 /// `stats` that may wait beyond that.
 pub(super) const STATS: usize = 64;
 /// Records worth waking the thread for: some 10 ms of them at the highest rates.

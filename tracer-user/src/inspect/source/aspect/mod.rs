@@ -2,6 +2,7 @@
 
 mod sockets;
 
+use super::allowance::Allowance;
 use super::probe::Probe;
 use super::through;
 use super::zones::Zones;
@@ -23,7 +24,13 @@ pub(super) struct Scope {
     pub(super) leaving: Option<Tuple>,
 }
 
-pub(super) fn look(probe: &mut Probe, zones: &mut Zones, scope: Scope, aspects: &[Aspect]) -> Vec<Seen> {
+pub(super) fn look(
+    probe: &mut Probe,
+    zones: &mut Zones,
+    searches: &mut Allowance,
+    scope: Scope,
+    aspects: &[Aspect],
+) -> Vec<Seen> {
     let aspects = aspects.get(..ASPECTS_MAX).unwrap_or(aspects);
     let mut seen = Vec::new();
     for aspect in aspects {
@@ -32,7 +39,7 @@ pub(super) fn look(probe: &mut Probe, zones: &mut Zones, scope: Scope, aspects: 
             Aspect::SocketsTo { source, destination } => {
                 seen.extend(sockets::connected(probe, scope.inode, *source, *destination));
             }
-            Aspect::Sockets { local } => seen.extend(sockets::local(probe, scope.inode, *local)),
+            Aspect::Sockets { local } => seen.extend(sockets::local(probe, searches, scope.inode, *local)),
             Aspect::OtherEnd => {
                 seen.extend(scope.leaving.and_then(|of| sockets::other_end(probe, scope.inode, of)));
             }

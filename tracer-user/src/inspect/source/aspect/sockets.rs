@@ -2,6 +2,7 @@
 
 use super::value;
 use crate::inspect::socket::Socket;
+use crate::inspect::source::allowance::Allowance;
 use crate::inspect::source::probe::Probe;
 use crate::inspect::source::process;
 use crate::model::aspect::{Connected, LISTENERS_MAX, SOCKETS_MAX, Seen, SocketsTo};
@@ -48,9 +49,13 @@ pub(super) fn connected(probe: &mut Probe, inode: u32, source: IpAddr, destinati
     })))
 }
 
-/// The connections that have this local end.
-pub(super) fn local(probe: &mut Probe, inode: u32, local: Endpoint) -> Option<Seen> {
-    let mut own = probe.connected(local.port).ok()?;
+/// The connections that have this local end. The kernel walks all its sockets for it, and packets that met none come by
+/// the thousand: `None` also where too many were asked for lately.
+pub(super) fn local(probe: &mut Probe, searches: &mut Allowance, inode: u32, local: Endpoint) -> Option<Seen> {
+    if !searches.is_left() {
+        return None;
+    }
+    let mut own = searches.spend(|| probe.connected(local.port)).ok()?;
     own.retain(|socket| socket.tuple.source == local);
     Some(told(inode, local, own))
 }
