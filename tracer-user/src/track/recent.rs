@@ -32,9 +32,11 @@ impl<K: Copy + Eq + Hash, V: Default> Recent<K, V> {
     /// What there is of it; room is made for a new one.
     pub(super) fn of(&mut self, key: K) -> &mut V {
         let is_new = !self.values.contains_key(&key);
-        if is_new && self.order.len() >= self.bound {
-            let first = self.order.pop_front();
-            first.and_then(|first| self.values.remove(&first));
+        if is_new
+            && self.order.len() >= self.bound
+            && let Some(first) = self.order.pop_front()
+        {
+            self.values.remove(&first);
         }
         if is_new {
             self.order.push_back(key);
