@@ -40,7 +40,7 @@ pub(crate) static STATS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(H
 #[map]
 pub(crate) static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(KINDS as u32, 0);
 
-/// How many records this processor sent in the current second, by [`Limited`]: all, and the shares of ports.
+/// How many records this processor sent in the current second, by [`Limited`]: all, and the shares of namespaces and ports.
 #[map]
 pub(crate) static LIMITER: PerCpuArray<Window> = PerCpuArray::with_max_entries(WINDOWS, 0);
 
@@ -88,10 +88,11 @@ pub(crate) enum Limited {
     Entries = 2,
 }
 
-/// Shares that the ports are spread over: a flood of one of them leaves room for the others.
+/// Shares that the ports, and the namespaces, are spread over: a flood of one leaves room for the others.
 pub(crate) const SHARES: u32 = 64;
-/// A window for all and one for each share, of each [`Limited`].
-const WINDOWS: u32 = 3 * (SHARES + 1);
+/// Of each [`Limited`]: one for all, and one for each share.
+pub(crate) const WINDOWS_OF_EACH: u32 = 1 + 2 * SHARES;
+const WINDOWS: u32 = 3 * WINDOWS_OF_EACH;
 
 /// A second and what was sent in it.
 #[repr(C)]

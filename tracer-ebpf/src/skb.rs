@@ -84,6 +84,13 @@ impl<S: Struct> Skb<S> {
         }
     }
 
+    /// The inode of its device's namespace; 0 where it has no device.
+    #[inline(always)]
+    pub(crate) fn netns(self) -> u32 {
+        let net = self.device().and_then(|device| device.follow(offset!(dev_net)));
+        net.and_then(|net| net.load(offset!(net_inode))).unwrap_or(0)
+    }
+
     /// Whether the packet was routed to this host itself, which alone makes TCP answer one that finds no socket.
     #[inline(always)]
     pub(crate) fn is_for_this_host(self, segment: Segment) -> bool {

@@ -94,6 +94,13 @@ impl<S: Struct> Sock<S> {
         self.0.follow(offset!(sk_net))
     }
 
+    /// The inode of its namespace; 0 where it cannot be read.
+    #[inline(always)]
+    pub(crate) fn netns(self) -> u32 {
+        let net = self.net();
+        net.and_then(|net| net.load(offset!(net_inode))).unwrap_or(0)
+    }
+
     /// Writes local to remote, as far as `struct sock_common` has it.
     #[inline(always)]
     pub(crate) fn tuple(self, tuple: &mut Tuple) {

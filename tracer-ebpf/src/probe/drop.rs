@@ -10,7 +10,7 @@ use tracer_common::{
 
 use crate::{
     emit::{self, Heading},
-    limit,
+    limit::{self, Shares},
     map::Limited,
     probe::{packet, reset},
     read::{self, Object, Struct, config},
@@ -44,7 +44,11 @@ fn dropped(ctx: &BtfTracePointContext, location: u64, reason: u32) {
     };
     let Some(segment) = skb.segment(Hook::Drop) else { return };
     let time = read::now();
-    if !limit::admits(Limited::Drops, Hook::Drop, time, Some(segment.destination_port())) {
+    let shares = Shares {
+        netns: netns(skb),
+        port: segment.destination_port(),
+    };
+    if !limit::admits(Limited::Drops, Hook::Drop, time, Some(shares)) {
         return;
     }
     let heading = Heading {
@@ -70,6 +74,15 @@ fn dropped(ctx: &BtfTracePointContext, location: u64, reason: u32) {
             socket(event, sock);
         }
     });
+}
+
+/// The inode of the namespace; what is dropped in OUTPUT has no device yet.
+#[inline(always)]
+fn netns(skb: Skb<impl Struct>) -> u32 {
+    match skb.netns() {
+        0 => skb.sock().map_or(0, Sock::netns),
+        inode => inode,
+    }
 }
 
 /// A packet that found no socket is dropped after TCP answered it, which up to 6.9 no tracepoint tells.

@@ -9,7 +9,7 @@ use tracer_common::{
 
 use crate::{
     emit::{self, Heading, Lane},
-    limit,
+    limit::{self, Shares},
     map::Limited,
     probe::packet,
     read::{Entry, Object, Struct, config},
@@ -40,7 +40,7 @@ pub(crate) fn send_reset(ctx: &BtfTracePointContext) {
     let sock = Object::new(ctx.arg(0)).map(Sock);
     let skb = Object::new(ctx.arg(1)).map(Skb);
     let heading = Heading::now(Hook::SendReset, RST_SENT, sock.map_or(0, Sock::state));
-    if sock.is_none() && !skb.is_some_and(|skb| is_admitted(heading, skb.segment(Hook::SendReset))) {
+    if sock.is_none() && !skb.is_some_and(|skb| is_admitted(heading, skb, skb.segment(Hook::SendReset))) {
         return;
     }
     emit::packet(heading, |event| {
@@ -75,16 +75,19 @@ pub(crate) fn answered(hook: Hook, skb: Skb<impl Struct>) {
         return;
     }
     let heading = Heading::now(hook, RST_SENT, 0);
-    if is_admitted(heading, Some(segment)) {
+    if is_admitted(heading, skb, Some(segment)) {
         emit::packet(heading, |event| packet::fill(event, skb, segment));
     }
 }
 
 /// Whether the RST for a packet without a socket may be sent: a port scan or a flood makes one for each packet.
 #[inline(always)]
-fn is_admitted(heading: Heading, answered: Option<Segment>) -> bool {
-    let port = answered.map(Segment::destination_port);
-    limit::admits(Limited::Resets, heading.hook, heading.time, port)
+fn is_admitted(heading: Heading, skb: Skb<impl Struct>, segment: Option<Segment>) -> bool {
+    let shares = segment.map(|segment| Shares {
+        netns: skb.netns(),
+        port: segment.destination_port(),
+    });
+    limit::admits(Limited::Resets, heading.hook, heading.time, shares)
 }
 
 /// The function `tcp_send_active_reset(sk, …)`, where the tracepoint cannot be had.

@@ -8,7 +8,13 @@ use tracer_common::{
     stat::{Counters, Hook},
 };
 
-use crate::map::{self, CALLS, Call, DROP_REASONS, LIMITER, LOST, Limited, OVERFLOW, SHARES, SLOTS, STATS, Window};
+use crate::{
+    limit::{Share, Shares},
+    map::{
+        self, CALLS, Call, DROP_REASONS, LIMITER, LOST, Limited, OVERFLOW, SHARES, SLOTS, STATS, WINDOWS_OF_EACH,
+        Window,
+    },
+};
 
 /// Reads a frozen global; the verifier knows the value and drops the branches it rules out.
 #[inline(always)]
@@ -53,8 +59,13 @@ pub(crate) fn count_lost(kind: u8) {
 
 /// This processor's window of the limiter: of everything, or of a share.
 #[inline(always)]
-pub(crate) fn window(of: Limited, share: Option<u32>) -> Option<&'static mut Window> {
-    let index = of as u32 * (SHARES + 1) + share.map_or(0, |share| 1 + share % SHARES);
+pub(crate) fn window(of: Limited, share: Share) -> Option<&'static mut Window> {
+    let place = match share {
+        Share::All => 0,
+        Share::Netns(inode) => 1 + inode % SHARES,
+        Share::Port(Shares { netns, port }) => 1 + SHARES + netns.wrapping_add(port) % SHARES,
+    };
+    let index = of as u32 * WINDOWS_OF_EACH + place;
     // SAFETY: as in `count`; only one program uses each.
     LIMITER.get_ptr_mut(index).map(|window| unsafe { &mut *window })
 }
