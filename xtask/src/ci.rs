@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    fuzz, leftovers::Snapshot, licences::licences, parts, process::run, setup::setup, test::test, tidy::tidy, vm,
+    fuzz, leftovers::Snapshot, licences::licences, parts, process::run, setup::setup, test::test, tidy::tidy,
     workspace::Workspace,
 };
 
@@ -91,7 +91,7 @@ fn shown(duration: Duration) -> String {
 
 type Step = fn(&Workspace) -> anyhow::Result<()>;
 
-const STEPS: [(&str, Step); 11] = [
+const STEPS: [(&str, Step); 10] = [
     ("setup", setup),
     ("formatting", formatting),
     ("tidy", tidy),
@@ -102,7 +102,6 @@ const STEPS: [(&str, Step); 11] = [
     ("heavy tests of what changed (cargo xtask test --parts)", parts::changed),
     ("release build with --locked", locked_build),
     ("fuzz targets, 10 s each (cargo xtask fuzz)", fuzz::ci),
-    ("three kernels (cargo xtask vm)", vm::ci),
 ];
 
 #[cfg(test)]

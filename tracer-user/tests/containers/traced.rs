@@ -10,6 +10,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -59,7 +60,8 @@ fn what_an_unwanted_pod_does_stays_in_the_kernel_once_it_is_named() {
     let count = connect_within(pid, Duration::from_secs(4));
     let (wanted, other) = (wanted.stop(), other.stop());
     let connects = |lines: &[Value]| {
-        let is_it = |line: &&Value| line["event"] == "connect" && line["connection"]["destination"]["port"] == PORT;
+        let is_it =
+            |line: &&Value| line["event"] == "connect" && line["connection"]["destination"]["port"] == OTHER_PORT;
         lines.iter().filter(is_it).count()
     };
     assert_eq!((connects(&wanted), connects(&other)), (count, 0));
@@ -77,7 +79,7 @@ fn filtered(lines: &[Value]) -> u64 {
 
 /// Connects again and again, as a process of the container; returns how often.
 fn connect_within(pid: u32, time: Duration) -> usize {
-    let connect = format!("while read -r _; do exec 3<>/dev/tcp/127.0.0.1/{PORT}; exec 3>&-; echo; done");
+    let connect = format!("while read -r _; do exec 3<>/dev/tcp/127.0.0.1/{OTHER_PORT}; exec 3>&-; echo; done");
     let namespace = format!("--net=/proc/{pid}/ns/net");
     let script = format!("read -r _; exec nsenter {namespace} bash -c '{connect}'");
     let mut child = Command::new("sh")
@@ -92,7 +94,7 @@ fn connect_within(pid: u32, time: Duration) -> usize {
         child.stdin.take().unwrap(),
         BufReader::new(child.stdout.take().unwrap()),
     );
-    let listener = within(pid, || TcpListener::bind(("127.0.0.1", PORT)).unwrap());
+    let listener = within(pid, || TcpListener::bind(("127.0.0.1", OTHER_PORT)).unwrap());
     writeln!(orders).unwrap();
     let begun = Instant::now();
     let mut count = 0;
@@ -101,6 +103,8 @@ fn connect_within(pid: u32, time: Duration) -> usize {
         drop(listener.accept().unwrap());
         done.read_line(&mut String::new()).unwrap();
         count += 1;
+        // Nobody reads what the tracers write before they are stopped: it has to fit into their queues.
+        thread::sleep(Duration::from_millis(5));
     }
     drop(orders);
     assert!(child.wait().unwrap().success());
@@ -177,7 +181,9 @@ fn within<T: Send>(pid: u32, work: impl FnOnce() -> T + Send) -> T {
         move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
         work()
     };
-    std::thread::scope(|scope| scope.spawn(visit).join().unwrap())
+    thread::scope(|scope| scope.spawn(visit).join().unwrap())
 }
 
 const PORT: u16 = 9_000;
+/// Every test's pod has the same names, and a tracer may know the others by them: so each has a port of its own.
+const OTHER_PORT: u16 = PORT + 1;

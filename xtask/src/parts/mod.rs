@@ -1,4 +1,5 @@
-//! `cargo xtask test --parts`: tests against the programs that the agent works with, each too heavy for every run.
+//! `cargo xtask test --parts`: tests against the programs that the agent works with, and on other kernels, each too heavy
+//! for every run.
 //!
 //! Every part installs what it needs, says which files it covers, and is run by CI when these have changed since it last
 //! passed (`.ci/parts` has their digests), or by name.
@@ -7,6 +8,7 @@ mod browser;
 mod containers;
 mod exposition;
 mod fleet;
+mod guests;
 mod http;
 mod manifests;
 mod metrics;
@@ -57,10 +59,11 @@ pub(crate) fn changed(workspace: &Workspace) -> anyhow::Result<()> {
     Ok(())
 }
 
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 6] = [
     manifests::PART,
     metrics::PART,
     browser::PART,
     containers::PART,
     fleet::PART,
+    guests::PART,
 ];
