@@ -199,9 +199,9 @@ Connect, accept, a byte there, a byte back, close: on every processor a client a
 two runs of 0.25 s next to each other, one without a tracer and one with, in turns of order; the numbers are the rate with
 it over the rate without, the bound that of a one-sided 95 % confidence interval of their geometric mean (Student's t). By
 CPU time: the same, of all runs, by what traffic and tracer took together, which does not see what else the machine does.
-All subjects take turns in one run; `nothing` against nothing is the noise; empty programs at conntracer's hooks are what the kernel's way into any program
-takes there, whatever it does. Each is attached, and has come to rest, before
-it counts, and writes to a file: conntracer with `--json -o FILE`. Process: user and system time of a connection, as its
+All subjects take turns in one run; `nothing` against nothing is the noise; empty programs at conntracer's hooks are what
+the kernel's way into any program takes there, whatever it does. Each is attached, and has come to rest, before it counts,
+and writes to a file: conntracer with `--json -o FILE`. Process: user and system time of a connection, as its
 control group counts it, some of it after the run; probes: their run time in rounds of their own by BPF_ENABLE_STATS,
 without what its clock adds.";
 const LOSSES: &str = "Of the lines that are due for every connection, those that are not there; and what conntracer itself \

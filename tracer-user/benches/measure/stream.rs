@@ -124,5 +124,5 @@ const EVENTS: u32 = 2_000_000;
 const TITLE: &str = "### The stream
 
 Records of the real ring, replayed by one thread, again and again with later times, other sockets and other addresses,
-in batches of 512 as the program takes them; every inquiry is answered at once. Medians, by the thread's CPU time. Mixed are as many ordinary, refused, aborted and
-unanswered connections, with every step of each.";
+in batches of 512 as the program takes them; every inquiry is answered at once. Medians, by the thread's CPU time.
+Mixed are as many ordinary, refused, aborted and unanswered connections, with every step of each.";
