@@ -46,8 +46,9 @@ fn an_entry_of_a_foreign_namespace_comes_changes_and_goes() {
     delete_entries(&there);
     let destroy = ear.next(there.netns, |changed| changed.change == Change::Destroy);
     assert_eq!((destroy.entry.original, destroy.entry.id), (tuple, new.entry.id));
+    // Not those without a name: other tests' namespaces may go before they are looked at.
     let counts = ear.stream.counts();
-    assert_eq!((counts.overrun, counts.nameless, counts.undecodable), (0, 0, 0));
+    assert_eq!((counts.overrun, counts.undecodable), (0, 0));
 }
 
 #[test]
