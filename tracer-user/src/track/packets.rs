@@ -9,8 +9,8 @@ use crate::model::time::Timestamp;
 use crate::model::tuple::Tuple;
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
 use std::slice;
 use std::sync::Arc;
 
@@ -88,21 +88,22 @@ impl Ids {
     }
 }
 
-/// In order of arrival, and by pair.
+/// By number, in order of arrival, and by pair.
 #[derive(Debug, Default)]
 pub(super) struct Packets {
     next: u64,
-    waiting: BTreeMap<u64, Arc<PacketSeen>>,
+    /// None before it waits any more.
+    oldest: u64,
+    waiting: HashMap<u64, Arc<PacketSeen>, RandomState>,
     by_pair: HashMap<Pair, Ids, RandomState>,
 }
 
 impl Packets {
     /// Its number, and whether the oldest had to make room.
     pub(super) fn insert(&mut self, packet: Arc<PacketSeen>) -> (u64, bool) {
-        let full = self.waiting.len() >= MAX_PACKETS;
-        let oldest = self.waiting.first_key_value().filter(|_| full).map(|(id, _)| *id);
-        if let Some(oldest) = oldest {
-            self.remove(oldest);
+        let is_full = self.waiting.len() >= MAX_PACKETS;
+        if is_full {
+            self.remove_oldest();
         }
         let id = self.next;
         self.next += 1;
@@ -111,7 +112,7 @@ impl Packets {
             ids.and_modify(|ids| ids.add(id)).or_insert(Ids::One(id));
         });
         self.waiting.insert(id, packet);
-        (id, oldest.is_some())
+        (id, is_full)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -126,7 +127,9 @@ impl Packets {
     pub(super) fn of_device(&self, netns: u64, ifindex: u32) -> Vec<u64> {
         let by = |seen: &PacketSeen| seen.packet.ifindex == Some(ifindex) && seen.netns.id() == netns;
         let mine = self.waiting.iter().filter(|(_, seen)| by(seen));
-        mine.map(|(id, _)| *id).collect()
+        let mut mine: Vec<_> = mine.map(|(id, _)| *id).collect();
+        mine.sort_unstable();
+        mine
     }
 
     pub(super) fn by_pair(&self, tuple: Tuple) -> SmallVec<[u64; 2]> {
@@ -147,5 +150,14 @@ impl Packets {
             }
         });
         Some(packet)
+    }
+
+    fn remove_oldest(&mut self) {
+        while self.oldest < self.next {
+            self.oldest += 1;
+            if self.remove(self.oldest - 1).is_some() {
+                return;
+            }
+        }
     }
 }

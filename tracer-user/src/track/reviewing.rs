@@ -207,14 +207,18 @@ impl Tracker {
         let Some(flow) = self.flows.get(id) else {
             return;
         };
+        let due = flow.first_seen + self.config.hang_after;
+        let last = due + EXAMINATION_PATIENCE;
         if flow.finding().is_some() {
             // It is only to be seen whether it still hangs; of very many each has its time.
             let apart = Duration::from_millis(10 * u64::from(id.spread(1_500)));
             self.arm(id, now + REEXAMINE_MAX / 2 + apart);
-        } else if now >= flow.first_seen + self.config.hang_after + EXAMINATION_PATIENCE {
+        } else if now >= last {
             self.not_examined(id, now, Missed::TooMany);
         } else {
-            self.arm(id, now + TURN_INTERVAL);
+            // Of a storm few get a turn, so most would try in vain time and again.
+            let pause = TURN_INTERVAL.max(now.since(due) * 2);
+            self.arm(id, last.min(now + pause));
         }
     }
 

@@ -8,7 +8,9 @@ use super::pace::Pace;
 use crate::model::identity::Netns;
 use crate::model::time::Timestamp;
 use crate::model::tuple::Endpoint;
-use std::collections::BTreeMap;
+use foldhash::fast::RandomState;
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::time::Duration;
 
 /// Whom a connection shares its turns with.
@@ -33,7 +35,7 @@ pub(super) struct Turns {
 struct Reserve<K> {
     pace: Pace,
     /// How many of each there were in the window.
-    taken: BTreeMap<K, u32>,
+    taken: HashMap<K, u32, RandomState>,
     share: u32,
 }
 
@@ -49,20 +51,16 @@ impl Turns {
 
     /// Whether it is one of few of its destination, or of its namespace.
     pub(super) fn are_few(&mut self, of: Party, now: Timestamp) -> bool {
-        if now.since(self.window) >= WINDOW {
-            self.window = now;
-            self.destinations.taken.clear();
-            self.namespaces.taken.clear();
-        }
+        self.begin_window(now);
         self.destinations.are_few(&of.key()) || self.namespaces.are_few(&of.netns.id())
     }
 
     /// Whether one more may be made, then it counts.
     pub(super) fn take(&mut self, of: Party, now: Timestamp) -> bool {
-        let few = self.are_few(of, now);
+        self.begin_window(now);
         let (destination, netns) = (of.key(), of.netns.id());
-        let taken = self.common.take(now)
-            || few && (self.destinations.take(&destination, now) || self.namespaces.take(&netns, now));
+        let taken =
+            self.common.take(now) || self.destinations.take(&destination, now) || self.namespaces.take(&netns, now);
         if taken {
             self.destinations.count(destination);
             self.namespaces.count(netns);
@@ -79,6 +77,14 @@ impl Turns {
     pub(super) fn take_common(&mut self, now: Timestamp) -> bool {
         self.common.take(now)
     }
+
+    fn begin_window(&mut self, now: Timestamp) {
+        if now.since(self.window) >= WINDOW {
+            self.window = now;
+            self.destinations.taken.clear();
+            self.namespaces.taken.clear();
+        }
+    }
 }
 
 impl Party {
@@ -87,11 +93,11 @@ impl Party {
     }
 }
 
-impl<K: Ord> Reserve<K> {
+impl<K: Eq + Hash> Reserve<K> {
     fn new(share: u32) -> Self {
         Self {
             pace: Pace::new(RESERVE_PER_SECOND, RESERVE_BURST),
-            taken: BTreeMap::new(),
+            taken: HashMap::default(),
             share,
         }
     }
