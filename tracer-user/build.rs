@@ -5,12 +5,14 @@
 use std::{
     env,
     ffi::OsString,
+    fs,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
 
 use anyhow::{Context as _, anyhow};
 use aya_build::{Package, Toolchain, build_ebpf};
+use object::build::elf::{Builder, SectionData};
 
 fn main() -> ExitCode {
     let outcome = if env::var_os(RESTARTED).is_some() {
@@ -61,22 +63,41 @@ fn restart_with_tools() -> anyhow::Result<ExitCode> {
 }
 
 fn compile() -> anyhow::Result<ExitCode> {
-    let root_dir = utf8(workspace()?.join("tracer-ebpf"))?;
+    let root_dir = utf8(workspace()?.join(PROGRAMS))?;
     let package = Package {
-        name: "tracer-ebpf",
+        name: PROGRAMS,
         root_dir: &root_dir,
         ..Package::default()
     };
     // rustup takes the path of a toolchain in place of a name, so nothing needs to be registered with it.
     let toolchain = utf8(tools()?.join("toolchain"))?;
     build_ebpf([package], Toolchain::Custom(&toolchain)).context("compiling tracer-ebpf")?;
+    let object = out()?.join(PROGRAMS);
+    strip(&object).with_context(|| format!("leaving debug information out of {}", object.display()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// BTF is made of the debug information, which the loader would only read through, and every process would hold.
+fn strip(path: &Path) -> anyhow::Result<()> {
+    let bytes = fs::read(path)?;
+    let mut object = Builder::read(bytes.as_slice())?;
+    for section in &mut object.sections {
+        let name = section.name.as_slice();
+        section.delete = name.starts_with(b".debug_") || name.starts_with(b".rel.debug_");
+    }
+    object.delete_orphans();
+    // LLVM keeps the names of sections with those of symbols, the writer apart from them.
+    let names = object.sections.add();
+    names.name = b".shstrtab".as_slice().into();
+    names.data = SectionData::SectionString;
+    let mut stripped = Vec::new();
+    object.write(&mut stripped)?;
+    Ok(fs::write(path, stripped)?)
 }
 
 /// The tools' folder: under the target directory in use, wherever that is, else under the workspace's own.
 fn tools() -> anyhow::Result<PathBuf> {
-    let out = PathBuf::from(env::var_os("OUT_DIR").context("OUT_DIR is not set")?);
-    let above = out
+    let above = out()?
         .ancestors()
         .take(MAX_DEPTH_OF_OUT_DIR)
         .map(Path::to_owned)
@@ -88,6 +109,10 @@ fn tools() -> anyhow::Result<PathBuf> {
         .map(|folder| folder.join("tools"))
         .find(|tools| tools.join(COMPILER).exists() && tools.join(LINKER).exists())
         .ok_or_else(|| anyhow!("the eBPF toolchain is not set up; run `cargo xtask setup`, then build again"))
+}
+
+fn out() -> anyhow::Result<PathBuf> {
+    env::var_os("OUT_DIR").map(PathBuf::from).context("OUT_DIR is not set")
 }
 
 fn path_with(tools: &Path) -> anyhow::Result<OsString> {
@@ -109,6 +134,8 @@ fn utf8(path: PathBuf) -> anyhow::Result<String> {
         .map_err(|path| anyhow!("the path {} is not UTF-8; move the clone", path.display()))
 }
 
+/// The package, and the file that it becomes.
+const PROGRAMS: &str = "tracer-ebpf";
 /// Tells this program that its tools are on PATH.
 const RESTARTED: &str = "TRACER_USER_BUILD_RESTARTED";
 /// Lets a stable compiler take `-Z build-std`; aya-build looks for it too.

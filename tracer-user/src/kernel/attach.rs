@@ -1,7 +1,7 @@
 //! Attaches one hook in one way, and says how far a refusal reaches: this way, or everything of its kind.
 
 use crate::kernel::hooks::Way;
-use crate::kernel::symbols::Symbols;
+use crate::kernel::symbols;
 use crate::model::hook::How;
 use aya::programs::kprobe::KProbeError;
 use aya::programs::{Program, ProgramError};
@@ -126,7 +126,7 @@ fn refuses_trampolines(error: &ProgramError) -> Option<&io::Error> {
 
 /// A kprobe found no function of its name: compilers rename what they change, and inline the rest.
 fn no_such_function(target: &str, error: &io::Error) -> String {
-    match Symbols::default().renamed(target).as_slice() {
+    match symbols::renamed(target).as_slice() {
         [] => format!("no function {target} can be probed: it is inlined, or this kernel has none ({error})"),
         names => format!("{target} exists only as {}: the compiler changed it", names.join(", ")),
     }

@@ -15,7 +15,7 @@ use crate::kernel::plan::{self, HookStatus, Ladder, Refusals, Wishes};
 use crate::kernel::privilege::{self, PrivilegeError};
 use crate::kernel::ring::{Ring, Rings};
 use crate::kernel::stat::{self, Cost, Stats};
-use crate::kernel::symbols::Symbols;
+use crate::kernel::symbols;
 use crate::kernel::{loader, memory, module};
 use crate::model::hook::How;
 use aya::maps::{MapData, MapError, RingBuf};
@@ -394,7 +394,7 @@ fn facts(btf: &Arc<Btf>) -> Facts {
     facts.modules = loaded_modules();
     learn_modules(&mut facts, btf);
     if facts.drops_have_no_reason() {
-        facts.dropper = Symbols::default().range(DROPPER);
+        facts.dropper = symbols::range(DROPPER);
     }
     facts
 }
