@@ -152,7 +152,7 @@ impl Taken {
 const SIZES: [u32; 3] = [10_000, 100_000, 1_000_000];
 const MIB: f64 = 1_048_576.0;
 /// What it does for its beginning is done by then.
-const SETTLE: Duration = Duration::from_secs(1);
+const SETTLE: Duration = Duration::from_secs(4);
 /// Statistics are written every ten seconds.
 const PATIENCE: Duration = Duration::from_secs(45);
 const TITLE: &str = "### Memory

@@ -7,6 +7,7 @@ mod agent;
 mod attendant;
 mod audit;
 mod clock;
+mod code;
 mod confinement;
 mod conntrack;
 mod filters;
@@ -243,6 +244,7 @@ impl Shell {
         tokio::pin!(stop);
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ticks = 0_u64;
         loop {
             let deadline = clock::instant(self.tracker.poll_timeout());
             tokio::select! {
@@ -258,6 +260,10 @@ impl Shell {
                 () = tokio::time::sleep_until(deadline) => self.timeout(&mut output),
                 command = next_command(&mut self.attendant) => self.obey(command, &output),
                 _ = tick.tick() => {
+                    ticks += 1;
+                    if ticks == STARTED {
+                        code::let_go();
+                    }
                     let follows = self.probes.follow_modules();
                     if follows {
                         self.confine_further();
@@ -525,5 +531,7 @@ async fn until_stopped(end: impl Future<Output = ()>, signals: Option<(Signal, S
 
 /// How often losses and the state of the output are looked at.
 const TICK: Duration = Duration::from_secs(1);
+/// The tick at which everything that the start does is done.
+const STARTED: u64 = 3;
 /// aya-log's level "debug".
 const PROBE_LOG_LEVEL: u8 = 4;
