@@ -9,9 +9,9 @@ use crate::model::tuple::Tuple;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One observation of the kernel.
+/// One observation of the kernel; `K` is what it carries of its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
+pub struct Event<K = EventKind> {
     pub at: Timestamp,
     /// The processor that saw it.
     pub cpu: u32,
@@ -23,7 +23,22 @@ pub struct Event {
     pub tuple: Option<Tuple>,
     /// `None` where the connect was not seen.
     pub owner: Option<Owner>,
-    pub kind: EventKind,
+    pub kind: K,
+}
+
+impl<K> Event<K> {
+    /// The same with another kind.
+    pub fn with<L>(&self, kind: L) -> Event<L> {
+        Event {
+            at: self.at,
+            cpu: self.cpu,
+            netns: self.netns,
+            socket: self.socket,
+            tuple: self.tuple,
+            owner: self.owner,
+            kind,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

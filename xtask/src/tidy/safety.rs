@@ -64,6 +64,7 @@ const ALLOWED: &[(&str, &str)] = &[
         "enters a network namespace of its own",
     ),
     ("tracer-user/benches/measure/system.rs", "raw system calls"),
+    ("tracer-user/src/run/code.rs", "unmaps pages of code"),
     (
         "tracer-user/src/lab/host/mod.rs",
         "leaves the network namespace that it is in",

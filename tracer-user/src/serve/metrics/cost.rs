@@ -4,7 +4,6 @@ use super::families::{Families, Metric, label};
 use crate::board::Board;
 use crate::sink::jsont::Spell as _;
 use crate::sink::{ProbeCost, Rate};
-use prometheus_client::registry::Unit;
 use std::fmt;
 
 pub(super) fn encode(board: &Board, families: &mut Families<'_>) -> fmt::Result {
@@ -43,48 +42,30 @@ fn hooks(probes: Option<&ProbeCost>, families: &mut Families<'_>) -> fmt::Result
     families.ratios(&HOOK_SHARE, shares)
 }
 
-const CPU: Metric = Metric {
-    name: "process_cpu",
-    unit: Some(Unit::Seconds),
-    help: "CPU time of the agent.",
-};
-const SHARE: Metric = Metric {
-    name: "conntracer_cpu_ratio",
-    unit: None,
-    help: "Share of one core, of the program and of its probes on all processors together, as they were last measured.",
-};
-const HOOK_RATE: Metric = Metric {
-    name: "conntracer_hook_runs_per_second",
-    unit: None,
-    help: "Runs of a hook, as they were last measured.",
-};
-const HOOK_SHARE: Metric = Metric {
-    name: "conntracer_hook_cpu_ratio",
-    unit: None,
-    help: "Share of one core that a hook takes, as it was last measured.",
-};
-const RESIDENT: Metric = Metric {
-    name: "process_resident_memory",
-    unit: Some(Unit::Bytes),
-    help: "Memory of the agent, without its view of the ring buffer.",
-};
-const MAPS: Metric = Metric {
-    name: "conntracer_map_memory",
-    unit: Some(Unit::Bytes),
-    help: "Kernel memory of the eBPF maps.",
-};
-const RING: Metric = Metric {
-    name: "conntracer_ring_size",
-    unit: Some(Unit::Bytes),
-    help: "Size of the ring buffer.",
-};
-const RING_HIGH: Metric = Metric {
-    name: "conntracer_ring_high_water",
-    unit: Some(Unit::Bytes),
-    help: "Most bytes that were ever taken out of the ring buffer in a row.",
-};
-const LOST: Metric = Metric {
-    name: "conntracer_events_lost",
-    unit: None,
-    help: "Events lost because the ring buffer was full.",
-};
+const CPU: Metric = Metric::seconds("process_cpu", "CPU time of the agent.");
+const SHARE: Metric = Metric::plain(
+    "conntracer_cpu_ratio",
+    "Share of one core, of the program and of its probes on all processors together, as they were last measured.",
+);
+const HOOK_RATE: Metric = Metric::plain(
+    "conntracer_hook_runs_per_second",
+    "Runs of a hook, as they were last measured.",
+);
+const HOOK_SHARE: Metric = Metric::plain(
+    "conntracer_hook_cpu_ratio",
+    "Share of one core that a hook takes, as it was last measured.",
+);
+const RESIDENT: Metric = Metric::bytes(
+    "process_resident_memory",
+    "Memory of the agent, without its view of the ring buffer.",
+);
+const MAPS: Metric = Metric::bytes("conntracer_map_memory", "Kernel memory of the eBPF maps.");
+const RING: Metric = Metric::bytes("conntracer_ring_size", "Size of the ring buffer.");
+const RING_HIGH: Metric = Metric::bytes(
+    "conntracer_ring_high_water",
+    "Most bytes that were ever taken out of the ring buffer in a row.",
+);
+const LOST: Metric = Metric::plain(
+    "conntracer_events_lost",
+    "Events lost because the ring buffer was full.",
+);

@@ -11,9 +11,27 @@ use std::fmt;
 
 /// A metric's name without the suffixes, which follow from its unit and type.
 pub(super) struct Metric {
-    pub(super) name: &'static str,
-    pub(super) unit: Option<Unit>,
-    pub(super) help: &'static str,
+    name: &'static str,
+    unit: Option<Unit>,
+    help: &'static str,
+}
+
+impl Metric {
+    /// Of what has no unit: numbers of things, and shares.
+    pub(super) const fn plain(name: &'static str, help: &'static str) -> Self {
+        let unit = None;
+        Self { name, unit, help }
+    }
+
+    pub(super) const fn seconds(name: &'static str, help: &'static str) -> Self {
+        let unit = Some(Unit::Seconds);
+        Self { name, unit, help }
+    }
+
+    pub(super) const fn bytes(name: &'static str, help: &'static str) -> Self {
+        let unit = Some(Unit::Bytes);
+        Self { name, unit, help }
+    }
 }
 
 /// Names of labels and their values.

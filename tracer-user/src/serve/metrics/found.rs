@@ -36,28 +36,20 @@ fn as_u64(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
-const FINDINGS: Metric = Metric {
-    name: "conntracer_findings",
-    unit: None,
-    help: "Findings so far, by cause, by the program whose rules do it, and by severity. One that is judged anew counts again.",
-};
-const OPEN: Metric = Metric {
-    name: "conntracer_findings_open",
-    unit: None,
-    help: "Findings that are open now.",
-};
-const LEFT_OUT: Metric = Metric {
-    name: "conntracer_findings_left_out",
-    unit: None,
-    help: "Findings that are not counted as open because there are too many.",
-};
-const HUNG: Metric = Metric {
-    name: "conntracer_connections_hung",
-    unit: None,
-    help: "Connections of open findings that hang now.",
-};
-const PORTS: Metric = Metric {
-    name: "conntracer_stolen_ports",
-    unit: None,
-    help: "Ports whose connections rules take elsewhere, by the program whose rules they are and by who listens there.",
-};
+const FINDINGS: Metric = Metric::plain(
+    "conntracer_findings",
+    "Findings so far, by cause, by the program whose rules do it, and by severity. One that is judged anew counts again.",
+);
+const OPEN: Metric = Metric::plain("conntracer_findings_open", "Findings that are open now.");
+const LEFT_OUT: Metric = Metric::plain(
+    "conntracer_findings_left_out",
+    "Findings that are not counted as open because there are too many.",
+);
+const HUNG: Metric = Metric::plain(
+    "conntracer_connections_hung",
+    "Connections of open findings that hang now.",
+);
+const PORTS: Metric = Metric::plain(
+    "conntracer_stolen_ports",
+    "Ports whose connections rules take elsewhere, by the program whose rules they are and by who listens there.",
+);

@@ -6,7 +6,6 @@ use crate::model::hook::How;
 use crate::model::reason::RstReason;
 use crate::sink::jsont::Spell;
 use crate::sink::{Hook, HookStats};
-use prometheus_client::registry::Unit;
 use std::fmt;
 use std::time::Duration;
 
@@ -80,48 +79,33 @@ fn missed(hook: &HookStats) -> [(&'static str, u64); 4] {
     ]
 }
 
-const EVENTS: Metric = Metric {
-    name: "conntracer_events",
-    unit: None,
-    help: "Events that the hooks sent.",
-};
-const RESETS: Metric = Metric {
-    name: "conntracer_resets",
-    unit: None,
-    help: "Resets that this host made, by their maker and the kernel's reason.",
-};
-const DROPS: Metric = Metric {
-    name: "conntracer_dropped_packets",
-    unit: None,
-    help: "Packets that the kernel dropped, by its reason.",
-};
-const LOST: Metric = Metric {
-    name: "conntracer_lost_records",
-    unit: None,
-    help: "Records lost between a hook and user space, or in a queue.",
-};
-const UP: Metric = Metric {
-    name: "conntracer_hook_up",
-    unit: None,
-    help: "Whether a hook runs, and how it is attached.",
-};
-const WEAKENS: Metric = Metric {
-    name: "conntracer_hook_weakened_causes",
-    unit: None,
-    help: "Causes that are found less surely, or not at all, because of how a hook runs.",
-};
-const RUNS: Metric = Metric {
-    name: "conntracer_hook_runs",
-    unit: None,
-    help: "Runs of a hook, where the kernel counts them always.",
-};
-const SECONDS: Metric = Metric {
-    name: "conntracer_hook",
-    unit: Some(Unit::Seconds),
-    help: "Time spent in a hook, where the kernel counts it always.",
-};
-const MISSED: Metric = Metric {
-    name: "conntracer_hook_missed",
-    unit: None,
-    help: "What a hook left out: nested runs, drops past the limit, failed reads of kernel memory, connections past the full table.",
-};
+const EVENTS: Metric = Metric::plain("conntracer_events", "Events that the hooks sent.");
+const RESETS: Metric = Metric::plain(
+    "conntracer_resets",
+    "Resets that this host made, by their maker and the kernel's reason.",
+);
+const DROPS: Metric = Metric::plain(
+    "conntracer_dropped_packets",
+    "Packets that the kernel dropped, by its reason.",
+);
+const LOST: Metric = Metric::plain(
+    "conntracer_lost_records",
+    "Records lost between a hook and user space, or in a queue.",
+);
+const UP: Metric = Metric::plain("conntracer_hook_up", "Whether a hook runs, and how it is attached.");
+const WEAKENS: Metric = Metric::plain(
+    "conntracer_hook_weakened_causes",
+    "Causes that are found less surely, or not at all, because of how a hook runs.",
+);
+const RUNS: Metric = Metric::plain(
+    "conntracer_hook_runs",
+    "Runs of a hook, where the kernel counts them always.",
+);
+const SECONDS: Metric = Metric::seconds(
+    "conntracer_hook",
+    "Time spent in a hook, where the kernel counts it always.",
+);
+const MISSED: Metric = Metric::plain(
+    "conntracer_hook_missed",
+    "What a hook left out: nested runs, drops past the limit, failed reads of kernel memory, connections past the full table.",
+);

@@ -54,53 +54,31 @@ fn names(health: NamesHealth, families: &mut Families<'_>) -> fmt::Result {
     families.counter(&NAMES_FAILED, Some(failed))
 }
 
-const BUILD: Metric = Metric {
-    name: "conntracer_build",
-    unit: None,
-    help: "The version of conntracer.",
-};
-const KERNEL: Metric = Metric {
-    name: "conntracer_kernel",
-    unit: None,
-    help: "The kernel that is traced.",
-};
-const TRACKED: Metric = Metric {
-    name: "conntracer_tracked_connections",
-    unit: None,
-    help: "Connections under suspicion that are followed now.",
-};
-const EVICTIONS: Metric = Metric {
-    name: "conntracer_evictions",
-    unit: None,
-    help: "Connections and other entries thrown out of full tables.",
-};
-const NAMES_UP: Metric = Metric {
-    name: "conntracer_names_up",
-    unit: None,
-    help: "Whether the container runtime answered when it was last asked.",
-};
-const NAMES_KEPT: Metric = Metric {
-    name: "conntracer_names_kept",
-    unit: None,
-    help: "Names of containers and pods that are kept now.",
-};
-const NAMES_ASKED: Metric = Metric {
-    name: "conntracer_names_asked",
-    unit: None,
-    help: "Questions to the container runtime.",
-};
-const NAMES_FAILED: Metric = Metric {
-    name: "conntracer_names_failed",
-    unit: None,
-    help: "Questions to the container runtime that it did not answer.",
-};
-const ACCEPTED: Metric = Metric {
-    name: "conntracer_http_connections",
-    unit: None,
-    help: "Connections to this server.",
-};
-const CUT: Metric = Metric {
-    name: "conntracer_http_connections_cut",
-    unit: None,
-    help: "Connections to this server that were cut: for newer ones, or because they took too long.",
-};
+const BUILD: Metric = Metric::plain("conntracer_build", "The version of conntracer.");
+const KERNEL: Metric = Metric::plain("conntracer_kernel", "The kernel that is traced.");
+const TRACKED: Metric = Metric::plain(
+    "conntracer_tracked_connections",
+    "Connections under suspicion that are followed now.",
+);
+const EVICTIONS: Metric = Metric::plain(
+    "conntracer_evictions",
+    "Connections and other entries thrown out of full tables.",
+);
+const NAMES_UP: Metric = Metric::plain(
+    "conntracer_names_up",
+    "Whether the container runtime answered when it was last asked.",
+);
+const NAMES_KEPT: Metric = Metric::plain(
+    "conntracer_names_kept",
+    "Names of containers and pods that are kept now.",
+);
+const NAMES_ASKED: Metric = Metric::plain("conntracer_names_asked", "Questions to the container runtime.");
+const NAMES_FAILED: Metric = Metric::plain(
+    "conntracer_names_failed",
+    "Questions to the container runtime that it did not answer.",
+);
+const ACCEPTED: Metric = Metric::plain("conntracer_http_connections", "Connections to this server.");
+const CUT: Metric = Metric::plain(
+    "conntracer_http_connections_cut",
+    "Connections to this server that were cut: for newer ones, or because they took too long.",
+);

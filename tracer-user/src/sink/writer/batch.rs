@@ -8,7 +8,7 @@ use crate::model::translation::Port;
 use crate::sink::clock::Clock;
 use crate::sink::jsonl;
 use crate::sink::record::{Hello, Loss, LossSource, Record, Stats, Summary};
-use crate::sink::writer::seen::Seen;
+use crate::sink::writer::seen::{Seen, pack, unpack};
 
 #[derive(Debug, Default)]
 pub(super) struct Batch {
@@ -62,7 +62,7 @@ impl Batch {
     pub(super) fn push(&mut self, record: Record<'_>) {
         let rare = match record {
             Record::Event(event) => {
-                let seen = Seen::of(event, &mut self.kinds);
+                let seen = pack(event, &mut self.kinds);
                 return self.push_record(Slot::Event(seen));
             }
             Record::Deadline(at) => return self.push_record(Slot::Deadline(at)),
@@ -157,7 +157,7 @@ impl Batch {
             match slot {
                 Slot::Clock(clock) => take(Item::Clock(clock))?,
                 Slot::Event(seen) => {
-                    if let Some(event) = seen.event(&mut kinds) {
+                    if let Some(event) = unpack(&seen, &mut kinds) {
                         take(Item::Record(Record::Event(&event)))?;
                     }
                 }
