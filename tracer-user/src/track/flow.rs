@@ -72,6 +72,16 @@ pub(super) struct Signs {
     pub(super) awaits_link: Option<Timestamp>,
 }
 
+impl Signs {
+    /// The last entry that a packet of it carried, in the place of the one before.
+    pub(super) fn carried(&mut self, entry: Conntrack) {
+        match &mut self.conntrack {
+            Some(last) => **last = entry,
+            None => self.conntrack = Some(Box::new(entry)),
+        }
+    }
+}
+
 static NO_SIGNS: Signs = Signs {
     inbound: false,
     drops: Vec::new(),
