@@ -77,7 +77,7 @@ fn compile() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// BTF is made of the debug information, which the loader would only read through, and every process would hold.
+/// The loader needs BTF only; debug information, of which BTF was made, would be read at each start, and held.
 fn strip(path: &Path) -> anyhow::Result<()> {
     let bytes = fs::read(path)?;
     let mut object = Builder::read(bytes.as_slice())?;
@@ -87,9 +87,15 @@ fn strip(path: &Path) -> anyhow::Result<()> {
     }
     object.delete_orphans();
     // LLVM keeps the names of sections with those of symbols, the writer apart from them.
-    let names = object.sections.add();
-    names.name = b".shstrtab".as_slice().into();
-    names.data = SectionData::SectionString;
+    if !object
+        .sections
+        .iter()
+        .any(|section| matches!(section.data, SectionData::SectionString))
+    {
+        let names = object.sections.add();
+        names.name = b".shstrtab".as_slice().into();
+        names.data = SectionData::SectionString;
+    }
     let mut stripped = Vec::new();
     object.write(&mut stripped)?;
     Ok(fs::write(path, stripped)?)

@@ -126,7 +126,7 @@ impl Speed {
 
 /// About as many as go through in all.
 const EVENTS: u32 = 2_000_000;
-/// How often a crowd comes.
+/// Runs of a crowd, of which the median is told.
 const TIMES: u32 = 7;
 const TITLE: &str = "### The stream
 

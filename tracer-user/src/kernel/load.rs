@@ -489,3 +489,15 @@ const EVENTS: &str = "EVENTS";
 const BULK: &str = "BULK";
 const STATS: &str = "STATS";
 const LOST: &str = "LOST";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_programs_carry_types_and_no_debug_information() {
+        let has = |name: &[u8]| OBJECT.windows(name.len()).any(|bytes| bytes == name);
+        assert!(has(b".BTF.ext\0") && has(b".rel.BTF"));
+        assert!(!has(b".debug_"));
+    }
+}

@@ -531,7 +531,7 @@ async fn until_stopped(end: impl Future<Output = ()>, signals: Option<(Signal, S
 
 /// How often losses and the state of the output are looked at.
 const TICK: Duration = Duration::from_secs(1);
-/// The tick at which everything that the start does is done.
+/// The tick, two seconds after the first, by which the start is over.
 const STARTED: u64 = 3;
 /// aya-log's level "debug".
 const PROBE_LOG_LEVEL: u8 = 4;

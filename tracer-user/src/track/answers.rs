@@ -53,7 +53,7 @@ impl Inquiries {
     pub(super) fn has_room(&mut self, at: Timestamp, totals: &mut Totals) -> bool {
         let is_lost = |asked: Timestamp| at.since(asked) >= ANSWER_LOST;
         let first = self.waiting.first_key_value().map(|(_, (_, _, asked))| *asked);
-        if self.waiting.len() >= MAX_INQUIRIES && first.is_some_and(is_lost) {
+        if first.is_some_and(is_lost) {
             let before = self.waiting.len();
             self.waiting.retain(|_, (_, _, asked)| !is_lost(*asked));
             totals.unresolved += u64::try_from(before - self.waiting.len()).unwrap_or(u64::MAX);

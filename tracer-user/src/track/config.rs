@@ -140,7 +140,7 @@ pub(super) const SHARE_OF_NETNS: u32 = 10;
 /// Questions a second, and how many at once after a quiet time, about packets without a socket and deleted entries.
 pub(super) const STRAYS_PER_SECOND: u32 = 10;
 pub(super) const STRAYS_BURST: u32 = 20;
-/// How soon one that had no turn tries again, at the earliest: each time it has waited longer, it waits longer.
+/// The first pause of one that had no turn; the next are twice what it has waited, and it tries once more at the end.
 pub(super) const TURN_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a connection waits for its examination before it is judged without one.
 pub(super) const EXAMINATION_PATIENCE: Duration = Duration::from_secs(3);

@@ -73,8 +73,8 @@ pub(super) struct Signs {
 }
 
 impl Signs {
-    /// The last entry that a packet of it carried, in the place of the one before.
-    pub(super) fn carried(&mut self, entry: Conntrack) {
+    /// The last that is known of its entry; the box is kept.
+    pub(super) fn set_conntrack(&mut self, entry: Conntrack) {
         match &mut self.conntrack {
             Some(last) => **last = entry,
             None => self.conntrack = Some(Box::new(entry)),
@@ -173,6 +173,10 @@ pub(super) struct ResetSeen {
 pub(super) enum Examination {
     #[default]
     None,
+    /// It had no turn yet.
+    Wanted {
+        since: Timestamp,
+    },
     Asked(Box<Asked>),
     Done(Box<Outcome>),
     /// Nobody looked.
@@ -214,7 +218,7 @@ pub(super) struct Looked<'a> {
 impl Examination {
     fn looked(&self) -> Option<Looked<'_>> {
         match self {
-            Self::None => None,
+            Self::None | Self::Wanted { .. } => None,
             Self::Asked(asked) => asked.previous.looked(),
             Self::Done(outcome) => Some(Looked {
                 at: outcome.at,
@@ -312,6 +316,15 @@ impl Flow {
     pub(super) fn main_drop(&self) -> Option<&DropSeen> {
         let weight = |drop: &&DropSeen| (drop.certainty, drop.direction == Direction::Reply, drop.count());
         self.signs().drops.iter().max_by_key(weight)
+    }
+
+    /// It had no turn; since when it waits for one.
+    pub(super) fn wants_examination(&mut self, now: Timestamp) -> Timestamp {
+        if let Examination::Wanted { since } = self.examination {
+            return since;
+        }
+        self.examination = Examination::Wanted { since: now };
+        now
     }
 
     /// What came of the last examination, also while the next is under way.

@@ -145,7 +145,7 @@ impl Tracker {
             return;
         };
         if let Some(entry) = seen.packet.conntrack.filter(|_| seen.netns == flow.netns()) {
-            flow.signs_mut().carried(entry);
+            flow.signs_mut().set_conntrack(entry);
         }
         // A RST of its own that is lost is not what its connection waits for.
         let ends = seen.packet.tcp_flags & tcp::RST != 0;
@@ -197,7 +197,7 @@ impl Tracker {
             its.sort_unstable();
             for id in its {
                 let Some(flow) = self.flows.get_mut(id) else { continue };
-                flow.signs_mut().carried(entry);
+                flow.signs_mut().set_conntrack(entry);
                 let leaving = flow.leaving();
                 self.flows.reindex(id);
                 self.claim_packets(leaving);

@@ -79,7 +79,7 @@ fn ordinary(case: &Case<'_>, errno: u32, connected: bool) -> Ordinary {
 
 fn ended(case: &Case<'_>, ordinary: Ordinary) -> Verdict {
     match (&case.flow.examination, theory::look(case)) {
-        (Examination::None, Some(look)) => Verdict::Examine(Some(look)),
+        (Examination::None | Examination::Wanted { .. }, Some(look)) => Verdict::Examine(Some(look)),
         (Examination::Asked(_), Some(_)) => Verdict::AwaitExamination,
         _ => theory::decide(case).map_or(Verdict::Ordinary(ordinary), Verdict::Found),
     }
@@ -119,7 +119,7 @@ fn hangs_since(flow: &Flow) -> Option<Timestamp> {
 
 fn hanging(case: &Case<'_>) -> Verdict {
     match &case.flow.examination {
-        Examination::None => Verdict::Examine(None),
+        Examination::None | Examination::Wanted { .. } => Verdict::Examine(None),
         Examination::Asked(_) => Verdict::AwaitExamination,
         Examination::Done(_) | Examination::Missed { .. } => {
             if case

@@ -92,7 +92,7 @@ impl Ids {
 #[derive(Debug, Default)]
 pub(super) struct Packets {
     next: u64,
-    /// None before it waits any more.
+    /// The first one that waits, or `next`.
     oldest: u64,
     waiting: HashMap<u64, Arc<PacketSeen>, RandomState>,
     by_pair: HashMap<Pair, Ids, RandomState>,
@@ -103,7 +103,7 @@ impl Packets {
     pub(super) fn insert(&mut self, packet: Arc<PacketSeen>) -> (u64, bool) {
         let is_full = self.waiting.len() >= MAX_PACKETS;
         if is_full {
-            self.remove_oldest();
+            self.remove(self.oldest);
         }
         let id = self.next;
         self.next += 1;
@@ -149,15 +149,62 @@ impl Packets {
                 ids.remove();
             }
         });
+        while self.oldest < self.next && !self.waiting.contains_key(&self.oldest) {
+            self.oldest += 1;
+        }
         Some(packet)
     }
+}
 
-    fn remove_oldest(&mut self) {
-        while self.oldest < self.next {
-            self.oldest += 1;
-            if self.remove(self.oldest - 1).is_some() {
-                return;
-            }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::tuple::Endpoint;
+
+    fn packet(port: u16) -> Arc<PacketSeen> {
+        let end = |port| Endpoint::new([127, 0, 0, 1].into(), port);
+        Arc::new(PacketSeen {
+            at: Timestamp::default(),
+            netns: Netns::default(),
+            packet: Packet {
+                tuple: Tuple::new(end(port), end(80)),
+                mark: 0,
+                ifindex: None,
+                tcp_flags: 0,
+                sequence: 0,
+                acknowledgement: 0,
+                conntrack: None,
+            },
+            what: What::Rejected,
+        })
+    }
+
+    #[test]
+    fn the_oldest_that_still_waits_makes_room() {
+        let mut packets = Packets::default();
+        for _ in 0..MAX_PACKETS {
+            packets.insert(packet(1));
         }
+        for id in [0, 1, 3] {
+            packets.remove(id);
+            packets.insert(packet(2));
+        }
+        assert!(packets.insert(packet(3)).1);
+        assert!(packets.get(2).is_none() && packets.get(4).is_some());
+        packets.insert(packet(3));
+        assert!(packets.get(4).is_none() && packets.len() == MAX_PACKETS);
+    }
+
+    #[test]
+    fn those_that_came_and_went_are_not_looked_for_again() {
+        let mut packets = Packets::default();
+        let stays = packets.insert(packet(1)).0;
+        for _ in 0..1_000 {
+            let (id, _) = packets.insert(packet(2));
+            packets.remove(id);
+        }
+        assert_eq!(packets.oldest, stays);
+        packets.remove(stays);
+        assert_eq!((packets.oldest, packets.len()), (packets.next, 0));
     }
 }

@@ -204,22 +204,23 @@ impl Tracker {
             self.arm(id, now + EXAMINATION_PATIENCE);
             return;
         }
-        let Some(flow) = self.flows.get(id) else {
+        let Some(flow) = self.flows.get_mut(id) else {
             return;
         };
-        let due = flow.first_seen + self.config.hang_after;
-        let last = due + EXAMINATION_PATIENCE;
         if flow.finding().is_some() {
             // It is only to be seen whether it still hangs; of very many each has its time.
             let apart = Duration::from_millis(10 * u64::from(id.spread(1_500)));
-            self.arm(id, now + REEXAMINE_MAX / 2 + apart);
-        } else if now >= last {
-            self.not_examined(id, now, Missed::TooMany);
-        } else {
-            // Of a storm few get a turn, so most would try in vain time and again.
-            let pause = TURN_INTERVAL.max(now.since(due) * 2);
-            self.arm(id, last.min(now + pause));
+            return self.arm(id, now + REEXAMINE_MAX / 2 + apart);
         }
+        let since = flow.wants_examination(now);
+        let last = since + EXAMINATION_PATIENCE;
+        if now >= last {
+            return self.not_examined(id, now, Missed::TooMany);
+        }
+        // Of a storm few get a turn: the others try less and less often, and not all at once.
+        let apart = Duration::from_millis(id.spread(500).into());
+        let pause = TURN_INTERVAL.max(now.since(since) * 2) + apart;
+        self.arm(id, last.min(now + pause));
     }
 
     /// Whether it is examined now; then it counts.
@@ -267,7 +268,7 @@ impl Tracker {
             self.locals.count(netns.id(), flow.tuple.destination, now);
         }
         let previous = match std::mem::take(&mut flow.examination) {
-            Examination::Asked(_) => Examination::None,
+            Examination::Asked(_) | Examination::Wanted { .. } => Examination::None,
             before @ (Examination::None | Examination::Done(_) | Examination::Missed { .. }) => before,
         };
         flow.examination = Examination::Asked(Box::new(Asked { since: now, previous }));

@@ -258,7 +258,7 @@ impl Tracker {
             return;
         };
         if let Untranslated::Deleted(deleted) = &stray.why {
-            flow.signs_mut().carried(deleted.entry);
+            flow.signs_mut().set_conntrack(deleted.entry);
         }
         if reset.maker == RstMaker::Socket {
             stray.abort = Some(reset);

@@ -2,8 +2,10 @@
 
 use crate::scene::{self, Scene};
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
+use std::time::{Duration, Instant};
 use tracer_common::filter::{
     Filter, PART_CGROUPS, PART_COMMS, PART_NETNS, PART_PIDS, PART_PORTS, PART_PREFIXES, Prefix,
 };
@@ -15,6 +17,7 @@ use tracer_user::model::event::{Event, EventKind};
 /// Of the connections in a namespace of the test's own.
 const WANTED: u16 = 1_001;
 const OTHER: u16 = 1_002;
+const PATIENCE: Duration = Duration::from_secs(10);
 
 fn scene(filters: u32, change: impl FnOnce(&mut Filter)) -> Scene {
     let mut filter = Filter::default();
@@ -27,10 +30,23 @@ fn scene(filters: u32, change: impl FnOnce(&mut Filter)) -> Scene {
     })
 }
 
+fn listen(address: SocketAddr) -> TcpListener {
+    let begun = Instant::now();
+    loop {
+        match TcpListener::bind(address) {
+            // Another test's child, which did not run its program yet, has a copy of our last listener.
+            Err(error) if error.kind() == ErrorKind::AddrInUse && begun.elapsed() < PATIENCE => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            result => return result.unwrap(),
+        }
+    }
+}
+
 /// Opens and closes a connection.
 fn visit(address: &str, port: u16) {
     let address = SocketAddr::new(address.parse().unwrap(), port);
-    let listener = TcpListener::bind(address).unwrap();
+    let listener = listen(address);
     let client = TcpStream::connect(address).unwrap();
     drop(client);
     drop(listener.accept().unwrap());
@@ -86,7 +102,7 @@ fn ports_pass_at_either_end() {
         filter.ports[..2].copy_from_slice(&[7_u16.to_be(), WANTED.to_be()]);
     });
     assert_one_of_two(&mut scene, || visit("127.0.0.1", WANTED), || visit("127.0.0.1", OTHER));
-    let listener = TcpListener::bind(("127.0.0.1", OTHER)).unwrap();
+    let listener = listen(([127, 0, 0, 1], OTHER).into());
     let client = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     bind(&client, &SocketAddr::from(([127, 0, 0, 1], WANTED))).unwrap();
     connect(&client, &listener.local_addr().unwrap()).unwrap();
@@ -115,7 +131,7 @@ fn prefixes_pass_for_their_family_only() {
         // The other end must not pass instead.
         let visit_from = |address: &str, port: u16| {
             let address = SocketAddr::new(address.parse().unwrap(), port);
-            let listener = TcpListener::bind(address).unwrap();
+            let listener = listen(address);
             let kind = if address.is_ipv4() {
                 AddressFamily::INET
             } else {
@@ -220,7 +236,7 @@ fn of_another_namespace_only_packets_are_told() {
     let (sets, connects) = (Hook::SetState, Hook::Connect);
     let left_before = scene.counted(sets).filtered + scene.counted(connects).filtered;
     visit("127.0.0.1", WANTED);
-    let listener = TcpListener::bind(("127.0.0.1", OTHER)).unwrap();
+    let listener = listen(([127, 0, 0, 1], OTHER).into());
     let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     scene::refuse("127.0.0.1");
     // The last one, which is told wherever it is.

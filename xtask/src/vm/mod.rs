@@ -80,7 +80,7 @@ pub(crate) fn vm(workspace: &Workspace, options: &Options) -> anyhow::Result<()>
     run::run(workspace, &order)
 }
 
-/// One cell of each kernel that is common: the heavy part `guests`.
+/// The cells of the heavy part `guests`.
 pub(crate) fn ci(workspace: &Workspace) -> anyhow::Result<()> {
     let order = Order {
         cells: ci_cells()?,

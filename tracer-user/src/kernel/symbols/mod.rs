@@ -23,7 +23,8 @@ pub struct Symbols {
 }
 
 impl Symbols {
-    /// Begins to read at once: it takes the kernel a tenth of a second, and the first question cannot wait.
+    /// Begins to read at once: it takes the kernel a tenth of a second, and us half as long to pack, and the first question
+    /// cannot wait.
     pub fn ahead() -> Self {
         let file = open();
         let to_read = file.clone();

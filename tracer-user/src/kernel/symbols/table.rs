@@ -69,7 +69,7 @@ impl Block {
     }
 }
 
-/// Functions of a block: one takes a tenth of a millisecond to look through.
+/// Functions of a block, which takes a tenth of a millisecond to look through.
 const BLOCK: usize = 512;
 /// An address farther behind a symbol than this is not in its function.
 const LARGEST_FUNCTION: u64 = 1 << 20;

@@ -17,7 +17,7 @@ pub(super) struct Metric {
 }
 
 impl Metric {
-    /// Of what has no unit: numbers of things, and shares.
+    /// Of what has no unit: numbers of things, rates and shares.
     pub(super) const fn plain(name: &'static str, help: &'static str) -> Self {
         let unit = None;
         Self { name, unit, help }

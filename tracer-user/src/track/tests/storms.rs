@@ -96,6 +96,28 @@ fn an_outbreak_that_ended_is_closed_and_the_next_one_is_another() {
 }
 
 #[test]
+fn a_storm_of_few_to_each_of_many_destinations_leaves_an_innocent_connection_its_look() {
+    for innocent_at in [0, 500, 999] {
+        let mut world = World::new();
+        let mut wanted = None;
+        for n in 0..1_000 {
+            let mut event = apart(n, syn_retransmit(1_000, 1));
+            if n == innocent_at {
+                event.netns = PEER;
+                wanted = event.tuple;
+            }
+            world.tracker.handle_event(&event);
+        }
+        world.run_until(8_000);
+        let is_of_it = |inquiry: &&Inquiry| matches!(&inquiry.question, Question::Connection { tuple, .. } if Some(*tuple) == wanted);
+        assert!(
+            world.inquiries.iter().any(|inquiry| is_of_it(&inquiry)),
+            "{innocent_at}"
+        );
+    }
+}
+
+#[test]
 fn a_rule_that_stops_a_thousand_destinations_is_one_finding() {
     let stopped = trail(End::Dropped, vec![named(RuleRole::Drops, "OUTPUT")]);
     let mut world = world(waiting(), stopped, trail(End::Left, Vec::new()));

@@ -17,7 +17,7 @@ pub(super) const THEORY: Theory = Theory {
 
 fn look(case: &Case<'_>) -> Option<Look> {
     let refused = refused_here(case)?;
-    let is_asked = !matches!(case.flow.examination, Examination::None);
+    let is_asked = !matches!(case.flow.examination, Examination::None | Examination::Wanted { .. });
     (is_asked || case.may_look()).then(|| Look {
         target: Some(refused),
         aspects: vec![Aspect::Listeners(refused.port)],
