@@ -158,7 +158,7 @@ const PATIENCE: Duration = Duration::from_secs(45);
 const TITLE: &str = "### Memory
 
 Of `conntracer trace --json --events none -o FILE`: what the kernel says its maps and programs take (`memlock`, the ring
-among them), and the resident memory of the process without its views of those maps. Bytes a connection are what it takes
-more than with none.";
+among them), and the resident memory of the process without its views of those maps, once it has let go of the code that
+only its start needed. Bytes a connection are what it takes more than with none.";
 const ALONE: &str =
     "The Tracker alone, in a process without probes, told of so many first retransmits of as many SYNs.";
